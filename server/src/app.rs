@@ -1,0 +1,166 @@
+//! Putting it together: ports, use cases, jobs and HTTP, from the settings.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::error::{JsonPayloadError, PathError};
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, JsonConfig, PathConfig};
+use actix_web::{App, HttpResponse, HttpServer};
+use actix_web_prom::PrometheusMetricsBuilder;
+use anyhow::{Context as _, anyhow};
+use jiff::tz::TimeZone;
+use wallet_core::onnx::Models;
+use wallet_core::refusal::Refusal;
+
+use crate::config::{Config, SourceKind};
+use crate::edge::clock::{Clock, SystemClock};
+use crate::edge::keys;
+use crate::edge::models::ModelWorkers;
+use crate::edge::source::{AuthoritativeSource, DocumentOnly, LocalRegister};
+use crate::edge::vault::Vault;
+use crate::flow::{Context, prices, status_lists};
+use crate::http::{log, problem::Problem};
+use crate::jobs;
+use crate::routes::routes;
+use crate::stop::{Flow, Stop};
+use crate::store::Store;
+
+/// A JSON body: the largest is an application with fifty purposes.
+const MAX_JSON_BYTES: usize = 16 * 1024;
+
+/// What a test replaces.
+#[derive(Default)]
+pub struct Ports {
+    /// Instead of the machine's clock.
+    pub clock: Option<Arc<dyn Clock>>,
+    /// Instead of workers of its own.
+    pub models: Option<Arc<ModelWorkers>>,
+}
+
+/// A malfunction before there is anybody to refuse.
+pub fn broken(stop: Stop) -> anyhow::Error {
+    match stop {
+        Stop::Broken(error) => error,
+        Stop::Refused(refusal) => anyhow!("{}: {}", refusal.code(), refusal.detail()),
+    }
+}
+
+/// Opens the database, the keys and the models. `listening` is where the service is reached when no public address is
+/// set.
+pub fn context(config: &Config, ports: Ports, listening: Option<SocketAddr>) -> anyhow::Result<Context> {
+    let clock = ports.clock.unwrap_or_else(|| Arc::new(SystemClock));
+    let store = Store::open(&config.database_url(), config.database_connections)?;
+    store.migrate()?;
+    let (signer, secrets) =
+        keys::open_or_create(&config.data_dir.join("keys"), &config.key_file(), clock.now())?;
+    let models = match ports.models {
+        Some(models) => models,
+        None => Arc::new(start_models(config)?),
+    };
+    let source: Box<dyn AuthoritativeSource> = match config.source {
+        SourceKind::Register => Box::new(LocalRegister::new(store.clone(), secrets.register)),
+        SourceKind::DocumentOnly => Box::new(DocumentOnly),
+    };
+    let zone = TimeZone::get(&config.time_zone).context("unknown time zone")?;
+    let address = listening.map_or_else(|| config.listen.clone(), |address| address.to_string());
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let ctx = Context {
+        vault: Vault::new(&secrets.vault),
+        public_url: public_url.trim_end_matches('/').to_owned(),
+        signer: Arc::new(signer),
+        store,
+        models,
+        secrets,
+        source,
+        clock,
+        zone,
+    };
+    prepare(&ctx).map_err(broken)?;
+    Ok(ctx)
+}
+
+fn prepare(ctx: &Context) -> Flow<()> {
+    prices::install_first_list(ctx)?;
+    status_lists::publish(ctx, status_lists::CURRENT, None)
+}
+
+/// Loads the models and starts their workers.
+pub fn start_models(config: &Config) -> anyhow::Result<ModelWorkers> {
+    let folder = config.model_dir()?;
+    let models = Models::load(&folder).context("the models can't be used; run `cargo xtask setup`")?;
+    ModelWorkers::start(&models, config.model_workers(), config.model_queue)
+}
+
+/// A service that listens.
+pub struct Running {
+    /// The address it listens on.
+    pub address: SocketAddr,
+    /// What its use cases reach, for tests and the command line.
+    pub context: Data<Context>,
+    /// Stops it.
+    pub handle: ServerHandle,
+    server: actix_web::dev::Server,
+}
+
+impl Running {
+    /// Serves until it is stopped, then lets the jobs finish.
+    pub async fn serve(self) -> anyhow::Result<()> {
+        let jobs = jobs::start(self.context.clone());
+        let served = self.server.await;
+        jobs.stop().await;
+        Ok(served?)
+    }
+}
+
+/// Binds and starts. Call [`Running::serve`] to serve.
+pub fn start(config: &Config, ports: Ports) -> anyhow::Result<Running> {
+    let listener = TcpListener::bind(&config.listen).with_context(|| format!("can't listen on {}", config.listen))?;
+    let address = listener.local_addr()?;
+    let context = Data::new(context(config, ports, Some(address))?);
+    let metrics = PrometheusMetricsBuilder::new("ecert").endpoint("/metrics").build();
+    let metrics = metrics.map_err(|error| anyhow!("metrics: {error}"))?;
+    metrics.registry.register(Box::new(context.models.gauge()))?;
+    let data = context.clone();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(data.clone())
+            .app_data(JsonConfig::default().limit(MAX_JSON_BYTES).error_handler(|error, _| json_problem(&error).into()))
+            .app_data(PathConfig::default().error_handler(|error, _| path_problem(&error).into()))
+            .wrap(metrics.clone())
+            .wrap(from_fn(log::requests))
+            .configure(routes)
+            .default_service(web::to(no_route))
+    })
+    .client_request_timeout(Duration::from_secs(config.client_timeout))
+    .keep_alive(Duration::from_secs(config.client_timeout))
+    .shutdown_timeout(config.shutdown_timeout)
+    .listen(listener)?
+    .run();
+    Ok(Running { address, context, handle: server.handle(), server })
+}
+
+async fn no_route() -> Result<HttpResponse, Problem> {
+    Err(Refusal::NotFound.into())
+}
+
+fn json_problem(error: &JsonPayloadError) -> Problem {
+    match error {
+        JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+            Refusal::CaptureTooLarge.into()
+        }
+        JsonPayloadError::ContentType => Refusal::MediaUnsupported.into(),
+        JsonPayloadError::Deserialize(error) => {
+            // serde's own words name the field and the place but may quote a value: only the first are kept.
+            let expected = format!("valid JSON of the documented form (line {}, column {})", error.line(), error.column());
+            Refusal::RequestInvalid { field: "body", expected }.into()
+        }
+        _ => Refusal::RequestInvalid { field: "body", expected: "a complete JSON body".to_owned() }.into(),
+    }
+}
+
+fn path_problem(_: &PathError) -> Problem {
+    Refusal::NotFound.into()
+}

@@ -1,0 +1,110 @@
+//! The command line: `ecert serve` and what is done on the machine itself.
+
+mod admin;
+mod receipts;
+mod register;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Args as _, Command, FromArgMatches as _, Parser, Subcommand};
+
+use crate::config::{self, Config};
+
+/// E-Cert: enrol once, show a code, be verified by face on every use.
+#[derive(Parser)]
+#[command(name = "ecert", version, after_help = "Example:\n  ecert serve --listen 127.0.0.1:8080 --data-dir ./data")]
+struct Cli {
+    /// A TOML file with settings; `ecert config print` shows all of them
+    #[arg(long, env = "ECERT_CONFIG", global = true)]
+    config: Option<String>,
+    #[command(flatten)]
+    settings: Config,
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Start the service
+    #[command(after_help = "Example:\n  ecert serve --listen 0.0.0.0:8080 --public-url https://id.example.org")]
+    Serve,
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(ConfigAction),
+    /// Admins
+    #[command(subcommand)]
+    Admin(admin::AdminAction),
+    /// The local register of names and numbers
+    #[command(subcommand)]
+    Register(register::RegisterAction),
+    /// Receipts
+    #[command(subcommand)]
+    Receipts(receipts::ReceiptsAction),
+}
+
+#[derive(Subcommand)]
+enum ConfigAction {
+    /// Print every setting with its value, as a valid configuration file
+    #[command(after_help = "Example:\n  ecert config print > ecert.toml && ecert --config ecert.toml serve")]
+    Print {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the command line.
+pub fn run() -> ExitCode {
+    match try_run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("ecert: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn try_run() -> anyhow::Result<ExitCode> {
+    let matches = matches()?;
+    let cli = Cli::from_arg_matches(&matches)?;
+    match cli.command {
+        Action::Serve => serve::serve(&cli.settings).map(|()| ExitCode::SUCCESS),
+        Action::Config(ConfigAction::Print { json }) => {
+            print_config(&matches, json)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::Admin(action) => admin::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
+        Action::Register(action) => register::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
+        Action::Receipts(action) => receipts::run(action),
+    }
+}
+
+/// Parses twice: first only to find the file, whose values are then the defaults of the real parse.
+fn matches() -> anyhow::Result<ArgMatches> {
+    let command = Cli::augment_args(Command::new("ecert"));
+    let first = command.clone().ignore_errors(true).get_matches();
+    let file = first.get_one::<String>("config").cloned();
+    Ok(config::with_file(command, file.as_deref())?.get_matches())
+}
+
+fn print_config(matches: &ArgMatches, json: bool) -> anyhow::Result<()> {
+    let settings = config::print(matches);
+    if json {
+        let values: serde_json::Map<_, _> = settings
+            .into_iter()
+            .map(|setting| {
+                let about = serde_json::json!({
+                    "value": setting.value, "variable": setting.variable, "origin": setting.origin, "help": setting.help,
+                });
+                (setting.key, about)
+            })
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&values)?);
+    } else {
+        for setting in settings {
+            println!("{setting}");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! `ecert register`: fills the local register.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::Subcommand;
+use wallet_core::document::CitizenNumber;
+
+use crate::app::broken;
+use crate::config::Config;
+use crate::edge::clock::{Clock as _, SystemClock};
+use crate::edge::keys;
+use crate::edge::source::LocalRegister;
+use crate::store::Store;
+
+#[derive(Subcommand)]
+pub(super) enum RegisterAction {
+    /// Add one person
+    #[command(after_help = "Example:\n  ecert register add 林知远 990000199003070013")]
+    Add {
+        /// The name as on the document
+        name: String,
+        /// The 18 characters
+        number: String,
+    },
+    /// Add everybody in a file of `name,number` lines
+    #[command(after_help = "Example:\n  ecert register import people.csv")]
+    Import {
+        /// The file, UTF-8, without a heading
+        file: PathBuf,
+    },
+}
+
+pub(super) fn run(config: &Config, action: RegisterAction) -> anyhow::Result<()> {
+    let people = match action {
+        RegisterAction::Add { name, number } => vec![person(&name, &number)?],
+        RegisterAction::Import { file } => read(&file)?,
+    };
+    let store = Store::open(&config.database_url(), 1)?;
+    store.migrate()?;
+    let now = SystemClock.now();
+    let (_, secrets) = keys::open_or_create(&config.data_dir.join("keys"), &config.key_file(), now)?;
+    let register = LocalRegister::new(store, secrets.register);
+    let mut added = 0;
+    for (name, number) in &people {
+        added += usize::from(register.add(name, number, now).map_err(broken)?);
+    }
+    println!("{added} added, {} stood there already", people.len() - added);
+    Ok(())
+}
+
+fn read(file: &std::path::Path) -> anyhow::Result<Vec<(String, CitizenNumber)>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))?;
+    let line = |(index, line): (usize, &str)| {
+        let (name, number) = line.split_once(',').ok_or_else(|| anyhow!("line {}: no comma", index + 1))?;
+        person(name.trim(), number.trim()).with_context(|| format!("line {}", index + 1))
+    };
+    text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(line).collect()
+}
+
+fn person(name: &str, number: &str) -> anyhow::Result<(String, CitizenNumber)> {
+    if name.is_empty() {
+        bail!("the name is empty");
+    }
+    let number = CitizenNumber::parse(number).map_err(|problem| anyhow!("the number: {}", problem.code()))?;
+    Ok((name.to_owned(), number))
+}

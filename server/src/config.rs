@@ -1,0 +1,185 @@
+//! The settings, each documented once: below. The same list makes the flags, the environment variables, the keys of the
+//! file and the output of `ecert config print`. A flag beats the environment, which beats the file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
+
+/// Who confirms name and number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SourceKind {
+    /// The table that `ecert register` fills; certificates reach IAL2.
+    Register,
+    /// Nobody; certificates stay at IAL1.
+    DocumentOnly,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For machines.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// The settings of the service.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, env = "ECERT_LISTEN", default_value = "127.0.0.1:8080", global = true)]
+    pub listen: String,
+    /// The address under which the world sees the service [default: http://LISTEN]
+    #[arg(long, env = "ECERT_PUBLIC_URL", global = true)]
+    pub public_url: Option<String>,
+    /// sqlite:FILE or postgres://… [default: sqlite:DATA_DIR/ecert.db]
+    #[arg(long, env = "ECERT_DATABASE", hide_env_values = true, global = true)]
+    pub database: Option<String>,
+    /// Connections to the database
+    #[arg(long, env = "ECERT_DATABASE_CONNECTIONS", default_value_t = 8, global = true)]
+    pub database_connections: u32,
+    /// Where keys, and by default the database, are kept
+    #[arg(long, env = "ECERT_DATA_DIR", default_value = "data", global = true)]
+    pub data_dir: PathBuf,
+    /// 32 bytes that open the keys; made on the first start [default: DATA_DIR/key-file]
+    #[arg(long, env = "ECERT_KEY_FILE", global = true)]
+    pub key_file: Option<PathBuf>,
+    /// Where `cargo xtask setup` put the models [default: the user's cache folder]
+    #[arg(long, env = "ECERT_MODEL_DIR", global = true)]
+    pub model_dir: Option<PathBuf>,
+    /// Threads that run models; 0 means one a core
+    #[arg(long, env = "ECERT_MODEL_WORKERS", default_value_t = 0, global = true)]
+    pub model_workers: usize,
+    /// Model jobs that may wait; more are refused with 503
+    #[arg(long, env = "ECERT_MODEL_QUEUE", default_value_t = 8, global = true)]
+    pub model_queue: usize,
+    /// Who confirms name and number during enrolment
+    #[arg(long, env = "ECERT_SOURCE", value_enum, default_value = "register", global = true)]
+    pub source: SourceKind,
+    /// The zone of billing days and birthdays
+    #[arg(long, env = "ECERT_TIME_ZONE", default_value = "Asia/Shanghai", global = true)]
+    pub time_zone: String,
+    /// Seconds that a client may take to send its headers, and an idle connection may last
+    #[arg(long, env = "ECERT_CLIENT_TIMEOUT", default_value_t = 15, global = true)]
+    pub client_timeout: u64,
+    /// Seconds that requests get to finish after SIGTERM
+    #[arg(long, env = "ECERT_SHUTDOWN_TIMEOUT", default_value_t = 20, global = true)]
+    pub shutdown_timeout: u64,
+    /// Which log lines: error, warn, info, debug, or per module
+    #[arg(long, env = "ECERT_LOG", default_value = "info", global = true)]
+    pub log: String,
+    /// How log lines look
+    #[arg(long, env = "ECERT_LOG_FORMAT", value_enum, default_value = "text", global = true)]
+    pub log_format: LogFormat,
+}
+
+impl Config {
+    /// The database's URL.
+    pub fn database_url(&self) -> String {
+        let default = || format!("sqlite:{}", self.data_dir.join("ecert.db").display());
+        self.database.clone().unwrap_or_else(default)
+    }
+
+    /// The key file.
+    pub fn key_file(&self) -> PathBuf {
+        self.key_file.clone().unwrap_or_else(|| self.data_dir.join("key-file"))
+    }
+
+    /// The folder with the models: as set, else where `cargo xtask setup` puts them.
+    pub fn model_dir(&self) -> anyhow::Result<PathBuf> {
+        let cache = || {
+            let xdg = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+            let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+            xdg.or_else(home).map(|cache| cache.join("ecert"))
+        };
+        self.model_dir.clone().or_else(cache).context("set --model-dir: there is no HOME to look in")
+    }
+
+    /// Threads that run models.
+    pub fn model_workers(&self) -> usize {
+        match self.model_workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        }
+    }
+
+    /// Reads the settings from what clap matched.
+    pub fn from_matches(matches: &ArgMatches) -> anyhow::Result<Config> {
+        Ok(Config::from_arg_matches(matches)?)
+    }
+}
+
+/// The list of settings as clap arguments: `(id, variable, help)` in the order of the struct.
+fn settings() -> Vec<clap::Arg> {
+    Config::augment_args(Command::new("settings")).get_arguments().cloned().collect()
+}
+
+/// Puts the file's values in as defaults, so that flags and environment go before them. An unknown key is an error: a
+/// misspelt setting must not be silently without effect.
+pub fn with_file(mut command: Command, file: Option<&str>) -> anyhow::Result<Command> {
+    let Some(file) = file else { return Ok(command) };
+    let text = std::fs::read_to_string(file).with_context(|| format!("can't read the configuration {file}"))?;
+    let values: BTreeMap<String, toml::Value> =
+        toml::from_str(&text).with_context(|| format!("{file} is not valid TOML"))?;
+    let known = settings();
+    for (key, value) in values {
+        let Some(setting) = known.iter().find(|setting| setting.get_id() == key.as_str()) else {
+            bail!("{file}: unknown setting `{key}`; `ecert config print` lists them all");
+        };
+        let value = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(_) | toml::Value::Boolean(_) => value.to_string(),
+            _ => bail!("{file}: `{key}` must be a text or a number"),
+        };
+        command = command.mut_arg(setting.get_id(), |argument| argument.default_value(value));
+    }
+    Ok(command)
+}
+
+/// One setting as it stands.
+pub struct Printed {
+    /// The key in the file.
+    pub key: String,
+    /// The environment variable.
+    pub variable: String,
+    /// The value in force; empty where the default depends on others.
+    pub value: String,
+    /// Where the value comes from.
+    pub origin: &'static str,
+    /// What it is.
+    pub help: String,
+}
+
+impl fmt::Display for Printed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flag = self.key.replace('_', "-");
+        writeln!(f, "# {}", self.help)?;
+        writeln!(f, "# --{flag}, {} ({})", self.variable, self.origin)?;
+        let commented = if self.value.is_empty() { "# " } else { "" };
+        writeln!(f, "{commented}{} = {}", self.key, toml::Value::String(self.value.clone()))
+    }
+}
+
+/// Every setting with its value: valid as a configuration file.
+pub fn print(matches: &ArgMatches) -> Vec<Printed> {
+    let printed = |setting: clap::Arg| {
+        let id = setting.get_id().as_str();
+        let secret = setting.is_hide_env_values_set();
+        let raw = matches.get_raw(id).and_then(|mut values| values.next());
+        let value = raw.map(|value| value.to_string_lossy().into_owned()).unwrap_or_default();
+        let value = if secret && value.contains('@') { "postgres://… (hidden)".to_owned() } else { value };
+        let origin = match matches.value_source(id) {
+            Some(clap::parser::ValueSource::CommandLine) => "from the command line",
+            Some(clap::parser::ValueSource::EnvVariable) => "from the environment",
+            Some(_) => "default, or from the file",
+            None => "not set",
+        };
+        let variable = setting.get_env().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let help = setting.get_help().map(ToString::to_string).unwrap_or_default();
+        Printed { key: id.to_owned(), variable, value, origin, help }
+    };
+    settings().into_iter().map(printed).collect()
+}

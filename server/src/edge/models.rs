@@ -1,0 +1,90 @@
+//! The model workers: a fixed number of threads, each with sessions of its own, behind a bounded queue.
+//!
+//! Measured: one-thread sessions on a thread a core beat one session with many threads. Work is CPU-bound, so a longer
+//! queue only turns a clear "come again" into a time-out; hence the bound, and 503 above it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use anyhow::{Context as _, anyhow};
+use prometheus::IntGauge;
+use wallet_core::face::Thresholds;
+use wallet_core::onnx::{Engine, Models};
+use wallet_core::refusal::Refusal;
+
+use crate::stop::{Flow, Stop};
+
+type Job = Box<dyn FnOnce(&mut Engine) + Send>;
+
+/// Where models run.
+pub struct ModelWorkers {
+    queue: SyncSender<Job>,
+    in_flight: IntGauge,
+    thresholds: Thresholds,
+    model_id: String,
+}
+
+impl ModelWorkers {
+    /// Starts `workers` threads (each loads its sessions before this returns) with room for `waiting` jobs behind them.
+    pub fn start(models: &Models, workers: usize, waiting: usize) -> anyhow::Result<Self> {
+        let (queue, jobs) = sync_channel::<Job>(waiting);
+        let jobs = Arc::new(Mutex::new(jobs));
+        for number in 0..workers {
+            let engine = models.engine()?;
+            let jobs = Arc::clone(&jobs);
+            let thread = thread::Builder::new().name(format!("models-{number}"));
+            thread.spawn(move || work(engine, &jobs)).context("can't start a model worker")?;
+        }
+        Ok(Self {
+            queue,
+            in_flight: IntGauge::new("ecert_model_jobs", "Model jobs running or waiting")?,
+            thresholds: models.thresholds(),
+            model_id: models.model_id().to_owned(),
+        })
+    }
+
+    /// Runs `job` on a worker and waits for it. Refuses at once with `overloaded` when the queue is full.
+    /// Must be called from a thread that may block.
+    pub fn run<T: Send + 'static>(&self, job: impl FnOnce(&mut Engine) -> T + Send + 'static) -> Flow<T> {
+        let (answer, answered) = sync_channel(1);
+        let job: Job = Box::new(move |engine| {
+            // The one who waits may be gone: a closed channel is then nobody's loss.
+            let _ = answer.send(job(engine));
+        });
+        match self.queue.try_send(job) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => return Err(Refusal::Overloaded { retry_after: 1 }.into()),
+            Err(TrySendError::Disconnected(_)) => return Err(Stop::Broken(anyhow!("the model workers are gone"))),
+        }
+        self.in_flight.inc();
+        let result = answered.recv();
+        self.in_flight.dec();
+        result.map_err(|_| Stop::Broken(anyhow!("a model job panicked")))
+    }
+
+    /// The scores that a capture must reach with these models.
+    pub fn thresholds(&self) -> Thresholds {
+        self.thresholds
+    }
+
+    /// Which embedder compared: its name and the beginning of its hash.
+    pub fn model_id(&self) -> &str {
+        &self.model_id
+    }
+
+    /// The number of jobs running or waiting, for /metrics.
+    pub fn gauge(&self) -> IntGauge {
+        self.in_flight.clone()
+    }
+}
+
+fn work(mut engine: Engine, jobs: &Mutex<Receiver<Job>>) {
+    loop {
+        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = next else { return };
+        // A panic in a decoder must cost one request, not a worker. Sessions hold no state between runs.
+        let _ = catch_unwind(AssertUnwindSafe(|| job(&mut engine)));
+    }
+}

@@ -1,0 +1,75 @@
+//! Who is calling. Each kind of caller is a type; a use case that takes one can't be reached without the proof.
+
+use subtle::ConstantTimeEq as _;
+use wallet_core::dpop::{self, DpopError, Request};
+use wallet_core::es256::sha256;
+use wallet_core::ids::{AdminId, ApiKeyId};
+use wallet_core::jws;
+use wallet_core::refusal::Refusal;
+
+use super::Context;
+use crate::stop::Flow;
+use crate::store::devices::{self, Device};
+use crate::store::relying_parties::{self, RelyingParty};
+use crate::store::{Conn, admins};
+
+/// What an RP's API key begins with.
+pub const API_KEY_PREFIX: &str = "ek_live_";
+
+fn unauthenticated(why: &'static str) -> Refusal {
+    Refusal::Unauthenticated { why }
+}
+
+/// The relying party of an API key `ek_live_{id}_{secret}`.
+pub fn relying_party(ctx: &Context, api_key: &str) -> Flow<RelyingParty> {
+    let refused = || unauthenticated("the API key is not valid");
+    let (id, secret) =
+        api_key.strip_prefix(API_KEY_PREFIX).and_then(|rest| rest.split_once('_')).ok_or_else(refused)?;
+    let id: ApiKeyId = format!("key_{id}").parse().map_err(|_| refused())?;
+    let (rp, secret_hash) = ctx.store.read(|conn| Ok(relying_parties::by_key(conn, id)?))?.ok_or_else(refused)?;
+    // The id is public, the secret is not: only the comparison of the secret must take the same time for all.
+    let matches: bool = sha256(secret.as_bytes()).as_slice().ct_eq(&secret_hash).into();
+    if matches { Ok(rp) } else { Err(refused().into()) }
+}
+
+/// The admin of a token.
+pub fn admin(ctx: &Context, token: &str) -> Flow<AdminId> {
+    let found = ctx.store.read(|conn| Ok(admins::by_token(conn, &sha256(token.as_bytes()))?))?;
+    Ok(found.ok_or_else(|| unauthenticated("the admin token is not valid"))?)
+}
+
+/// The holder's device behind an access token and a fresh DPoP proof (RFC 9449 §7).
+pub fn holder(ctx: &Context, token: &str, proof: &str, method: &str, url: &str) -> Flow<Device> {
+    let request = Request { method, url, access_token: Some(token) };
+    let proven = new_proof(ctx, proof, request)?;
+    let (token_hash, now) = (sha256(token.as_bytes()), ctx.now());
+    let device = ctx.store.read(|conn| Ok(devices::by_token(conn, &token_hash, now)?))?;
+    match device {
+        Some(device) if device.jkt == proven.jkt => Ok(device),
+        _ => Err(unauthenticated("the access token is not valid for this device key").into()),
+    }
+}
+
+/// A device that has no access token yet: it proves only that it holds its key.
+pub fn new_device(ctx: &Context, proof: &str, method: &str, url: &str) -> Flow<Device> {
+    new_proof(ctx, proof, Request { method, url, access_token: None })
+}
+
+fn new_proof(ctx: &Context, proof: &str, request: Request<'_>) -> Flow<Device> {
+    let proven = dpop::verify(proof, request, ctx.now()).map_err(|error| unauthenticated(why(error)))?;
+    let jkt = jws::thumbprint(&proven.key);
+    let remember = |conn: &mut Conn| Ok(devices::remember_proof(conn, &jkt, &proven.jti, proven.stale_at)?);
+    if !ctx.store.write(remember)? {
+        return Err(unauthenticated("the DPoP proof was used before").into());
+    }
+    Ok(Device { jkt, key: proven.key })
+}
+
+fn why(error: DpopError) -> &'static str {
+    match error {
+        DpopError::Invalid => "the DPoP proof is malformed or its signature is wrong",
+        DpopError::OtherRequest => "the DPoP proof is for another method or URL",
+        DpopError::Stale => "the DPoP proof is stale; check the device's clock",
+        DpopError::OtherToken => "the DPoP proof is for another access token",
+    }
+}

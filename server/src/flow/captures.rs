@@ -1,0 +1,46 @@
+//! From the frames of a capture to observations of one face.
+
+use wallet_core::capture::Capture;
+use wallet_core::face::judgement::check_capture;
+use wallet_core::face::{CaptureLimits, Observation};
+use wallet_core::onnx::{Engine, ModelError};
+use wallet_core::refusal::{Reason, Refusal};
+
+use super::{Context, pictures};
+use crate::stop::Flow;
+
+/// How many frames a capture needs. Two show that it is no single still; more cost the person time.
+pub const LIMITS: CaptureLimits = CaptureLimits { min_frames: 2, max_frames: wallet_core::capture::MAX_FRAMES };
+
+/// The capture answers another challenge.
+pub(super) fn nonce_mismatch() -> Refusal {
+    Refusal::CaptureUnusable(Reason {
+        code: "nonce-mismatch",
+        field: None,
+        hint: ("采集已过期，请重新拍摄", "The capture belongs to another challenge; please take it again").into(),
+    })
+}
+
+/// What the models see in a capture; the inner refusal is about the capture, not about the service.
+pub(super) fn observe(ctx: &Context, capture: Capture) -> Flow<Result<Vec<Observation>, Refusal>> {
+    let frames = capture.into_frames();
+    Ok(ctx.models.run(move |engine| observe_frames(engine, &frames))??)
+}
+
+fn observe_frames(
+    engine: &mut Engine,
+    frames: &[Vec<u8>],
+) -> Result<Result<Vec<Observation>, Refusal>, ModelError> {
+    let mut observations = Vec::with_capacity(frames.len());
+    for frame in frames {
+        let picture = match pictures::decode(frame) {
+            Ok(picture) => picture,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        match engine.observe(&picture)? {
+            Ok(observation) => observations.push(observation),
+            Err(unusable) => return Ok(Err(unusable.into())),
+        }
+    }
+    Ok(check_capture(&observations, LIMITS).map(|()| observations).map_err(Refusal::from))
+}

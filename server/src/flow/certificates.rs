@@ -1,0 +1,78 @@
+//! Ending certificates: by an admin, by the holder, or with the code on paper. One way in for all three.
+
+use wallet_core::es256::sha256;
+use wallet_core::ids::{AdminId, CertificateId};
+use wallet_core::refusal::Refusal;
+
+use super::Context;
+use crate::stop::Flow;
+use crate::store::audit::{self, Entry};
+use crate::store::certificates::{self, Certificate, Ended};
+use crate::store::devices::Device;
+use crate::store::{Conn, outbox};
+
+/// Reasons are for the record, not for stories.
+const MAX_REASON: usize = 200;
+
+/// An admin revokes, with a reason.
+pub fn revoke_by_admin(ctx: &Context, admin: AdminId, id: CertificateId, reason: &str) -> Flow<()> {
+    let reason = reason.trim();
+    if reason.is_empty() || reason.chars().count() > MAX_REASON {
+        let expected = format!("1 to {MAX_REASON} characters");
+        return Err(Refusal::RequestInvalid { field: "reason", expected }.into());
+    }
+    revoke(ctx, &admin.to_string(), reason, |conn| Ok(certificates::find(conn, id)?))
+}
+
+/// The holder revokes their own.
+pub fn revoke_by_holder(ctx: &Context, device: &Device, id: CertificateId) -> Flow<()> {
+    revoke(ctx, &device.jkt, "revoked by the holder", |conn| {
+        Ok(certificates::find(conn, id)?.filter(|found| found.device_jkt == device.jkt))
+    })
+}
+
+/// Whoever has the paper code revokes: the phone may be lost. 100 random bits can't be guessed, so wrong ones need no
+/// counting.
+pub fn revoke_by_paper(ctx: &Context, paper_code: &str) -> Flow<()> {
+    let hash = paper_code_hash(paper_code);
+    revoke(ctx, "paper", "revoked with the paper code", |conn| Ok(certificates::by_revocation_code(conn, &hash)?))
+}
+
+/// What is stored of a paper code. Spaces, hyphens and case do not matter to people, and not here.
+pub fn paper_code_hash(code: &str) -> [u8; 32] {
+    let letters: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
+    sha256(letters.to_ascii_uppercase().as_bytes())
+}
+
+fn revoke(
+    ctx: &Context,
+    actor: &str,
+    reason: &str,
+    mut find: impl FnMut(&mut Conn) -> Flow<Option<Certificate>>,
+) -> Flow<()> {
+    let now = ctx.now();
+    ctx.store.write(|conn| {
+        let certificate = find(conn)?.ok_or(Refusal::NotFound)?;
+        // Revoking twice is no error: who asks wants it revoked, and it is.
+        let outcome = if certificate.active { "done" } else { "already ended" };
+        if certificate.active {
+            end(conn, &certificate, Ended::Revoked, reason, now)?;
+        }
+        let object = certificate.id.to_string();
+        audit::append(conn, &Entry { actor, action: "certificate.revoke", object: &object, outcome }, now)?;
+        Ok(())
+    })
+}
+
+/// Ends an active certificate and asks for its status list to be published anew.
+pub(super) fn end(
+    conn: &mut Conn,
+    certificate: &Certificate,
+    state: Ended,
+    reason: &str,
+    now: jiff::Timestamp,
+) -> Flow<()> {
+    certificates::end(conn, certificate.id, state, reason, now)?;
+    outbox::append(conn, outbox::REPUBLISH_STATUS_LIST, &certificate.status.0.to_string(), now)?;
+    Ok(())
+}

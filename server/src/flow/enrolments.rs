@@ -1,0 +1,326 @@
+//! Enrolment: consent → document → confirmation → live face → certificate.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use wallet_core::capture::Capture;
+use wallet_core::document::IdCard;
+use wallet_core::es256::sha256;
+use wallet_core::face::judgement::judge;
+use wallet_core::face::{self, Observation, Template};
+use wallet_core::ids::{ConsentId, EnrolmentId};
+use wallet_core::jws::{self, base64url};
+use wallet_core::onnx::{Engine, ModelError};
+use wallet_core::receipt::x5c;
+use wallet_core::refusal::{Reason, Refusal};
+
+use super::issuer::{CONSENT_VERSION, ConsentPurpose};
+use super::{Context, captures, issuance, pictures, random};
+use crate::edge::source::Confirmation;
+use crate::stop::{Flow, Stop};
+use crate::store::Conn;
+use crate::store::audit::{self, Entry};
+use crate::store::devices::{self, Device};
+use crate::store::enrolments::{self, Enrolment, State};
+
+/// From consent to certificate. Two minutes are meant; an hour lets a person find their card.
+const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
+/// From challenge to capture.
+const CHALLENGE: SignedDuration = SignedDuration::from_secs(120);
+/// How long an access token is good for.
+const TOKEN: SignedDuration = SignedDuration::from_hours(24 * 90);
+/// Documents and captures submitted in one enrolment. Honest people need two or three; an attacker who tunes a fake
+/// against our answers gets no more than this.
+const MAX_TRIES: i64 = 12;
+/// Under this age a guardian must approve as well, which is not possible yet (人脸识别技术应用安全管理办法, art. 10).
+const GUARDIAN_AGE: i16 = 14;
+
+/// What the holder agreed to.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consent {
+    /// The version of the text that was shown.
+    pub version: String,
+    /// The purposes that were agreed to.
+    pub purposes: BTreeSet<ConsentPurpose>,
+}
+
+/// A started enrolment.
+#[derive(Serialize)]
+pub struct Started {
+    id: EnrolmentId,
+    access_token: String,
+    token_type: &'static str,
+    expires_at: Timestamp,
+    /// JWS: what was agreed to, when, signed by us for the holder to keep.
+    consent_receipt: String,
+}
+
+/// What was read from the document, for the holder to confirm.
+#[derive(Serialize)]
+pub struct DocumentRead {
+    state: &'static str,
+    fields: IdCard,
+}
+
+/// What a capture must show.
+#[derive(Serialize)]
+pub struct Challenge {
+    /// 16 bytes, base64url.
+    pub nonce: String,
+    /// The kind of liveness check.
+    pub mode: &'static str,
+    /// At least and at most so many frames.
+    pub frames: [usize; 2],
+    /// Until when.
+    pub deadline: Timestamp,
+}
+
+impl Challenge {
+    /// The silent challenge of a nonce.
+    pub(super) fn silent(nonce: &[u8; 16], deadline: Timestamp) -> Challenge {
+        let limits = captures::LIMITS;
+        let frames = [limits.min_frames, limits.max_frames];
+        Challenge { nonce: base64url(nonce), mode: "silent", frames, deadline }
+    }
+}
+
+/// How an enrolment ended.
+#[derive(Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Enrolled {
+    /// A certificate was issued.
+    Approved(Box<issuance::Issued>),
+    /// A person decides; the holder is told.
+    Referred {
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+/// What an enrolment keeps of the document, sealed.
+#[derive(Serialize, Deserialize)]
+struct SealedDocument {
+    card: IdCard,
+    portrait: Vec<u8>,
+}
+
+/// Begins an enrolment: all three purposes, in the current version.
+pub fn start(ctx: &Context, device: &Device, consent: &Consent) -> Flow<Started> {
+    let all: BTreeSet<_> = ConsentPurpose::ALL.into();
+    if consent.version != CONSENT_VERSION || consent.purposes != all {
+        return Err(Refusal::ConsentMissing.into());
+    }
+    let now = ctx.now();
+    let later = |duration| now.saturating_add(duration).unwrap_or(Timestamp::MAX);
+    let enrolment = Enrolment {
+        id: EnrolmentId::new(now, &mut rand::rng()),
+        device_jkt: device.jkt.clone(),
+        state: State::Started,
+        tries: 0,
+        expires_at: later(LIFETIME),
+    };
+    let consent_id = ConsentId::new(now, &mut rand::rng());
+    let consent_receipt = sign_consent(ctx, consent_id, &enrolment, now)?;
+    let access_token = format!("et_{}", base64url(&random::<32>()));
+    ctx.store.write(|conn| {
+        devices::put(conn, device, &sha256(access_token.as_bytes()), later(TOKEN))?;
+        enrolments::insert(conn, &enrolment, now)?;
+        enrolments::insert_consent(conn, consent_id, enrolment.id, CONSENT_VERSION, &consent_receipt, now)?;
+        audit_enrolment(conn, &enrolment, "enrolment.start", "done", now)
+    })?;
+    let (id, expires_at) = (enrolment.id, enrolment.expires_at);
+    Ok(Started { id, access_token, token_type: "DPoP", expires_at, consent_receipt })
+}
+
+fn sign_consent(ctx: &Context, id: ConsentId, enrolment: &Enrolment, now: Timestamp) -> Flow<String> {
+    let claims = json!({
+        "iss": ctx.public_url, "jti": id, "iat": now.as_second(), "enrolment": enrolment.id,
+        "jkt": enrolment.device_jkt, "version": CONSENT_VERSION, "purposes": ConsentPurpose::ALL,
+        "verifiers": [ctx.source.name()],
+    });
+    let header: Map<String, Value> = x5c(ctx.signer.chain());
+    Ok(jws::sign("ecert-consent+jwt", header, &claims, ctx.signer.as_ref())?)
+}
+
+/// Reads both sides of the card. A card that can't be used leaves the enrolment where it is, for another photograph.
+pub fn submit_document(
+    ctx: &Context,
+    device: &Device,
+    id: EnrolmentId,
+    front: Vec<u8>,
+    back: Vec<u8>,
+) -> Flow<DocumentRead> {
+    let enrolment = begin_try(ctx, device, id)?;
+    if !matches!(enrolment.state, State::Started | State::DocumentRead { .. }) {
+        return Err(not_at_this_step(&enrolment.state));
+    }
+    let today = ctx.today();
+    let (card, portrait) = ctx.models.run(move |engine| read_card(engine, &front, &back, today))???;
+    let age = today.year() - card.birth.year() - i16::from((today.month(), today.day()) < (card.birth.month(), card.birth.day()));
+    if age < GUARDIAN_AGE {
+        let hint = ("未满十四周岁须由监护人共同办理", "Under 14, a guardian must enrol together with you").into();
+        return Err(Refusal::EnrolmentRefused(Reason { code: "guardian-required", field: None, hint }).into());
+    }
+    let document = SealedDocument { card, portrait: portrait.to_bytes() };
+    let to = State::DocumentRead { sealed_document: ctx.vault.seal_json(&seal_context(id), &document)? };
+    let now = ctx.now();
+    ctx.store.write(|conn| {
+        enrolments::advance(conn, id, &enrolment.state, &to)?;
+        audit_enrolment(conn, &enrolment, "enrolment.document", "read", now)
+    })?;
+    Ok(DocumentRead { state: to.name(), fields: document.card })
+}
+
+type Read<T> = Result<Result<T, Refusal>, ModelError>;
+
+fn read_card(engine: &mut Engine, front: &[u8], back: &[u8], today: jiff::civil::Date) -> Read<(IdCard, Template)> {
+    let (front, back) = match (pictures::decode(front), pictures::decode(back)) {
+        (Ok(front), Ok(back)) => (front, back),
+        (Err(refusal), _) | (_, Err(refusal)) => return Ok(Err(refusal)),
+    };
+    let read = engine.read_id_card(&front, &back, today)?;
+    Ok(read.map(|reading| (reading.card, reading.portrait.template)).map_err(Refusal::from))
+}
+
+/// The holder confirms what was read, and is challenged to show their face. Asked again, it challenges anew.
+pub fn confirm(ctx: &Context, device: &Device, id: EnrolmentId) -> Flow<Challenge> {
+    let now = ctx.now();
+    let nonce = random();
+    let deadline = now.saturating_add(CHALLENGE).unwrap_or(Timestamp::MAX);
+    ctx.store.write(|conn| {
+        let enrolment = find(conn, device, id, now)?;
+        let sealed_document = match &enrolment.state {
+            State::DocumentRead { sealed_document } | State::Challenged { sealed_document, .. } => sealed_document.clone(),
+            other => return Err(not_at_this_step(other)),
+        };
+        let to = State::Challenged { sealed_document, nonce, deadline };
+        Ok(enrolments::advance(conn, id, &enrolment.state, &to)?)
+    })?;
+    Ok(Challenge::silent(&nonce, deadline))
+}
+
+/// Judges the live face against the portrait, asks the authoritative source, and issues.
+pub fn submit_capture(
+    ctx: &Context,
+    device: &Device,
+    id: EnrolmentId,
+    capture: Capture,
+    signature: &[u8],
+) -> Flow<Enrolled> {
+    let enrolment = begin_try(ctx, device, id)?;
+    let State::Challenged { sealed_document, nonce, deadline } = &enrolment.state else {
+        return Err(not_at_this_step(&enrolment.state));
+    };
+    if capture.nonce() != nonce || ctx.now() > *deadline {
+        return Err(captures::nonce_mismatch().into());
+    }
+    if capture.verify(&device.key, signature).is_err() {
+        return Err(Refusal::Unauthenticated { why: "the capture's signature is not by this device key" }.into());
+    }
+    let observations = captures::observe(ctx, capture)??;
+    let document: SealedDocument = ctx.vault.open_json(&seal_context(id), sealed_document)?;
+    let template = match compare(ctx, &observations, &document)? {
+        Verdict::Same(template) => template,
+        Verdict::Again(refusal) => return Err(refusal.into()),
+        Verdict::Other(refusal) => return refuse(ctx, &enrolment, refusal),
+    };
+    // The source may be slow or away: it is asked before the transaction, never inside.
+    match ctx.source.confirm(&document.card.name, &document.card.number)? {
+        Confirmation::Confirmed(assurance) => {
+            let issued = issuance::issue(ctx, device, &enrolment, &document.card, &template, assurance)?;
+            Ok(Enrolled::Approved(Box::new(issued)))
+        }
+        Confirmation::NotFound => refer(ctx, &enrolment, sealed_document.clone()),
+    }
+}
+
+enum Verdict {
+    Same(Template),
+    Again(Refusal),
+    Other(Refusal),
+}
+
+fn compare(ctx: &Context, observations: &[Observation], document: &SealedDocument) -> Flow<Verdict> {
+    let thresholds = ctx.models.thresholds();
+    let portrait = Template::from_bytes(&document.portrait)?;
+    let judgement = judge(observations, &portrait, &thresholds);
+    let again = |code, zh: &str, en: &str| {
+        let hint = (zh, en).into();
+        Verdict::Again(Refusal::CaptureUnusable(Reason { code, field: None, hint }))
+    };
+    if judgement.reasons.contains(&face::Reason::NotLive) {
+        return Ok(again("not-live", "未能确认为本人实时拍摄，请重试", "This did not look like a live face; try again"));
+    }
+    if judgement.reasons.contains(&face::Reason::FaceMismatch) {
+        let hint = ("人脸与证件照片不一致", "The face is not the one on the document").into();
+        return Ok(Verdict::Other(Refusal::EnrolmentRefused(Reason { code: "face-mismatch", field: None, hint })));
+    }
+    match face::judgement::reference_template(observations, captures::LIMITS, &thresholds) {
+        Ok(template) => Ok(Verdict::Same(template)),
+        Err(unusable) => Ok(Verdict::Again(unusable.into())),
+    }
+}
+
+fn refuse(ctx: &Context, enrolment: &Enrolment, refusal: Refusal) -> Flow<Enrolled> {
+    let now = ctx.now();
+    let to = State::Refused { reason: refusal.reason().unwrap_or("refused").to_owned() };
+    ctx.store.write(|conn| {
+        enrolments::advance(conn, enrolment.id, &enrolment.state, &to)?;
+        audit_enrolment(conn, enrolment, "enrolment.capture", "refused", now)
+    })?;
+    Err(refusal.into())
+}
+
+fn refer(ctx: &Context, enrolment: &Enrolment, sealed_document: Vec<u8>) -> Flow<Enrolled> {
+    let now = ctx.now();
+    let reason = "source-not-found";
+    let to = State::Referred { sealed_document, reason: reason.to_owned() };
+    ctx.store.write(|conn| {
+        enrolments::advance(conn, enrolment.id, &enrolment.state, &to)?;
+        audit_enrolment(conn, enrolment, "enrolment.capture", "referred", now)
+    })?;
+    Ok(Enrolled::Referred { reason })
+}
+
+/// Counts a try in a transaction of its own, so that it stays counted whatever comes of it.
+fn begin_try(ctx: &Context, device: &Device, id: EnrolmentId) -> Flow<Enrolment> {
+    let now = ctx.now();
+    ctx.store.write(|conn| {
+        let enrolment = find(conn, device, id, now)?;
+        if enrolment.tries >= MAX_TRIES {
+            return Err(Refusal::RateLimited { retry_after: 3600 }.into());
+        }
+        enrolments::count_try(conn, id)?;
+        Ok(enrolment)
+    })
+}
+
+fn find(conn: &mut Conn, device: &Device, id: EnrolmentId, now: Timestamp) -> Flow<Enrolment> {
+    let found = enrolments::find(conn, id, &device.jkt)?.ok_or(Refusal::NotFound)?;
+    if now >= found.expires_at && !matches!(found.state, State::Approved { .. } | State::Referred { .. }) {
+        return Err(Refusal::EnrolmentNotAtThisStep { state: "expired" }.into());
+    }
+    Ok(found)
+}
+
+fn not_at_this_step(state: &State) -> Stop {
+    Refusal::EnrolmentNotAtThisStep { state: state.name() }.into()
+}
+
+fn seal_context(id: EnrolmentId) -> String {
+    format!("enrolments.document {id}")
+}
+
+pub(super) fn audit_enrolment(
+    conn: &mut Conn,
+    enrolment: &Enrolment,
+    action: &'static str,
+    outcome: &str,
+    now: Timestamp,
+) -> Flow<()> {
+    let object = enrolment.id.to_string();
+    Ok(audit::append(conn, &Entry { actor: &enrolment.device_jkt, action, object: &object, outcome }, now)?)
+}

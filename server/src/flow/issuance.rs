@@ -1,0 +1,160 @@
+//! Issuing an E-cert, in one transaction with everything that belongs to it.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use wallet_core::attributes::Attribute;
+use wallet_core::document::{IdCard, Sex};
+use wallet_core::ecert::{AssuranceLevel, Claims, Disclosure, StatusReference, sign::sign};
+use wallet_core::es256::sha256;
+use wallet_core::face::Template;
+use wallet_core::ids::CertificateId;
+use wallet_core::jws::base64url;
+use wallet_core::pairwise::Eid;
+
+use super::certificates::{end, paper_code_hash};
+use super::{Context, enrolments::audit_enrolment, random, status_lists};
+use crate::stop::Flow;
+use crate::store::certificates::{Certificate, Ended};
+use crate::store::devices::Device;
+use crate::store::enrolments::{Enrolment, State};
+use crate::store::{Conn, certificates, enrolments, holders};
+
+/// How long a certificate lasts: a face changes, a card is replaced.
+const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365);
+/// Handles given to a wallet at once. One a code keeps relying parties from linking codes; 64 last weeks.
+const HANDLES: usize = 64;
+/// Crockford's base 32: no I, L, O or U to misread on paper.
+const PAPER_ALPHABET: [u8; 32] = *b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// What the wallet receives. The server keeps none of the handles or the revocation code, only their hashes.
+#[derive(Serialize)]
+pub struct Issued {
+    certificate_id: CertificateId,
+    /// The E-cert: a tagged COSE_Sign1, base64url.
+    certificate: String,
+    disclosures: Vec<Disclosure>,
+    /// 16 bytes each, base64url; one for each QR.
+    handles: Vec<String>,
+    /// On paper, for a lost phone: 20 letters and digits in groups of five.
+    revocation_code: String,
+    assurance_level: AssuranceLevel,
+    expires_at: Timestamp,
+}
+
+/// Issues to a device and ends the holder's earlier certificates.
+pub(super) fn issue(
+    ctx: &Context,
+    device: &Device,
+    enrolment: &Enrolment,
+    card: &IdCard,
+    template: &Template,
+    assurance: AssuranceLevel,
+) -> Flow<Issued> {
+    let now = ctx.now();
+    let issued_at = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let expires_at = issued_at.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX);
+    let id = CertificateId::new(now, &mut rand::rng());
+    let disclosures = disclosures(card);
+    let handles: Vec<[u8; 16]> = (0..HANDLES).map(|_| random()).collect();
+    let revocation_code = paper_code();
+    let eid = Eid::derive(&ctx.secrets.eid, card.number.as_str());
+    let sealed_attributes = ctx.vault.seal_json(&attributes_context(id), &disclosures)?;
+    let sealed_template = ctx.vault.seal(&template_context(id), &template.to_bytes())?;
+    let bytes = ctx.store.write(|conn| {
+        let holder = holders::find_or_insert(conn, &eid, now)?;
+        supersede(conn, holder, id, now)?;
+        let status = status_lists::free_place(conn)?;
+        let certificate = Certificate {
+            id,
+            holder,
+            device_jkt: device.jkt.clone(),
+            device_key: device.key.clone(),
+            status,
+            assurance,
+            sealed_attributes: sealed_attributes.clone(),
+            sealed_template: sealed_template.clone(),
+            active: true,
+            issued_at,
+            expires_at,
+        };
+        certificates::insert(conn, &certificate, &paper_code_hash(&revocation_code))?;
+        for handle in &handles {
+            certificates::insert_handle(conn, &sha256(handle), id)?;
+        }
+        enrolments::advance(conn, enrolment.id, &enrolment.state, &State::Approved { certificate: id })?;
+        audit_enrolment(conn, enrolment, "enrolment.capture", "approved", now)?;
+        let claims = claims(ctx, &certificate, &disclosures);
+        Ok(sign(&claims, ctx.signer.chain(), ctx.signer.as_ref())?)
+    })?;
+    Ok(Issued {
+        certificate_id: id,
+        certificate: base64url(&bytes),
+        disclosures,
+        handles: handles.iter().map(|handle| base64url(handle)).collect(),
+        revocation_code,
+        assurance_level: assurance,
+        expires_at,
+    })
+}
+
+fn supersede(
+    conn: &mut Conn,
+    holder: wallet_core::ids::HolderId,
+    by: CertificateId,
+    now: Timestamp,
+) -> Flow<()> {
+    for earlier in certificates::active_of_holder(conn, holder)? {
+        end(conn, &earlier, Ended::Superseded, &format!("superseded by {by}"), now)?;
+    }
+    Ok(())
+}
+
+fn claims(ctx: &Context, certificate: &Certificate, disclosures: &[Disclosure]) -> Claims {
+    let (list, index) = certificate.status;
+    Claims {
+        issuer: ctx.public_url.clone(),
+        cti: random(),
+        issued_at: certificate.issued_at,
+        expires_at: certificate.expires_at,
+        device: certificate.device_key.clone(),
+        status: StatusReference { index, uri: status_lists::uri(ctx, list) },
+        assurance: certificate.assurance,
+        digests: disclosures.iter().map(|disclosure| (disclosure.name, disclosure.digest())).collect(),
+    }
+}
+
+fn disclosures(card: &IdCard) -> Vec<Disclosure> {
+    let sex = match card.sex {
+        Sex::Male => "男",
+        Sex::Female => "女",
+    };
+    let values = [
+        (Attribute::Name, card.name.clone()),
+        (Attribute::Sex, sex.to_owned()),
+        (Attribute::Ethnicity, card.ethnicity.clone()),
+        (Attribute::BirthDate, card.birth.to_string()),
+        (Attribute::Address, card.address.clone()),
+        (Attribute::DocumentNumber, card.number.as_str().to_owned()),
+    ];
+    let disclosure = |(name, value)| Disclosure { name, value, salt: base64url(&random::<16>()) };
+    values.into_iter().map(disclosure).collect()
+}
+
+/// 20 characters of five random bits: 100 bits.
+fn paper_code() -> String {
+    let letters = random::<20>().map(|byte| {
+        let place = usize::from(byte % 32);
+        char::from(PAPER_ALPHABET.get(place).copied().unwrap_or(b'0'))
+    });
+    letters.chunks(5).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
+}
+
+/// What sealed attributes of a certificate are bound to.
+pub(super) fn attributes_context(id: CertificateId) -> String {
+    format!("certificates.attributes {id}")
+}
+
+/// What the sealed template of a certificate is bound to.
+pub(super) fn template_context(id: CertificateId) -> String {
+    format!("certificates.template {id}")
+}

@@ -1,0 +1,74 @@
+//! Use cases: one function each, which opens the transaction, loads the facts, lets a pure rule decide and saves the
+//! outcome with everything that belongs to it. HTTP is not known here, tables are not named here.
+
+pub mod admins;
+pub mod callers;
+pub mod captures;
+pub mod certificates;
+pub mod codes;
+pub mod enrolments;
+pub mod issuance;
+pub mod issuer;
+pub mod ledger;
+pub mod pictures;
+pub mod prices;
+pub mod redemptions;
+pub mod relying_parties;
+pub mod settlement;
+pub mod status_lists;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use rand::Rng as _;
+
+use crate::edge::clock::Clock;
+use crate::edge::keys::Secrets;
+use crate::edge::models::ModelWorkers;
+use crate::edge::signer::Signer;
+use crate::edge::source::AuthoritativeSource;
+use crate::edge::vault::Vault;
+use crate::store::Store;
+
+/// What every use case may reach: the database and the ports.
+pub struct Context {
+    /// The database.
+    pub store: Store,
+    /// Where models run.
+    pub models: Arc<ModelWorkers>,
+    /// The issuing key.
+    pub signer: Arc<dyn Signer>,
+    /// Symmetric keys.
+    pub secrets: Secrets,
+    /// Encryption at rest.
+    pub vault: Vault,
+    /// Who confirms name and number.
+    pub source: Box<dyn AuthoritativeSource>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The address under which the world sees us, without a slash at its end.
+    pub public_url: String,
+    /// The zone of billing days and birthdays.
+    pub zone: TimeZone,
+}
+
+impl Context {
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Today, where the product is sold.
+    pub fn today(&self) -> Date {
+        self.zone.to_datetime(self.now()).date()
+    }
+}
+
+/// Cryptographically random bytes.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}

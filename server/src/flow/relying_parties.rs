@@ -1,0 +1,90 @@
+//! Relying parties: taken in by an admin, with what they may ask for and what they have bought.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use wallet_core::attributes::Attribute;
+use wallet_core::es256::sha256;
+use wallet_core::ids::{AdminId, ApiKeyId, RelyingPartyId};
+use wallet_core::jws::base64url;
+use wallet_core::refusal::Refusal;
+
+use super::callers::API_KEY_PREFIX;
+use super::{Context, random};
+use crate::billing::price::Service;
+use crate::stop::Flow;
+use crate::store::audit::{self, Entry};
+use crate::store::relying_parties;
+
+/// More than anybody registers; keeps one request from filling the table.
+const MAX_PURPOSES: usize = 50;
+
+/// A relying party to take in.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Application {
+    /// Its name, as holders see it.
+    pub name: String,
+    /// What it asks for, and why.
+    pub purposes: Vec<Purpose>,
+    /// What it has bought.
+    pub services: BTreeSet<String>,
+}
+
+/// A registered purpose.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Purpose {
+    /// A short name, sent with each redemption.
+    pub name: String,
+    /// What it may ask for.
+    pub attributes: BTreeSet<Attribute>,
+}
+
+/// A relying party with the API key that is shown once.
+#[derive(Debug, Serialize)]
+pub struct Admitted {
+    /// Who.
+    pub id: RelyingPartyId,
+    /// The bearer token.
+    pub api_key: String,
+}
+
+/// Takes in a relying party.
+pub fn admit(ctx: &Context, admin: AdminId, application: &Application) -> Flow<Admitted> {
+    let services = check(application)?;
+    let now = ctx.now();
+    let id = RelyingPartyId::new(now, &mut rand::rng());
+    let key = ApiKeyId::new(now, &mut rand::rng());
+    let secret = base64url(&random::<32>());
+    ctx.store.write(|conn| {
+        relying_parties::insert(conn, id, &application.name, now)?;
+        relying_parties::insert_key(conn, key, id, &sha256(secret.as_bytes()), now)?;
+        for purpose in &application.purposes {
+            relying_parties::insert_purpose(conn, id, &purpose.name, &purpose.attributes)?;
+        }
+        for service in &services {
+            relying_parties::subscribe(conn, id, service.as_str(), now)?;
+        }
+        let (actor, object) = (admin.to_string(), id.to_string());
+        let entry = Entry { actor: &actor, action: "relying_party.admit", object: &object, outcome: "done" };
+        Ok(audit::append(conn, &entry, now)?)
+    })?;
+    let key = key.to_string();
+    let public = key.strip_prefix("key_").unwrap_or(&key);
+    Ok(Admitted { id, api_key: format!("{API_KEY_PREFIX}{public}_{secret}") })
+}
+
+fn check(application: &Application) -> Result<Vec<Service>, Refusal> {
+    let invalid = |field, expected: &str| Refusal::RequestInvalid { field, expected: expected.to_owned() };
+    let is_name = |name: &str| !name.trim().is_empty() && name.chars().count() <= 80;
+    if !is_name(&application.name) {
+        return Err(invalid("name", "1 to 80 characters"));
+    }
+    let names: BTreeSet<&str> = application.purposes.iter().map(|purpose| purpose.name.as_str()).collect();
+    if names.len() != application.purposes.len() || names.len() > MAX_PURPOSES || !names.iter().all(|n| is_name(n)) {
+        return Err(invalid("purposes", "at most 50, each with a name of its own of 1 to 80 characters"));
+    }
+    let service = |name: &String| Service::parse(name).ok_or_else(|| invalid("services", "unknown service"));
+    application.services.iter().map(service).collect()
+}

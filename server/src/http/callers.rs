@@ -1,0 +1,116 @@
+//! Callers as values. Each is an extractor, so a handler that has one has proof.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest};
+use wallet_core::ids::AdminId;
+use wallet_core::refusal::Refusal;
+
+use super::problem::Problem;
+use super::run;
+use crate::flow::{Context, callers};
+use crate::store::devices::Device;
+use crate::store::relying_parties;
+
+/// A relying party that showed a valid API key.
+pub struct RelyingParty(pub relying_parties::RelyingParty);
+
+/// A holder's device with a valid access token and a fresh DPoP proof.
+pub struct Holder(pub Device);
+
+/// A device that proved its key, and has no token yet.
+pub struct NewDevice(pub Device);
+
+/// An admin.
+pub struct Admin(pub AdminId);
+
+type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+
+fn unauthenticated(why: &'static str) -> Problem {
+    Refusal::Unauthenticated { why }.into()
+}
+
+fn context(request: &HttpRequest) -> Result<Data<Context>, Problem> {
+    request.app_data::<Data<Context>>().cloned().ok_or_else(|| Problem::internal("no context"))
+}
+
+/// The credentials of an `Authorization` header with this scheme.
+fn credentials(request: &HttpRequest, scheme: &str) -> Option<String> {
+    let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let (found, credentials) = header.split_once(' ')?;
+    found.eq_ignore_ascii_case(scheme).then(|| credentials.trim().to_owned())
+}
+
+/// The one DPoP header; more than one is refused (RFC 9449 §4.3, 1).
+fn proof(request: &HttpRequest) -> Option<String> {
+    let mut headers = request.headers().get_all("DPoP");
+    let proof = headers.next()?.to_str().ok()?.to_owned();
+    headers.next().is_none().then_some(proof)
+}
+
+impl FromRequest for RelyingParty {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let (ctx, key) = (context(request), credentials(request, "Bearer"));
+        Box::pin(async move {
+            let key = key.ok_or_else(|| unauthenticated("send `Authorization: Bearer ek_live_…`"))?;
+            run(ctx?, move |ctx| callers::relying_party(ctx, &key)).await.map(RelyingParty)
+        })
+    }
+}
+
+impl FromRequest for Admin {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let (ctx, token) = (context(request), credentials(request, "Bearer"));
+        Box::pin(async move {
+            let token = token.ok_or_else(|| unauthenticated("send `Authorization: Bearer ea_…`"))?;
+            run(ctx?, move |ctx| callers::admin(ctx, &token)).await.map(Admin)
+        })
+    }
+}
+
+impl FromRequest for Holder {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let (ctx, token, proof) = (context(request), credentials(request, "DPoP"), proof(request));
+        let (method, path) = (request.method().to_string(), request.path().to_owned());
+        Box::pin(async move {
+            let token = token.ok_or_else(|| unauthenticated("send `Authorization: DPoP …`"))?;
+            let proof = proof.ok_or_else(|| unauthenticated("send one DPoP proof"))?;
+            let holder = run(ctx?, move |ctx| {
+                let url = format!("{}{path}", ctx.public_url);
+                callers::holder(ctx, &token, &proof, &method, &url)
+            });
+            holder.await.map(Holder)
+        })
+    }
+}
+
+impl FromRequest for NewDevice {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let (ctx, proof) = (context(request), proof(request));
+        let (method, path) = (request.method().to_string(), request.path().to_owned());
+        Box::pin(async move {
+            let proof = proof.ok_or_else(|| unauthenticated("send one DPoP proof"))?;
+            let device = run(ctx?, move |ctx| {
+                let url = format!("{}{path}", ctx.public_url);
+                callers::new_device(ctx, &proof, &method, &url)
+            });
+            device.await.map(NewDevice)
+        })
+    }
+}

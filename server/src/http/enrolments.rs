@@ -1,0 +1,67 @@
+//! `/v1/enrolments`: a person proves once who they are.
+
+use actix_multipart::Multipart;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use wallet_core::ids::EnrolmentId;
+use wallet_core::refusal::Refusal;
+
+use super::callers::{Holder, NewDevice};
+use super::problem::Problem;
+use super::{run, uploads};
+use crate::flow::Context;
+use crate::flow::enrolments::{self, Challenge, Consent, DocumentRead, Enrolled};
+
+/// The body that begins an enrolment.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartRequest {
+    consent: Consent,
+}
+
+/// `POST /v1/enrolments`
+pub async fn start(device: NewDevice, body: Json<StartRequest>, ctx: Data<Context>) -> Result<HttpResponse, Problem> {
+    let started = run(ctx, move |ctx| enrolments::start(ctx, &device.0, &body.consent)).await?;
+    Ok(HttpResponse::build(StatusCode::CREATED).json(started))
+}
+
+/// `POST /v1/enrolments/{id}/document`
+pub async fn submit_document(
+    holder: Holder,
+    id: Path<EnrolmentId>,
+    request: HttpRequest,
+    body: Multipart,
+    ctx: Data<Context>,
+) -> Result<Json<DocumentRead>, Problem> {
+    let document = uploads::document(request.headers(), body).await?;
+    let read = run(ctx, move |ctx| {
+        enrolments::submit_document(ctx, &holder.0, *id, document.front, document.back)
+    });
+    read.await.map(Json)
+}
+
+/// `POST /v1/enrolments/{id}/confirmation`
+pub async fn confirm(holder: Holder, id: Path<EnrolmentId>, ctx: Data<Context>) -> Result<Json<Challenge>, Problem> {
+    run(ctx, move |ctx| enrolments::confirm(ctx, &holder.0, *id)).await.map(Json)
+}
+
+/// `POST /v1/enrolments/{id}/captures`
+pub async fn submit_capture(
+    holder: Holder,
+    id: Path<EnrolmentId>,
+    request: HttpRequest,
+    body: Multipart,
+    ctx: Data<Context>,
+) -> Result<Json<Enrolled>, Problem> {
+    let signed = uploads::capture(request.headers(), body).await?;
+    let signature = signed.signature.ok_or_else(|| {
+        let expected = "a wallet signs the statement with its device key".to_owned();
+        Refusal::RequestInvalid { field: "signature", expected }
+    })?;
+    let enrolled = run(ctx, move |ctx| {
+        enrolments::submit_capture(ctx, &holder.0, *id, signed.capture, &signature)
+    });
+    enrolled.await.map(Json)
+}

@@ -1,0 +1,19 @@
+//! `/healthz` and `/readyz`, for whoever watches the process.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+
+use super::problem::Problem;
+use super::run;
+use crate::flow::{Context, status_lists};
+
+/// `GET /healthz`: the process lives.
+pub async fn alive() -> HttpResponse {
+    HttpResponse::Ok().body("alive\n")
+}
+
+/// `GET /readyz`: the database answers with what was published at the start.
+pub async fn ready(ctx: Data<Context>) -> Result<HttpResponse, Problem> {
+    run(ctx, |ctx| status_lists::token(ctx, status_lists::CURRENT)).await?;
+    Ok(HttpResponse::Ok().body("ready\n"))
+}

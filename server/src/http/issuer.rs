@@ -1,0 +1,11 @@
+//! `/.well-known/ecert`: who the issuer is, and what a holder agrees to.
+
+use actix_web::web::{Data, Json};
+
+use crate::flow::Context;
+use crate::flow::issuer::{self, IssuerMetadata};
+
+/// `GET /.well-known/ecert`
+pub async fn metadata(ctx: Data<Context>) -> Json<IssuerMetadata> {
+    Json(issuer::metadata(&ctx))
+}

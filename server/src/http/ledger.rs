@@ -1,0 +1,14 @@
+//! `/v1/admin/ledger`: the trial balance.
+
+use actix_web::web::{Data, Json};
+
+use super::callers::Admin;
+use super::problem::Problem;
+use super::run;
+use crate::flow::Context;
+use crate::flow::ledger::{self, TrialBalance};
+
+/// `GET /v1/admin/ledger`
+pub async fn trial_balance(admin: Admin, ctx: Data<Context>) -> Result<Json<TrialBalance>, Problem> {
+    run(ctx, move |ctx| ledger::trial_balance(ctx, admin.0)).await.map(Json)
+}

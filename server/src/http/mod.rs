@@ -1,0 +1,35 @@
+//! HTTP: parse → authenticate → call a use case → answer. Errors become HTTP only here.
+//!
+//! Invariant: a handler that needs a caller takes it as an argument ([`callers`]); there is no way to forget the check.
+
+pub mod callers;
+pub mod certificates;
+pub mod codes;
+pub mod enrolments;
+pub mod health;
+pub mod issuer;
+pub mod ledger;
+pub mod log;
+pub mod problem;
+pub mod redemptions;
+pub mod relying_parties;
+pub mod status_lists;
+pub mod uploads;
+
+use actix_web::web::{self, Data};
+
+use crate::flow::Context;
+use crate::stop::Flow;
+use problem::Problem;
+
+/// Runs a use case off the async threads: it talks to the database and waits for models.
+pub(crate) async fn run<T, F>(ctx: Data<Context>, work: F) -> Result<T, Problem>
+where
+    T: Send + 'static,
+    F: FnOnce(&Context) -> Flow<T> + Send + 'static,
+{
+    match web::block(move || work(&ctx)).await {
+        Ok(outcome) => outcome.map_err(Problem::from),
+        Err(_) => Err(Problem::internal("the thread pool is shutting down")),
+    }
+}

@@ -1,0 +1,163 @@
+//! RFC 9457 problem details. The one place where a refusal gets an HTTP status.
+
+use std::fmt;
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use wallet_core::refusal::{HolderMessage, Refusal};
+
+use crate::stop::Stop;
+
+/// What is answered when something can't be done.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    body: Body,
+}
+
+#[derive(Debug, Serialize)]
+struct Body {
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: String,
+    code: &'static str,
+    billable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder_message: Option<HolderMessage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<String>,
+}
+
+/// The status of each refusal. No wildcard: a new refusal does not compile until it has its place here.
+fn status(refusal: &Refusal) -> StatusCode {
+    match refusal {
+        Refusal::RequestInvalid { .. } | Refusal::CodeMalformed | Refusal::IdempotencyKeyMissing => {
+            StatusCode::BAD_REQUEST
+        }
+        Refusal::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
+        Refusal::ConsentMissing
+        | Refusal::PurposeNotRegistered
+        | Refusal::AttributeNotAllowed
+        | Refusal::ServiceNotBought
+        | Refusal::RpSuspended => StatusCode::FORBIDDEN,
+        Refusal::CodeUnknown | Refusal::NotFound => StatusCode::NOT_FOUND,
+        Refusal::CodeAlreadyRedeemed
+        | Refusal::RequestInProgress
+        | Refusal::RedemptionClosed
+        | Refusal::EnrolmentNotAtThisStep { .. } => StatusCode::CONFLICT,
+        Refusal::CertificateRevoked => StatusCode::GONE,
+        Refusal::CaptureTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Refusal::MediaUnsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Refusal::CaptureUnusable(_)
+        | Refusal::DocumentUnusable(_)
+        | Refusal::EnrolmentRefused(_)
+        | Refusal::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+        Refusal::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+impl Problem {
+    /// A malfunction: logged here in full, told to the caller as "internal" only.
+    pub fn internal(what: impl fmt::Display) -> Problem {
+        tracing::error!(error = %what, "malfunction");
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Problem::new(status, "internal", "something is broken on our side; nothing was charged".to_owned())
+    }
+
+    /// Adds the receipt of an attempt that was not judgeable.
+    pub fn with_receipt(mut self, receipt: String) -> Problem {
+        self.body.receipt = Some(receipt);
+        self
+    }
+
+    /// Replaces the reason, where it was read back from an answer given before.
+    pub fn unusable(reason: String, hint: HolderMessage) -> Problem {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        let mut problem = Problem::new(status, "capture-unusable", hint.en.clone());
+        problem.body.reason = Some(reason);
+        problem.body.holder_message = Some(hint);
+        problem
+    }
+
+    /// The API's word for it.
+    pub fn code(&self) -> &'static str {
+        self.body.code
+    }
+
+    fn new(status: StatusCode, code: &'static str, detail: String) -> Problem {
+        let body = Body {
+            r#type: format!("urn:ecert:problem:{code}"),
+            title: code.replace('-', " "),
+            status: status.as_u16(),
+            detail,
+            code,
+            billable: false,
+            reason: None,
+            field: None,
+            retry_after: None,
+            holder_message: None,
+            receipt: None,
+        };
+        Problem { status, body }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let mut problem = Problem::new(status(&refusal), refusal.code(), refusal.detail());
+        problem.body.reason = refusal.reason().map(str::to_owned);
+        problem.body.retry_after = refusal.retry_after();
+        problem.body.holder_message = refusal.holder_message();
+        problem.body.field = match &refusal {
+            Refusal::RequestInvalid { field, .. } => Some(field),
+            Refusal::DocumentUnusable(reason) => reason.field,
+            _ => None,
+        };
+        problem
+    }
+}
+
+impl From<Stop> for Problem {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Refused(refusal) => refusal.into(),
+            Stop::Broken(error) => Problem::internal(format_args!("{error:#}")),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.body.code)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let mut answer = HttpResponse::build(self.status);
+        answer.content_type("application/problem+json");
+        if let Some(seconds) = self.body.retry_after {
+            answer.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 §11.6.1 wants a challenge; which scheme fits depends on the route, so both are named.
+            answer.insert_header((WWW_AUTHENTICATE, "Bearer, DPoP algs=\"ES256\""));
+        }
+        answer.json(&self.body)
+    }
+}

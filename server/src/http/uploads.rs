@@ -1,0 +1,126 @@
+//! Multipart uploads, read within bounds.
+
+use actix_multipart::{Field, Multipart, MultipartError};
+use actix_web::http::header::HeaderMap;
+use actix_web::web::Bytes;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use wallet_core::capture::{Capture, MAX_FRAMES, MAX_STATEMENT_BYTES};
+use wallet_core::jws::from_base64url;
+use wallet_core::refusal::Refusal;
+
+use super::problem::Problem;
+
+/// One picture; the decoder has the same bound.
+const MAX_PICTURE_BYTES: usize = 8 * 1024 * 1024;
+/// All frames of a capture together: twelve of a phone's camera at good quality are about 6 MiB.
+const MAX_CAPTURE_BYTES: usize = 24 * 1024 * 1024;
+/// ES256 in base64url is 86 characters.
+const MAX_SIGNATURE_BYTES: usize = 128;
+
+/// Both sides of a document.
+pub struct Document {
+    /// The side with the portrait.
+    pub front: Vec<u8>,
+    /// The side with the validity.
+    pub back: Vec<u8>,
+}
+
+/// A capture, with the device's signature when a wallet took it.
+pub struct SignedCapture {
+    /// The frames, bound to their statement.
+    pub capture: Capture,
+    /// `r ‖ s`.
+    pub signature: Option<Vec<u8>>,
+}
+
+fn invalid(field: &'static str, expected: impl Into<String>) -> Problem {
+    Refusal::RequestInvalid { field, expected: expected.into() }.into()
+}
+
+impl From<MultipartError> for Problem {
+    fn from(_: MultipartError) -> Self {
+        invalid("body", "a complete multipart/form-data body")
+    }
+}
+
+/// Reads the parts `front` and `back`.
+pub async fn document(headers: &HeaderMap, body: Multipart) -> Result<Document, Problem> {
+    require_multipart(headers)?;
+    let (mut front, mut back) = (None, None);
+    each_part(body, async |name, part| {
+        let side = match name {
+            "front" => &mut front,
+            "back" => &mut back,
+            _ => return Err(invalid("body", "only the parts `front` and `back`")),
+        };
+        once(side, "body", bytes_of(part, MAX_PICTURE_BYTES).await?)
+    })
+    .await?;
+    match (front, back) {
+        (Some(front), Some(back)) => Ok(Document { front, back }),
+        (None, _) => Err(invalid("front", "the part with the portrait side is missing")),
+        (_, None) => Err(invalid("back", "the part with the back is missing")),
+    }
+}
+
+/// Reads the parts `capture` (the statement), `frame` (each picture, in order) and `signature`.
+pub async fn capture(headers: &HeaderMap, body: Multipart) -> Result<SignedCapture, Problem> {
+    require_multipart(headers)?;
+    let (mut statement, mut signature, mut frames, mut total) = (None, None, Vec::new(), 0);
+    each_part(body, async |name, part| match name {
+        "capture" => once(&mut statement, "capture", bytes_of(part, MAX_STATEMENT_BYTES).await?),
+        "signature" => once(&mut signature, "signature", bytes_of(part, MAX_SIGNATURE_BYTES).await?),
+        "frame" if frames.len() < MAX_FRAMES => {
+            let frame = bytes_of(part, MAX_PICTURE_BYTES).await?;
+            total += frame.len();
+            frames.push(frame);
+            if total > MAX_CAPTURE_BYTES { Err(Refusal::CaptureTooLarge.into()) } else { Ok(()) }
+        }
+        "frame" => Err(invalid("frame", format!("at most {MAX_FRAMES} frames"))),
+        _ => Err(invalid("body", "only the parts `capture`, `frame` and `signature`")),
+    })
+    .await?;
+    let statement = statement.ok_or_else(|| invalid("capture", "the statement about the frames is missing"))?;
+    let capture = Capture::bind(statement, frames).map_err(|error| invalid("capture", error.0))?;
+    Ok(SignedCapture { capture, signature: signature.map(decode_signature).transpose()? })
+}
+
+fn decode_signature(text: Vec<u8>) -> Result<Vec<u8>, Problem> {
+    let text = String::from_utf8(text).map_err(|_| invalid("signature", "base64url"))?;
+    from_base64url(text.trim()).map_err(|_| invalid("signature", "base64url"))
+}
+
+fn require_multipart(headers: &HeaderMap) -> Result<(), Problem> {
+    let content_type = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if content_type.starts_with("multipart/form-data") { Ok(()) } else { Err(Refusal::MediaUnsupported.into()) }
+}
+
+async fn each_part(
+    mut body: Multipart,
+    mut take: impl AsyncFnMut(&str, Field) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    while let Some(part) = body.try_next().await? {
+        let name = part.name().unwrap_or_default().to_owned();
+        take(&name, part).await?;
+    }
+    Ok(())
+}
+
+fn once(place: &mut Option<Vec<u8>>, field: &'static str, bytes: Vec<u8>) -> Result<(), Problem> {
+    if place.replace(bytes).is_some() { Err(invalid(field, "each part once")) } else { Ok(()) }
+}
+
+async fn bytes_of(
+    part: impl Stream<Item = Result<Bytes, MultipartError>>,
+    most: usize,
+) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    let mut part = std::pin::pin!(part);
+    while let Some(chunk) = part.next().await {
+        bytes.extend_from_slice(&chunk?);
+        if bytes.len() > most {
+            return Err(Refusal::CaptureTooLarge.into());
+        }
+    }
+    Ok(bytes)
+}

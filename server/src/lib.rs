@@ -1,0 +1,18 @@
+//! E-Cert's server. Requests run straight down: [`routes`] → [`http`] → [`flow`] → [`store`], [`billing`], [`edge`].
+//! docs/ARCHITECTURE.md is the map.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod routes;
+
+pub mod http;
+pub mod jobs;
+
+pub mod flow;
+
+pub mod billing;
+pub mod edge;
+pub mod store;
+
+pub mod stop;

@@ -1,0 +1,5 @@
+//! The binary `ecert`.
+
+fn main() -> std::process::ExitCode {
+    ecert_server::cli::run()
+}

@@ -1,0 +1,41 @@
+//! The two ways in which a use case ends early, kept apart on every floor.
+
+use wallet_core::refusal::Refusal;
+
+/// A refusal is an answer (somebody asked for what can't be given); a malfunction is ours.
+#[derive(Debug)]
+pub enum Stop {
+    /// A clear no, told to the caller in full.
+    Refused(Refusal),
+    /// Something is broken here: logged in full, told to the caller as "internal" only.
+    Broken(anyhow::Error),
+}
+
+/// What a use case gives back.
+pub type Flow<T> = Result<T, Stop>;
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Stop::Refused(refusal)
+    }
+}
+
+macro_rules! malfunctions {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Stop {
+            fn from(error: $error) -> Self {
+                Stop::Broken(error.into())
+            }
+        }
+    )*};
+}
+
+malfunctions!(
+    anyhow::Error,
+    diesel::result::Error,
+    serde_json::Error,
+    wallet_core::es256::SigningFailed,
+    wallet_core::face::TemplateError,
+    wallet_core::money::MoneyOverflow,
+    wallet_core::onnx::ModelError
+);

@@ -1,0 +1,191 @@
+//! Certificates and the handles by which a QR names one.
+
+use diesel::prelude::*;
+use jiff::Timestamp;
+use wallet_core::ecert::AssuranceLevel;
+use wallet_core::es256::PublicKey;
+use wallet_core::ids::{CertificateId, HolderId};
+
+use super::columns::{damaged, parse, time};
+use super::schema::{certificates, handles};
+use super::{Conn, exactly_one};
+
+/// A certificate as the server keeps it.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    /// Which.
+    pub id: CertificateId,
+    /// Whose.
+    pub holder: HolderId,
+    /// The thumbprint of the device key that it is bound to.
+    pub device_jkt: String,
+    /// That key.
+    pub device_key: PublicKey,
+    /// Its list, and its place in it.
+    pub status: (i64, u32),
+    /// How sure we are.
+    pub assurance: AssuranceLevel,
+    /// The attributes with their salts, sealed.
+    pub sealed_attributes: Vec<u8>,
+    /// The face template, sealed.
+    pub sealed_template: Vec<u8>,
+    /// In force or not.
+    pub active: bool,
+    /// From when.
+    pub issued_at: Timestamp,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+impl Certificate {
+    /// In force at `now`.
+    pub fn in_force(&self, now: Timestamp) -> bool {
+        self.active && self.issued_at <= now && now < self.expires_at
+    }
+}
+
+type Row = (String, String, String, Vec<u8>, (i64, i64), String, (Vec<u8>, Vec<u8>), String, i64, i64);
+
+fn from_row(row: Row) -> QueryResult<Certificate> {
+    let (id, holder, device_jkt, key, (list, index), assurance, sealed, state, issued_at, expires_at) = row;
+    Ok(Certificate {
+        id: parse(&id)?,
+        holder: parse(&holder)?,
+        device_jkt,
+        device_key: PublicKey::from_sec1(&key).map_err(|error| damaged(&error))?,
+        status: (list, u32::try_from(index).map_err(|error| damaged(&error))?),
+        assurance: AssuranceLevel::parse(&assurance).ok_or_else(|| damaged(&"certificates.assurance"))?,
+        sealed_attributes: sealed.0,
+        sealed_template: sealed.1,
+        active: state == "active",
+        issued_at: time(issued_at)?,
+        expires_at: time(expires_at)?,
+    })
+}
+
+macro_rules! columns {
+    () => {{
+        use certificates as c;
+        (
+            c::id,
+            c::holder_id,
+            c::device_jkt,
+            c::device_key,
+            (c::status_list, c::status_index),
+            c::assurance,
+            (c::sealed_attributes, c::sealed_template),
+            c::state,
+            c::issued_at,
+            c::expires_at,
+        )
+    }};
+}
+
+/// Adds a certificate in force.
+pub fn insert(conn: &mut Conn, certificate: &Certificate, revocation_code_hash: &[u8; 32]) -> QueryResult<()> {
+    use certificates as c;
+    let row = (
+        c::id.eq(certificate.id.to_string()),
+        c::holder_id.eq(certificate.holder.to_string()),
+        c::device_jkt.eq(&certificate.device_jkt),
+        c::device_key.eq(certificate.device_key.to_sec1()),
+        c::status_list.eq(certificate.status.0),
+        c::status_index.eq(i64::from(certificate.status.1)),
+        c::assurance.eq(certificate.assurance.as_str()),
+        c::sealed_attributes.eq(&certificate.sealed_attributes),
+        c::sealed_template.eq(&certificate.sealed_template),
+        c::revocation_code_hash.eq(revocation_code_hash.as_slice()),
+        c::state.eq("active"),
+        c::issued_at.eq(certificate.issued_at.as_microsecond()),
+        c::expires_at.eq(certificate.expires_at.as_microsecond()),
+    );
+    diesel::insert_into(c::table).values(row).execute(conn).map(drop)
+}
+
+/// Ties a handle, known here by its hash, to a certificate.
+pub fn insert_handle(conn: &mut Conn, handle_hash: &[u8; 32], certificate: CertificateId) -> QueryResult<()> {
+    let row = (
+        handles::handle_hash.eq(handle_hash.as_slice()),
+        handles::certificate_id.eq(certificate.to_string()),
+    );
+    diesel::insert_into(handles::table).values(row).execute(conn).map(drop)
+}
+
+/// The certificate with this id.
+pub fn find(conn: &mut Conn, id: CertificateId) -> QueryResult<Option<Certificate>> {
+    let found = certificates::table.find(id.to_string()).select(columns!());
+    found.first::<Row>(conn).optional()?.map(from_row).transpose()
+}
+
+/// The certificate that a handle names.
+pub fn by_handle(conn: &mut Conn, handle_hash: &[u8; 32]) -> QueryResult<Option<Certificate>> {
+    let found = handles::table
+        .inner_join(certificates::table.on(certificates::id.eq(handles::certificate_id)))
+        .filter(handles::handle_hash.eq(handle_hash.as_slice()))
+        .select(columns!());
+    found.first::<Row>(conn).optional()?.map(from_row).transpose()
+}
+
+/// The newest certificate of a device.
+pub fn of_device(conn: &mut Conn, device_jkt: &str) -> QueryResult<Option<Certificate>> {
+    let found = certificates::table
+        .filter(certificates::device_jkt.eq(device_jkt))
+        .order(certificates::id.desc())
+        .select(columns!());
+    found.first::<Row>(conn).optional()?.map(from_row).transpose()
+}
+
+/// The certificate that a paper revocation code ends.
+pub fn by_revocation_code(conn: &mut Conn, hash: &[u8; 32]) -> QueryResult<Option<Certificate>> {
+    let found =
+        certificates::table.filter(certificates::revocation_code_hash.eq(hash.as_slice())).select(columns!());
+    found.first::<Row>(conn).optional()?.map(from_row).transpose()
+}
+
+/// The certificates of a holder that are in force.
+pub fn active_of_holder(conn: &mut Conn, holder: HolderId) -> QueryResult<Vec<Certificate>> {
+    let found = certificates::table
+        .filter(certificates::holder_id.eq(holder.to_string()))
+        .filter(certificates::state.eq("active"))
+        .select(columns!());
+    found.load::<Row>(conn)?.into_iter().map(from_row).collect()
+}
+
+/// Ends an active certificate as `revoked` or `superseded`.
+pub fn end(conn: &mut Conn, id: CertificateId, state: Ended, reason: &str, now: Timestamp) -> QueryResult<()> {
+    use certificates as c;
+    let row = c::table.find(id.to_string()).filter(c::state.eq("active"));
+    let state = match state {
+        Ended::Revoked => "revoked",
+        Ended::Superseded => "superseded",
+    };
+    let values = (c::state.eq(state), c::reason.eq(reason), c::ended_at.eq(now.as_microsecond()));
+    exactly_one(diesel::update(row).set(values).execute(conn)?)
+}
+
+/// The ways in which a certificate ends before its time.
+#[derive(Debug, Clone, Copy)]
+pub enum Ended {
+    /// By admin, holder or paper.
+    Revoked,
+    /// The holder enrolled anew.
+    Superseded,
+}
+
+/// Whether a place in a status list is taken.
+pub fn status_is_taken(conn: &mut Conn, list: i64, index: u32) -> QueryResult<bool> {
+    let taken = certificates::table
+        .filter(certificates::status_list.eq(list))
+        .filter(certificates::status_index.eq(i64::from(index)));
+    diesel::dsl::select(diesel::dsl::exists(taken)).get_result(conn)
+}
+
+/// The places in a status list whose certificates were ended.
+pub fn ended_in_list(conn: &mut Conn, list: i64) -> QueryResult<Vec<u32>> {
+    let ended = certificates::table
+        .filter(certificates::status_list.eq(list))
+        .filter(certificates::state.ne("active"))
+        .select(certificates::status_index);
+    let indices = ended.load::<i64>(conn)?.into_iter();
+    indices.map(|index| u32::try_from(index).map_err(|error| damaged(&error))).collect()
+}

@@ -1,0 +1,207 @@
+//! Enrolments and the consent each began with.
+
+use diesel::prelude::*;
+use jiff::Timestamp;
+use wallet_core::ids::{CertificateId, ConsentId, EnrolmentId};
+
+use super::columns::{array, damaged, parse, present, time};
+use super::schema::{consents, enrolments};
+use super::{Conn, exactly_one};
+
+/// One enrolment.
+#[derive(Debug, Clone)]
+pub struct Enrolment {
+    /// Which.
+    pub id: EnrolmentId,
+    /// The device that it belongs to.
+    pub device_jkt: String,
+    /// How far it is.
+    pub state: State,
+    /// Documents and captures submitted so far, good or not.
+    pub tries: i64,
+    /// After this it is over.
+    pub expires_at: Timestamp,
+}
+
+/// How far an enrolment is; each state carries its own data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Consent was given.
+    Started,
+    /// The document was read, and is for the holder to confirm.
+    DocumentRead {
+        /// What was read, sealed.
+        sealed_document: Vec<u8>,
+    },
+    /// Confirmed; a live face is awaited.
+    Challenged {
+        /// What was read, sealed.
+        sealed_document: Vec<u8>,
+        /// What the capture must be bound to.
+        nonce: [u8; 16],
+        /// Until when.
+        deadline: Timestamp,
+    },
+    /// A certificate was issued.
+    Approved {
+        /// Which.
+        certificate: CertificateId,
+    },
+    /// A person decides.
+    Referred {
+        /// What was read, sealed.
+        sealed_document: Vec<u8>,
+        /// Why.
+        reason: String,
+    },
+    /// Over, without a certificate.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl State {
+    /// The name on the wire and in the column.
+    pub fn name(&self) -> &'static str {
+        match self {
+            State::Started => "started",
+            State::DocumentRead { .. } => "document_read",
+            State::Challenged { .. } => "challenged",
+            State::Approved { .. } => "approved",
+            State::Referred { .. } => "referred",
+            State::Refused { .. } => "refused",
+        }
+    }
+}
+
+#[derive(Queryable, AsChangeset)]
+#[diesel(table_name = enrolments, treat_none_as_null = true)]
+struct StateRow {
+    state: String,
+    sealed_document: Option<Vec<u8>>,
+    nonce: Option<Vec<u8>>,
+    deadline: Option<i64>,
+    reason: Option<String>,
+    certificate_id: Option<String>,
+}
+
+impl From<&State> for StateRow {
+    fn from(state: &State) -> Self {
+        let empty = StateRow {
+            state: state.name().to_owned(),
+            sealed_document: None,
+            nonce: None,
+            deadline: None,
+            reason: None,
+            certificate_id: None,
+        };
+        match state.clone() {
+            State::Started => empty,
+            State::DocumentRead { sealed_document } => {
+                StateRow { sealed_document: Some(sealed_document), ..empty }
+            }
+            State::Challenged { sealed_document, nonce, deadline } => StateRow {
+                sealed_document: Some(sealed_document),
+                nonce: Some(nonce.into()),
+                deadline: Some(deadline.as_microsecond()),
+                ..empty
+            },
+            State::Approved { certificate } => {
+                StateRow { certificate_id: Some(certificate.to_string()), ..empty }
+            }
+            State::Referred { sealed_document, reason } => {
+                StateRow { sealed_document: Some(sealed_document), reason: Some(reason), ..empty }
+            }
+            State::Refused { reason } => StateRow { reason: Some(reason), ..empty },
+        }
+    }
+}
+
+impl TryFrom<StateRow> for State {
+    type Error = diesel::result::Error;
+
+    fn try_from(row: StateRow) -> QueryResult<State> {
+        let document = |sealed| present(sealed, "enrolments.sealed_document");
+        let reason = |reason| present(reason, "enrolments.reason");
+        Ok(match row.state.as_str() {
+            "started" => State::Started,
+            "document_read" => State::DocumentRead { sealed_document: document(row.sealed_document)? },
+            "challenged" => State::Challenged {
+                sealed_document: document(row.sealed_document)?,
+                nonce: array(&present(row.nonce, "enrolments.nonce")?)?,
+                deadline: time(present(row.deadline, "enrolments.deadline")?)?,
+            },
+            "approved" => {
+                let certificate = present(row.certificate_id, "enrolments.certificate_id")?;
+                State::Approved { certificate: parse(&certificate)? }
+            }
+            "referred" => State::Referred {
+                sealed_document: document(row.sealed_document)?,
+                reason: reason(row.reason)?,
+            },
+            "refused" => State::Refused { reason: reason(row.reason)? },
+            _ => return Err(damaged(&"enrolments.state")),
+        })
+    }
+}
+
+/// Adds an enrolment in the state `Started`.
+pub fn insert(conn: &mut Conn, enrolment: &Enrolment, now: Timestamp) -> QueryResult<()> {
+    let row = (
+        enrolments::id.eq(enrolment.id.to_string()),
+        enrolments::device_jkt.eq(&enrolment.device_jkt),
+        enrolments::state.eq(enrolment.state.name()),
+        enrolments::tries.eq(enrolment.tries),
+        enrolments::created_at.eq(now.as_microsecond()),
+        enrolments::expires_at.eq(enrolment.expires_at.as_microsecond()),
+    );
+    diesel::insert_into(enrolments::table).values(row).execute(conn).map(drop)
+}
+
+/// Adds the consent that an enrolment begins with.
+pub fn insert_consent(
+    conn: &mut Conn,
+    id: ConsentId,
+    enrolment: EnrolmentId,
+    text_version: &str,
+    receipt: &str,
+    now: Timestamp,
+) -> QueryResult<()> {
+    let row = (
+        consents::id.eq(id.to_string()),
+        consents::enrolment_id.eq(enrolment.to_string()),
+        consents::text_version.eq(text_version),
+        consents::receipt.eq(receipt),
+        consents::agreed_at.eq(now.as_microsecond()),
+    );
+    diesel::insert_into(consents::table).values(row).execute(conn).map(drop)
+}
+
+/// An enrolment of this device.
+pub fn find(conn: &mut Conn, id: EnrolmentId, device_jkt: &str) -> QueryResult<Option<Enrolment>> {
+    use enrolments as e;
+    let columns = (
+        (e::state, e::sealed_document, e::nonce, e::deadline, e::reason, e::certificate_id),
+        e::tries,
+        e::expires_at,
+    );
+    let found = e::table.find(id.to_string()).filter(e::device_jkt.eq(device_jkt)).select(columns);
+    let Some((state, tries, expires_at)) = found.first::<(StateRow, i64, i64)>(conn).optional()? else {
+        return Ok(None);
+    };
+    let (state, expires_at) = (state.try_into()?, time(expires_at)?);
+    Ok(Some(Enrolment { id, device_jkt: device_jkt.to_owned(), state, tries, expires_at }))
+}
+
+/// Counts a try, good or not.
+pub fn count_try(conn: &mut Conn, id: EnrolmentId) -> QueryResult<()> {
+    let row = diesel::update(enrolments::table.find(id.to_string()));
+    exactly_one(row.set(enrolments::tries.eq(enrolments::tries + 1)).execute(conn)?)
+}
+
+/// Moves on from a state, if the enrolment is still in it.
+pub fn advance(conn: &mut Conn, id: EnrolmentId, from: &State, to: &State) -> QueryResult<()> {
+    let row = enrolments::table.find(id.to_string()).filter(enrolments::state.eq(from.name()));
+    exactly_one(diesel::update(row).set(StateRow::from(to)).execute(conn)?)
+}

@@ -1,0 +1,96 @@
+//! Idempotency keys: the same request twice is one request.
+//!
+//! A key is claimed before the work and finished in the transaction that does it. Between the two it is under a lease:
+//! a second request with the same key is told to wait, and a crashed one frees the key when its lease ends.
+
+use diesel::prelude::*;
+use jiff::Timestamp;
+use wallet_core::ids::{RelyingPartyId, RequestId};
+
+use super::schema::idempotency_keys as keys;
+use super::{Conn, exactly_one};
+
+/// A key in the hand of one request.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    /// Whose key space.
+    pub rp: RelyingPartyId,
+    /// The key.
+    pub key: String,
+    /// Hash of what was asked.
+    pub fingerprint: [u8; 32],
+    /// The request that holds the lease.
+    pub by: RequestId,
+    /// Until when nobody else may take it.
+    pub until: Timestamp,
+}
+
+/// What claiming a key finds.
+#[derive(Debug)]
+pub enum Claim {
+    /// It is ours.
+    Claimed,
+    /// Another request with it is being worked on.
+    Running,
+    /// It belongs to a request with another body.
+    OtherRequest,
+    /// The answer that was given, sealed.
+    Answered(Vec<u8>),
+}
+
+/// Claims a key.
+pub fn claim(conn: &mut Conn, lease: &Lease, now: Timestamp) -> QueryResult<Claim> {
+    let columns = (keys::fingerprint, keys::leased_until, keys::sealed_answer);
+    let Some((fingerprint, leased_until, answer)) =
+        keys::table.find(id(lease)).select(columns).first::<(Vec<u8>, i64, Option<Vec<u8>>)>(conn).optional()?
+    else {
+        insert(conn, lease, now)?;
+        return Ok(Claim::Claimed);
+    };
+    if fingerprint != lease.fingerprint {
+        return Ok(Claim::OtherRequest);
+    }
+    if let Some(answer) = answer {
+        return Ok(Claim::Answered(answer));
+    }
+    if leased_until > now.as_microsecond() {
+        return Ok(Claim::Running);
+    }
+    let values = (keys::lease.eq(lease.by.to_string()), keys::leased_until.eq(lease.until.as_microsecond()));
+    exactly_one(diesel::update(keys::table.find(id(lease))).set(values).execute(conn)?)?;
+    Ok(Claim::Claimed)
+}
+
+fn id(lease: &Lease) -> (String, &str) {
+    (lease.rp.to_string(), &lease.key)
+}
+
+fn insert(conn: &mut Conn, lease: &Lease, now: Timestamp) -> QueryResult<()> {
+    let row = (
+        keys::rp_id.eq(lease.rp.to_string()),
+        keys::key.eq(&lease.key),
+        keys::fingerprint.eq(lease.fingerprint.as_slice()),
+        keys::lease.eq(lease.by.to_string()),
+        keys::leased_until.eq(lease.until.as_microsecond()),
+        keys::created_at.eq(now.as_microsecond()),
+    );
+    diesel::insert_into(keys::table).values(row).execute(conn).map(drop)
+}
+
+/// Stores the answer; `false` when the lease has passed to another request, whose answer it is then to give.
+pub fn finish(conn: &mut Conn, lease: &Lease, sealed_answer: &[u8]) -> QueryResult<bool> {
+    let ours = keys::table
+        .find(id(lease))
+        .filter(keys::lease.eq(lease.by.to_string()))
+        .filter(keys::sealed_answer.is_null());
+    Ok(diesel::update(ours).set(keys::sealed_answer.eq(sealed_answer)).execute(conn)? == 1)
+}
+
+/// Gives the key back: the request was refused before anything was done, and may come again mended.
+pub fn release(conn: &mut Conn, lease: &Lease) -> QueryResult<()> {
+    let ours = keys::table
+        .find(id(lease))
+        .filter(keys::lease.eq(lease.by.to_string()))
+        .filter(keys::sealed_answer.is_null());
+    diesel::delete(ours).execute(conn).map(drop)
+}

@@ -1,0 +1,195 @@
+//! Redemptions, and the attempts made in each.
+
+use std::collections::BTreeSet;
+
+use diesel::prelude::*;
+use jiff::Timestamp;
+use wallet_core::attributes::{Attribute, Share};
+use wallet_core::ids::{AttemptId, CertificateId, ChargeId, RedemptionId, RelyingPartyId};
+
+use super::columns::{array, damaged, join, parse, present, split, time};
+use super::schema::{attempts, redemptions};
+use super::{Conn, exactly_one};
+
+/// One use of a code by one relying party.
+#[derive(Debug, Clone)]
+pub struct Redemption {
+    /// Which.
+    pub id: RedemptionId,
+    /// By whom.
+    pub rp: RelyingPartyId,
+    /// Of which certificate.
+    pub certificate: CertificateId,
+    /// Under which registered purpose.
+    pub purpose: String,
+    /// What the relying party asked for.
+    pub asked: BTreeSet<Attribute>,
+    /// What the code allows.
+    pub share: Share,
+    /// What the capture must be bound to.
+    pub nonce: [u8; 16],
+    /// Until when a capture is taken.
+    pub deadline: Timestamp,
+    /// How many captures could not be judged.
+    pub unusable_attempts: i64,
+    /// How it stands.
+    pub state: State,
+}
+
+/// How a redemption stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// A capture is awaited, until the deadline.
+    Challenged,
+    /// Judged: the answer as it was given, sealed.
+    Judged {
+        /// Passed, or failed.
+        passed: bool,
+        /// The whole answer.
+        sealed_answer: Vec<u8>,
+        /// When.
+        closed_at: Timestamp,
+    },
+}
+
+/// Adds a redemption in the state `Challenged`. `code_id` makes its code one-time.
+pub fn insert(conn: &mut Conn, redemption: &Redemption, code_id: &[u8], now: Timestamp) -> QueryResult<()> {
+    use redemptions as r;
+    let row = (
+        r::id.eq(redemption.id.to_string()),
+        r::rp_id.eq(redemption.rp.to_string()),
+        r::certificate_id.eq(redemption.certificate.to_string()),
+        r::code_id.eq(code_id),
+        r::purpose.eq(&redemption.purpose),
+        r::asked.eq(join(redemption.asked.iter().map(|attribute| attribute.as_str()))),
+        r::share.eq(redemption.share.as_str()),
+        r::nonce.eq(redemption.nonce.as_slice()),
+        r::deadline.eq(redemption.deadline.as_microsecond()),
+        r::state.eq("challenged"),
+        r::unusable_attempts.eq(redemption.unusable_attempts),
+        r::opened_at.eq(now.as_microsecond()),
+    );
+    diesel::insert_into(r::table).values(row).execute(conn).map(drop)
+}
+
+/// Whether a code of this certificate was redeemed.
+pub fn code_is_redeemed(conn: &mut Conn, certificate: CertificateId, code_id: &[u8]) -> QueryResult<bool> {
+    let redeemed = redemptions::table
+        .filter(redemptions::certificate_id.eq(certificate.to_string()))
+        .filter(redemptions::code_id.eq(code_id));
+    diesel::dsl::select(diesel::dsl::exists(redeemed)).get_result(conn)
+}
+
+type Row = (String, String, String, String, Vec<u8>, i64, i64, (String, Option<Vec<u8>>, Option<i64>));
+
+/// A redemption of this relying party.
+pub fn find(conn: &mut Conn, id: RedemptionId, rp: RelyingPartyId) -> QueryResult<Option<Redemption>> {
+    use redemptions as r;
+    let columns = (
+        r::certificate_id,
+        r::purpose,
+        r::asked,
+        r::share,
+        r::nonce,
+        r::deadline,
+        r::unusable_attempts,
+        (r::state, r::sealed_answer, r::closed_at),
+    );
+    let found = r::table.find(id.to_string()).filter(r::rp_id.eq(rp.to_string())).select(columns);
+    let Some(row) = found.first::<Row>(conn).optional()? else { return Ok(None) };
+    let (certificate, purpose, asked, share, nonce, deadline, unusable_attempts, (state, answer, closed_at)) = row;
+    let judged = |passed| -> QueryResult<State> {
+        let sealed_answer = present(answer, "redemptions.sealed_answer")?;
+        Ok(State::Judged { passed, sealed_answer, closed_at: time(present(closed_at, "redemptions.closed_at")?)? })
+    };
+    Ok(Some(Redemption {
+        id,
+        rp,
+        certificate: parse(&certificate)?,
+        purpose,
+        asked: split(&asked)?,
+        share: parse(&share)?,
+        nonce: array(&nonce)?,
+        deadline: time(deadline)?,
+        unusable_attempts,
+        state: match state.as_str() {
+            "challenged" => State::Challenged,
+            "passed" => judged(true)?,
+            "failed" => judged(false)?,
+            _ => return Err(damaged(&"redemptions.state")),
+        },
+    }))
+}
+
+/// Closes a challenged redemption with its answer.
+pub fn close(
+    conn: &mut Conn,
+    id: RedemptionId,
+    passed: bool,
+    sealed_answer: &[u8],
+    now: Timestamp,
+) -> QueryResult<()> {
+    use redemptions as r;
+    let row = r::table.find(id.to_string()).filter(r::state.eq("challenged"));
+    let values = (
+        r::state.eq(if passed { "passed" } else { "failed" }),
+        r::sealed_answer.eq(sealed_answer),
+        r::closed_at.eq(now.as_microsecond()),
+    );
+    exactly_one(diesel::update(row).set(values).execute(conn)?)
+}
+
+/// Counts a capture that could not be judged.
+pub fn count_unusable(conn: &mut Conn, id: RedemptionId) -> QueryResult<()> {
+    use redemptions as r;
+    let row = r::table.find(id.to_string()).filter(r::state.eq("challenged"));
+    exactly_one(diesel::update(row).set(r::unusable_attempts.eq(r::unusable_attempts + 1)).execute(conn)?)
+}
+
+/// One capture submitted for judgement.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    /// Which.
+    pub id: AttemptId,
+    /// By whom.
+    pub rp: RelyingPartyId,
+    /// In which redemption.
+    pub redemption: RedemptionId,
+    /// What is metered.
+    pub service: &'a str,
+    /// `passed`, `failed` or `unusable`.
+    pub outcome: &'a str,
+    /// Why it was not judged.
+    pub reason: Option<&'a str>,
+    /// Its charge: there is one exactly when it was judged.
+    pub charge: Option<ChargeId>,
+    /// The signed receipt.
+    pub receipt: &'a str,
+}
+
+/// Adds an attempt.
+pub fn insert_attempt(conn: &mut Conn, attempt: &Attempt<'_>, now: Timestamp) -> QueryResult<()> {
+    use attempts as a;
+    let row = (
+        a::id.eq(attempt.id.to_string()),
+        a::rp_id.eq(attempt.rp.to_string()),
+        a::redemption_id.eq(attempt.redemption.to_string()),
+        a::service.eq(attempt.service),
+        a::outcome.eq(attempt.outcome),
+        a::reason.eq(attempt.reason),
+        a::charge_id.eq(attempt.charge.map(|charge| charge.to_string())),
+        a::receipt.eq(attempt.receipt),
+        a::judged_at.eq(now.as_microsecond()),
+    );
+    diesel::insert_into(a::table).values(row).execute(conn).map(drop)
+}
+
+/// The receipts of a redemption's attempts, oldest first.
+pub fn receipts(conn: &mut Conn, id: RedemptionId, rp: RelyingPartyId) -> QueryResult<Vec<String>> {
+    attempts::table
+        .filter(attempts::redemption_id.eq(id.to_string()))
+        .filter(attempts::rp_id.eq(rp.to_string()))
+        .order(attempts::id)
+        .select(attempts::receipt)
+        .load(conn)
+}

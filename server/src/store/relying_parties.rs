@@ -1,0 +1,99 @@
+//! Relying parties, their API keys, purposes and subscriptions.
+
+use std::collections::BTreeSet;
+
+use diesel::dsl::{exists, select};
+use diesel::prelude::*;
+use jiff::Timestamp;
+use wallet_core::attributes::Attribute;
+use wallet_core::ids::{ApiKeyId, RelyingPartyId};
+
+use super::columns::{join, parse, split};
+use super::schema::{api_keys, purposes, relying_parties, subscriptions};
+use super::Conn;
+
+/// A relying party that proved itself by an API key.
+#[derive(Debug, Clone)]
+pub struct RelyingParty {
+    /// Who.
+    pub id: RelyingPartyId,
+    /// Served, or suspended.
+    pub active: bool,
+}
+
+/// Adds a relying party.
+pub fn insert(conn: &mut Conn, id: RelyingPartyId, name: &str, now: Timestamp) -> QueryResult<()> {
+    let row = (
+        relying_parties::id.eq(id.to_string()),
+        relying_parties::name.eq(name),
+        relying_parties::state.eq("active"),
+        relying_parties::created_at.eq(now.as_microsecond()),
+    );
+    diesel::insert_into(relying_parties::table).values(row).execute(conn).map(drop)
+}
+
+/// Adds an API key, known here by the hash of its secret.
+pub fn insert_key(
+    conn: &mut Conn,
+    key: ApiKeyId,
+    rp: RelyingPartyId,
+    secret_hash: &[u8; 32],
+    now: Timestamp,
+) -> QueryResult<()> {
+    let row = (
+        api_keys::id.eq(key.to_string()),
+        api_keys::rp_id.eq(rp.to_string()),
+        api_keys::secret_hash.eq(secret_hash.as_slice()),
+        api_keys::created_at.eq(now.as_microsecond()),
+    );
+    diesel::insert_into(api_keys::table).values(row).execute(conn).map(drop)
+}
+
+/// Registers a purpose and what it may ask for.
+pub fn insert_purpose(
+    conn: &mut Conn,
+    rp: RelyingPartyId,
+    name: &str,
+    attributes: &BTreeSet<Attribute>,
+) -> QueryResult<()> {
+    let row = (
+        purposes::rp_id.eq(rp.to_string()),
+        purposes::name.eq(name),
+        purposes::attributes.eq(join(attributes.iter().map(|attribute| attribute.as_str()))),
+    );
+    diesel::insert_into(purposes::table).values(row).execute(conn).map(drop)
+}
+
+/// Notes that a service was bought.
+pub fn subscribe(conn: &mut Conn, rp: RelyingPartyId, service: &str, now: Timestamp) -> QueryResult<()> {
+    let row = (
+        subscriptions::rp_id.eq(rp.to_string()),
+        subscriptions::service.eq(service),
+        subscriptions::since.eq(now.as_microsecond()),
+    );
+    diesel::insert_into(subscriptions::table).values(row).execute(conn).map(drop)
+}
+
+/// The relying party behind an unrevoked key, and the hash of the key's secret.
+pub fn by_key(conn: &mut Conn, key: ApiKeyId) -> QueryResult<Option<(RelyingParty, Vec<u8>)>> {
+    let found = api_keys::table
+        .inner_join(relying_parties::table.on(relying_parties::id.eq(api_keys::rp_id)))
+        .filter(api_keys::id.eq(key.to_string()))
+        .filter(api_keys::revoked_at.is_null())
+        .select((relying_parties::id, relying_parties::state, api_keys::secret_hash))
+        .first::<(String, String, Vec<u8>)>(conn)
+        .optional()?;
+    let Some((id, state, secret_hash)) = found else { return Ok(None) };
+    Ok(Some((RelyingParty { id: parse(&id)?, active: state == "active" }, secret_hash)))
+}
+
+/// What a purpose of this relying party may ask for; `None` when there is no such purpose.
+pub fn purpose(conn: &mut Conn, rp: RelyingPartyId, name: &str) -> QueryResult<Option<BTreeSet<Attribute>>> {
+    let found = purposes::table.find((rp.to_string(), name)).select(purposes::attributes);
+    found.first::<String>(conn).optional()?.map(|attributes| split(&attributes)).transpose()
+}
+
+/// Whether the service was bought.
+pub fn has_bought(conn: &mut Conn, rp: RelyingPartyId, service: &str) -> QueryResult<bool> {
+    select(exists(subscriptions::table.find((rp.to_string(), service)))).get_result(conn)
+}

@@ -1,0 +1,269 @@
+//! The tables, as the migrations make them. Times are microseconds, ids and enumerations are text.
+
+diesel::table! {
+    admins (id) {
+        id -> Text,
+        name -> Text,
+        token_hash -> Binary,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    relying_parties (id) {
+        id -> Text,
+        name -> Text,
+        state -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    api_keys (id) {
+        id -> Text,
+        rp_id -> Text,
+        secret_hash -> Binary,
+        created_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    purposes (rp_id, name) {
+        rp_id -> Text,
+        name -> Text,
+        attributes -> Text,
+    }
+}
+
+diesel::table! {
+    subscriptions (rp_id, service) {
+        rp_id -> Text,
+        service -> Text,
+        since -> BigInt,
+    }
+}
+
+diesel::table! {
+    prices (service, valid_from) {
+        version -> Text,
+        service -> Text,
+        valid_from -> BigInt,
+        currency -> Text,
+        micros -> BigInt,
+    }
+}
+
+diesel::table! {
+    devices (jkt) {
+        jkt -> Text,
+        public_key -> Binary,
+        token_hash -> Binary,
+        token_expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    proofs (jkt, jti) {
+        jkt -> Text,
+        jti -> Text,
+        stale_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    enrolments (id) {
+        id -> Text,
+        device_jkt -> Text,
+        state -> Text,
+        sealed_document -> Nullable<Binary>,
+        nonce -> Nullable<Binary>,
+        deadline -> Nullable<BigInt>,
+        reason -> Nullable<Text>,
+        certificate_id -> Nullable<Text>,
+        tries -> BigInt,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    consents (id) {
+        id -> Text,
+        enrolment_id -> Text,
+        text_version -> Text,
+        receipt -> Text,
+        agreed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    register_entries (person_mac) {
+        person_mac -> Binary,
+        added_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    holders (id) {
+        id -> Text,
+        eid -> Binary,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    certificates (id) {
+        id -> Text,
+        holder_id -> Text,
+        device_jkt -> Text,
+        device_key -> Binary,
+        status_list -> BigInt,
+        status_index -> BigInt,
+        assurance -> Text,
+        sealed_attributes -> Binary,
+        sealed_template -> Binary,
+        revocation_code_hash -> Binary,
+        state -> Text,
+        reason -> Nullable<Text>,
+        ended_at -> Nullable<BigInt>,
+        issued_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    handles (handle_hash) {
+        handle_hash -> Binary,
+        certificate_id -> Text,
+    }
+}
+
+diesel::table! {
+    numeric_codes (code_mac) {
+        code_mac -> Binary,
+        certificate_id -> Text,
+        share -> Text,
+        expires_at -> BigInt,
+        spent -> BigInt,
+    }
+}
+
+diesel::table! {
+    redemptions (id) {
+        id -> Text,
+        rp_id -> Text,
+        certificate_id -> Text,
+        code_id -> Binary,
+        purpose -> Text,
+        asked -> Text,
+        share -> Text,
+        nonce -> Binary,
+        deadline -> BigInt,
+        state -> Text,
+        unusable_attempts -> BigInt,
+        opened_at -> BigInt,
+        closed_at -> Nullable<BigInt>,
+        sealed_answer -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    attempts (id) {
+        id -> Text,
+        rp_id -> Text,
+        redemption_id -> Text,
+        service -> Text,
+        outcome -> Text,
+        reason -> Nullable<Text>,
+        charge_id -> Nullable<Text>,
+        receipt -> Text,
+        judged_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    ledger_transactions (id) {
+        id -> Text,
+        kind -> Text,
+        reverses -> Nullable<Text>,
+        posted_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    postings (transaction_id, line) {
+        transaction_id -> Text,
+        line -> BigInt,
+        account -> Text,
+        currency -> Text,
+        micros -> BigInt,
+    }
+}
+
+diesel::table! {
+    charges (id) {
+        id -> Text,
+        rp_id -> Text,
+        attempt_id -> Text,
+        redemption_id -> Text,
+        service -> Text,
+        price_version -> Text,
+        currency -> Text,
+        micros -> BigInt,
+        transaction_id -> Text,
+        usage_date -> Text,
+        charged_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (rp_id, key) {
+        rp_id -> Text,
+        key -> Text,
+        fingerprint -> Binary,
+        lease -> Text,
+        leased_until -> BigInt,
+        sealed_answer -> Nullable<Binary>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    throttles (subject, window_start) {
+        subject -> Text,
+        window_start -> BigInt,
+        count -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit (id) {
+        id -> Text,
+        actor -> Text,
+        action -> Text,
+        object -> Text,
+        outcome -> Text,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    outbox (id) {
+        id -> Text,
+        topic -> Text,
+        subject -> Text,
+        created_at -> BigInt,
+        done_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    status_lists (number) {
+        number -> BigInt,
+        token -> Text,
+        published_at -> BigInt,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(admins, relying_parties, api_keys, purposes, subscriptions, prices, devices, proofs, enrolments, consents, register_entries, holders, certificates, handles, numeric_codes, redemptions, attempts, ledger_transactions, postings, charges, idempotency_keys, throttles, audit, outbox, status_lists);

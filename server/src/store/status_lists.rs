@@ -1,0 +1,23 @@
+//! Published status lists.
+
+use diesel::prelude::*;
+use jiff::Timestamp;
+
+use super::schema::status_lists;
+use super::Conn;
+
+/// Puts a signed list in the place of the one before.
+pub fn publish(conn: &mut Conn, number: i64, token: &str, now: Timestamp) -> QueryResult<()> {
+    let values = (status_lists::token.eq(token), status_lists::published_at.eq(now.as_microsecond()));
+    let updated = diesel::update(status_lists::table.find(number)).set(values).execute(conn)?;
+    if updated == 0 {
+        let row = (status_lists::number.eq(number), values.0, values.1);
+        diesel::insert_into(status_lists::table).values(row).execute(conn)?;
+    }
+    Ok(())
+}
+
+/// The signed list.
+pub fn token(conn: &mut Conn, number: i64) -> QueryResult<Option<String>> {
+    status_lists::table.find(number).select(status_lists::token).first(conn).optional()
+}

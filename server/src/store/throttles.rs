@@ -1,0 +1,32 @@
+//! Counters by subject and window: limits live in the database, so that replicas share them.
+
+use diesel::prelude::*;
+
+use super::schema::throttles;
+use super::Conn;
+
+/// Adds one to a counter.
+pub fn count(conn: &mut Conn, subject: &str, window_start: i64) -> QueryResult<()> {
+    let counter = throttles::table.find((subject, window_start));
+    let updated = diesel::update(counter).set(throttles::count.eq(throttles::count + 1)).execute(conn)?;
+    if updated == 0 {
+        let row = (
+            throttles::subject.eq(subject),
+            throttles::window_start.eq(window_start),
+            throttles::count.eq(1),
+        );
+        diesel::insert_into(throttles::table).values(row).execute(conn)?;
+    }
+    Ok(())
+}
+
+/// What a counter stands at.
+pub fn read(conn: &mut Conn, subject: &str, window_start: i64) -> QueryResult<i64> {
+    let counter = throttles::table.find((subject, window_start)).select(throttles::count);
+    Ok(counter.first(conn).optional()?.unwrap_or(0))
+}
+
+/// Drops counters of windows that began before `start`.
+pub fn sweep(conn: &mut Conn, start: i64) -> QueryResult<usize> {
+    diesel::delete(throttles::table.filter(throttles::window_start.lt(start))).execute(conn)
+}

@@ -1,0 +1,4 @@
+//! stub
+
+pub mod samples;
+pub mod specimen;

@@ -1,0 +1,194 @@
+use jiff::civil::date;
+
+use super::*;
+
+const TODAY: Date = date(2026, 11, 22);
+
+/// A line of text at a place: letters 30 px high.
+fn line(text: &str, x: f32, y: f32) -> TextLine {
+    let width = 32.0 * text.chars().map(|c| if c.is_ascii() { 0.55 } else { 1.0 }).sum::<f32>();
+    let quad = [[x, y], [x + width, y], [x + width, y + 36.0], [x, y + 36.0]];
+    TextLine { text: text.to_owned(), confidence: 0.99, quad }
+}
+
+fn front() -> Vec<TextLine> {
+    vec![
+        line("张鹏", 300.0, 140.0),
+        line("姓名", 190.0, 140.0),
+        line("性别女", 190.0, 230.0),
+        line("民族土家", 420.0, 232.0),
+        line("出生", 190.0, 320.0),
+        line("1975年2月24日", 300.0, 322.0),
+        line("住址", 190.0, 410.0),
+        line("山东省青岛市市南区示例", 300.0, 410.0),
+        line("巷293号8栋4单元2", 300.0, 462.0),
+        line("768室", 300.0, 516.0),
+        line("样本SPECIMEN", 700.0, 560.0),
+        line("公民身份号码", 190.0, 700.0),
+        line("37020219750224710X", 460.0, 702.0),
+    ]
+}
+
+fn back() -> Vec<TextLine> {
+    vec![
+        line("中华人民共和国", 400.0, 190.0),
+        line("居民身份证", 420.0, 260.0),
+        line("签发机关", 330.0, 570.0),
+        line("青岛市公安局市南分局", 500.0, 570.0),
+        line("有效期限", 330.0, 660.0),
+        line("2019.06.01-2039.06.01", 500.0, 660.0),
+    ]
+}
+
+/// Replaces the text of the line that has `old`.
+fn with(mut lines: Vec<TextLine>, old: &str, new: &str) -> Vec<TextLine> {
+    let found = lines.iter_mut().find(|l| l.text == old).unwrap();
+    *found = line(new, found.quad[0][0], found.quad[0][1]);
+    lines
+}
+
+fn without(lines: Vec<TextLine>, text: &str) -> Vec<TextLine> {
+    lines.into_iter().filter(|l| l.text != text).collect()
+}
+
+fn problem(front: &[TextLine], back: &[TextLine]) -> DocumentProblem {
+    IdCard::read(front, back, TODAY).unwrap_err()
+}
+
+fn turned(lines: Vec<TextLine>, degrees: f32) -> Vec<TextLine> {
+    let (sin, cos) = degrees.to_radians().sin_cos();
+    let turn = |[x, y]: [f32; 2]| [x * cos - y * sin, x * sin + y * cos];
+    lines.into_iter().map(|l| TextLine { quad: l.quad.map(turn), ..l }).collect()
+}
+
+#[test]
+fn a_card_is_read() {
+    let card = IdCard::read(&front(), &back(), TODAY).unwrap();
+    assert_eq!((card.name.as_str(), card.ethnicity.as_str(), card.sex), ("张鹏", "土家", Sex::Female));
+    assert_eq!(card.birth, date(1975, 2, 24));
+    assert_eq!(card.address, "山东省青岛市市南区示例巷293号8栋4单元2768室");
+    assert_eq!(card.number.as_str(), "37020219750224710X");
+    assert_eq!(card.issuer, "青岛市公安局市南分局");
+    assert_eq!((card.valid_from, card.valid_until), (date(2019, 6, 1), Validity::Until(date(2039, 6, 1))));
+    assert_eq!(format!("{card:?}"), "IdCard(redacted)");
+}
+
+#[test]
+fn the_direction_of_the_picture_does_not_matter() {
+    let upright = IdCard::read(&front(), &back(), TODAY).unwrap();
+    for degrees in [-12.0, 5.0, 90.0, 180.0, 184.0, 270.0] {
+        let read = IdCard::read(&turned(front(), degrees), &turned(back(), degrees), TODAY);
+        assert_eq!(read.as_ref(), Ok(&upright), "{degrees}°");
+    }
+}
+
+#[test]
+fn labels_may_be_joined_with_values_and_slightly_misread() {
+    let lines = [
+        line("姓各张鹏", 190.0, 140.0),
+        line("性别女民族土家", 190.0, 230.0),
+        line("出生 1975 年 2 月 24 日", 190.0, 320.0),
+        line("住址山东省青岛市市南区示例", 190.0, 410.0),
+        line("巷293号8栋4单元2", 256.0, 462.0),
+        line("768室", 256.0, 516.0),
+        line("公民身份号37020219750224710x", 190.0, 700.0),
+    ];
+    let joined = [line("签发机关青岛市公安局市南分局", 330.0, 570.0), line("有效期限2019.06.01—长期", 330.0, 660.0)];
+    let card = IdCard::read(&lines, &joined, TODAY).unwrap();
+    assert_eq!(card.address, "山东省青岛市市南区示例巷293号8栋4单元2768室");
+    assert_eq!((card.name.as_str(), card.valid_until), ("张鹏", Validity::LongTerm));
+}
+
+#[test]
+fn long_names_have_one_kind_of_dot() {
+    let lines = with(front(), "张鹏", "阿卜杜拉•买买提．艾力");
+    assert_eq!(IdCard::read(&lines, &back(), TODAY).unwrap().name, "阿卜杜拉·买买提·艾力");
+    for bad in ["张", "Zhang", "·张鹏", "张鹏7"] {
+        let lines = with(front(), "张鹏", bad);
+        assert!(Front::read(&lines).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn what_was_not_read_is_named() {
+    for (text, field) in [
+        ("张鹏", Field::Name),
+        ("性别女", Field::Sex),
+        ("民族土家", Field::Ethnicity),
+        ("1975年2月24日", Field::Birth),
+        ("37020219750224710X", Field::Number),
+        ("山东省青岛市市南区示例", Field::Address),
+    ] {
+        assert_eq!(problem(&without(front(), text), &back()), DocumentProblem::FieldMissing(field));
+    }
+    assert_eq!(
+        problem(&front(), &without(back(), "2019.06.01-2039.06.01")),
+        DocumentProblem::FieldMissing(Field::ValidUntil)
+    );
+    let mut doubtful = front();
+    doubtful[0].confidence = 0.6;
+    assert_eq!(problem(&doubtful, &back()), DocumentProblem::FieldUnreadable(Field::Name));
+}
+
+#[test]
+fn fields_that_contradict_each_other_are_refused() {
+    let number = "37020219750224710X";
+    let check = |front: Vec<TextLine>| problem(&front, &back());
+    assert_eq!(check(with(front(), number, "370202197502247101")), DocumentProblem::CheckDigit);
+    assert_eq!(check(with(front(), number, "3702021975022471")), DocumentProblem::FieldUnreadable(Field::Number));
+    assert_eq!(check(with(front(), "性别女", "性别男")), DocumentProblem::FieldsDisagree(Field::Sex));
+    assert_eq!(
+        check(with(front(), "1975年2月24日", "1975年2月25日")),
+        DocumentProblem::FieldsDisagree(Field::Birth)
+    );
+    assert_eq!(
+        check(with(front(), "1975年2月24日", "1975年2月30日")),
+        DocumentProblem::DateInvalid(Field::Birth)
+    );
+    assert_eq!(check(with(front(), "民族土家", "民族火星")), DocumentProblem::FieldUnreadable(Field::Ethnicity));
+}
+
+#[test]
+fn validity_is_held_against_the_day() {
+    let dates = "2019.06.01-2039.06.01";
+    let check = |text: &str, today| IdCard::read(&front(), &with(back(), dates, text), today).err();
+    assert_eq!(check("2006.11.22-2026.11.22", TODAY), None);
+    assert_eq!(check("2006.11.21-2026.11.21", TODAY), Some(DocumentProblem::Expired));
+    assert_eq!(check("2026.11.23-2046.11.23", TODAY), Some(DocumentProblem::NotYetValid));
+    assert_eq!(
+        check("2039.06.01-2019.06.01", TODAY),
+        Some(DocumentProblem::FieldsDisagree(Field::ValidUntil))
+    );
+    assert_eq!(check("1970.06.01-长期", TODAY), Some(DocumentProblem::FieldsDisagree(Field::ValidFrom)));
+    assert_eq!(check("2019.13.01-长期", TODAY), Some(DocumentProblem::DateInvalid(Field::ValidFrom)));
+    assert_eq!(check("2019.06.1-长期", TODAY), Some(DocumentProblem::FieldUnreadable(Field::ValidFrom)));
+    assert_eq!(check("2019.06.01", TODAY), Some(DocumentProblem::FieldUnreadable(Field::ValidUntil)));
+    assert_eq!(
+        IdCard::read(&front(), &back(), date(1970, 1, 1)).err(),
+        Some(DocumentProblem::DateInvalid(Field::Birth))
+    );
+}
+
+#[test]
+fn other_pictures_and_swapped_sides_are_told_apart() {
+    assert_eq!(problem(&[], &back()), DocumentProblem::NotADocument);
+    assert_eq!(problem(&[line("发票", 10.0, 10.0)], &back()), DocumentProblem::NotADocument);
+    assert_eq!(problem(&back(), &front()), DocumentProblem::SidesSwapped);
+    assert_eq!(problem(&front(), &front()), DocumentProblem::SidesSwapped);
+    assert_eq!(problem(&front(), &[line("发票", 10.0, 10.0)]), DocumentProblem::NotADocument);
+}
+
+#[test]
+fn a_card_survives_json() {
+    let card = IdCard::read(&front(), &back(), TODAY).unwrap();
+    let json = serde_json::to_string(&card).unwrap();
+    assert_eq!(serde_json::from_str::<IdCard>(&json).unwrap(), card);
+}
+
+#[test]
+fn every_group_is_there_once() {
+    let mut groups = ETHNICITIES.to_vec();
+    groups.sort_unstable();
+    groups.dedup();
+    assert_eq!(groups.len(), 56);
+}

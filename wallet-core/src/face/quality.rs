@@ -1,0 +1,206 @@
+//! Is a frame good enough to judge? Measured on the aligned face, so that the figures do not depend on the camera.
+
+#![allow(clippy::indexing_slicing, reason = "pixel kernels over a buffer whose size is in its type")]
+
+use serde::{Deserialize, Serialize};
+
+use super::geometry::ALIGNED_SIDE;
+use super::{FaceBox, Landmarks, Unusable};
+
+/// Bytes of an aligned face: 112 × 112 pixels, 8-bit RGB, row by row.
+pub const ALIGNED_LEN: usize = ALIGNED_SIDE * ALIGNED_SIDE * 3;
+
+/// What the gate looks at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// Height of the face box in pixels of the picture.
+    pub face_height_px: f32,
+    /// Variance of the Laplacian over the variance of the luma, on the aligned face: 0 for a flat picture, above 0.01
+    /// for a sharp one. The quotient does not change with contrast or brightness.
+    pub sharpness: f32,
+    /// Mean luma (BT.601) of the aligned face, 0 to 255.
+    pub brightness: f32,
+    /// Share of the aligned face with a luma of 250 or more, 0 to 1.
+    pub over_exposed: f32,
+    /// Degrees, positive when the nose points to the right of the picture. From five points: ±10° or so.
+    pub yaw: f32,
+    /// Degrees, positive when the nose points down. From five points: ±10° or so.
+    pub pitch: f32,
+    /// Degrees by which the eye line is turned clockwise as seen.
+    pub roll: f32,
+}
+
+/// What the gate allows. Every figure is from the photographs named in [`Limits::DEFAULT`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    pub min_face_height_px: f32,
+    pub min_sharpness: f32,
+    pub min_brightness: f32,
+    pub max_brightness: f32,
+    pub max_over_exposed: f32,
+    pub max_yaw: f32,
+    pub max_pitch: f32,
+}
+
+impl Limits {
+    pub const DEFAULT: Limits = Limits {
+        min_face_height_px: 64.0,
+        min_sharpness: 0.004,
+        min_brightness: 35.0,
+        max_brightness: 235.0,
+        max_over_exposed: 0.35,
+        max_yaw: 50.0,
+        max_pitch: 45.0,
+    };
+}
+
+/// Measures a face: `aligned` is what `geometry` warped it to, the box and points are in pixels of the picture.
+pub fn measure(aligned: &[u8; ALIGNED_LEN], face_box: &FaceBox, landmarks: &Landmarks) -> Quality {
+    let luma = luma(aligned);
+    let count = luma.len() as f32;
+    let (brightness, _) = mean_and_variance(&luma);
+    let over_exposed = luma.iter().filter(|v| **v >= 250.0).fold(0.0_f32, |n, _| n + 1.0) / count;
+    let (yaw, pitch, roll) = pose(landmarks);
+    Quality {
+        face_height_px: face_box.height,
+        sharpness: sharpness(&luma, ALIGNED_SIDE),
+        brightness,
+        over_exposed,
+        yaw,
+        pitch,
+        roll,
+    }
+}
+
+/// The first limit a frame misses, in the order in which a person can mend them.
+pub fn gate(quality: &Quality, limits: &Limits) -> Result<(), Unusable> {
+    let within = |value: f32, max: f32| value.abs() <= max;
+    if !(quality.face_height_px >= limits.min_face_height_px) {
+        return Err(Unusable::FaceTooSmall);
+    }
+    if !(quality.brightness >= limits.min_brightness) {
+        return Err(Unusable::Dark);
+    }
+    if !(quality.brightness <= limits.max_brightness && quality.over_exposed <= limits.max_over_exposed) {
+        return Err(Unusable::OverExposed);
+    }
+    if !(within(quality.yaw, limits.max_yaw) && within(quality.pitch, limits.max_pitch)) {
+        return Err(Unusable::TurnedAway);
+    }
+    if !(quality.sharpness >= limits.min_sharpness) {
+        return Err(Unusable::Blurred);
+    }
+    Ok(())
+}
+
+/// Yaw, pitch and roll in degrees from five points. The nose tip stands about 0.4 eye distances before the plane of
+/// eyes and mouth, and on a face seen from the front it lies 0.495 of the way from eyes to mouth (SFace's template).
+fn pose(landmarks: &Landmarks) -> (f32, f32, f32) {
+    const NOSE_DEPTH: f32 = 0.4;
+    const NOSE_LEVEL: f32 = 0.495;
+    let eye = |p: [f32; 2], q: [f32; 2]| [(p[0] + q[0]) / 2.0, (p[1] + q[1]) / 2.0];
+    let eyes = eye(landmarks.left_eye, landmarks.right_eye);
+    let mouth = eye(landmarks.left_mouth, landmarks.right_mouth);
+    let across = [landmarks.right_eye[0] - landmarks.left_eye[0], landmarks.right_eye[1] - landmarks.left_eye[1]];
+    let roll = across[1].atan2(across[0]);
+    let (sin, cos) = roll.sin_cos();
+    // Coordinates of a point in the face's own frame: the eye line is level, the origin between the eyes.
+    let level = |p: [f32; 2]| {
+        let (dx, dy) = (p[0] - eyes[0], p[1] - eyes[1]);
+        [dx * cos + dy * sin, dy * cos - dx * sin]
+    };
+    let (nose, mouth) = (level(landmarks.nose), level(mouth));
+    let width = across[0].hypot(across[1]).max(1e-3);
+    let height = mouth[1].max(1e-3);
+    let aside = nose[0] - mouth[0] * NOSE_LEVEL;
+    let yaw = (aside / (width * NOSE_DEPTH)).atan();
+    let depth = NOSE_DEPTH * 35.2 / 40.6; // eye distance over eye-to-mouth distance in the template
+    let pitch = ((nose[1] / height - NOSE_LEVEL) / depth).atan();
+    (yaw.to_degrees(), pitch.to_degrees(), roll.to_degrees())
+}
+
+fn luma(rgb: &[u8; ALIGNED_LEN]) -> Vec<f32> {
+    let weigh = |p: &[u8; 3]| 0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2]);
+    rgb.as_chunks::<3>().0.iter().map(weigh).collect()
+}
+
+/// Variance of the 4-neighbour Laplacian over the variance of a grey picture, row by row: 0 when it is flat, and
+/// falling with the fourth power of a blur's width. The quotient does not change with contrast or brightness.
+pub(crate) fn sharpness(luma: &[f32], width: usize) -> f32 {
+    let (mut squares, mut count) = (0.0_f32, 0.0_f32);
+    for y in 1..(luma.len() / width).saturating_sub(1) {
+        for i in y * width + 1..(y + 1) * width - 1 {
+            let v = luma[i - 1] + luma[i + 1] + luma[i - width] + luma[i + width] - 4.0 * luma[i];
+            squares += v * v;
+            count += 1.0;
+        }
+    }
+    // +1: a flat picture has no contrast to divide by.
+    squares / count.max(1.0) / (mean_and_variance(luma).1 + 1.0)
+}
+
+fn mean_and_variance(luma: &[f32]) -> (f32, f32) {
+    let count = luma.len().max(1) as f32;
+    let mean = luma.iter().sum::<f32>() / count;
+    (mean, luma.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::face::geometry::TEMPLATE_POINTS;
+
+    const BOX: FaceBox = FaceBox { x: 0.0, y: 0.0, width: 90.0, height: 112.0 };
+
+    fn good() -> Quality {
+        Quality { face_height_px: 200.0, sharpness: 0.05, brightness: 120.0, ..Quality::default() }
+    }
+
+    #[test]
+    fn each_limit_gives_its_reason() {
+        let limits = Limits::DEFAULT;
+        assert_eq!(gate(&good(), &limits), Ok(()));
+        let cases = [
+            (Quality { face_height_px: 20.0, ..good() }, Unusable::FaceTooSmall),
+            (Quality { brightness: 10.0, ..good() }, Unusable::Dark),
+            (Quality { brightness: 250.0, ..good() }, Unusable::OverExposed),
+            (Quality { over_exposed: 0.9, ..good() }, Unusable::OverExposed),
+            (Quality { yaw: -70.0, ..good() }, Unusable::TurnedAway),
+            (Quality { pitch: 70.0, ..good() }, Unusable::TurnedAway),
+            (Quality { sharpness: 0.0, ..good() }, Unusable::Blurred),
+            (Quality { sharpness: f32::NAN, ..good() }, Unusable::Blurred),
+        ];
+        for (quality, reason) in cases {
+            assert_eq!(gate(&quality, &limits), Err(reason));
+        }
+    }
+
+    #[test]
+    fn a_frontal_level_face_has_no_angles() {
+        let quality = measure(&[128; ALIGNED_LEN], &BOX, &Landmarks::from_points(TEMPLATE_POINTS));
+        assert!(quality.yaw.abs() < 2.0 && quality.pitch.abs() < 2.0 && quality.roll.abs() < 1.0);
+        assert!(quality.sharpness == 0.0 && quality.brightness > 127.0 && quality.over_exposed == 0.0);
+    }
+
+    #[test]
+    fn a_nose_to_the_side_is_a_turned_head() {
+        let mut landmarks = Landmarks::from_points(TEMPLATE_POINTS);
+        landmarks.nose[0] += 20.0;
+        assert!(measure(&[128; ALIGNED_LEN], &BOX, &landmarks).yaw > 50.0);
+    }
+
+    #[test]
+    fn smoothing_lowers_sharpness_and_contrast_does_not() {
+        let picture = |step: usize, high: u8| {
+            let mut rgb = [40; ALIGNED_LEN];
+            for (i, v) in rgb.iter_mut().enumerate() {
+                if (i / 3 % ALIGNED_SIDE / step) % 2 == 0 {
+                    *v = high;
+                }
+            }
+            measure(&rgb, &BOX, &Landmarks::from_points(TEMPLATE_POINTS)).sharpness
+        };
+        assert!(picture(2, 200) > 2.0 * picture(14, 200));
+        assert!((picture(4, 200) / picture(4, 120) - 1.0).abs() < 0.01);
+    }
+}

@@ -1,0 +1,118 @@
+//! Prefixed ULIDs: `rp_01J…`. The prefix says what the id names, the ULID sorts by time of birth.
+//! Each kind is a type of its own, so a redemption id can't be passed where a certificate id is meant.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use rand_core::CryptoRng;
+use ulid::Ulid;
+
+/// The text is not an id of the expected kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected an id that begins with `{prefix}_`")]
+pub struct IdError {
+    prefix: &'static str,
+}
+
+fn ulid_at(now: Timestamp, rng: &mut (impl CryptoRng + ?Sized)) -> Ulid {
+    let mut random = [0u8; 16];
+    rng.fill_bytes(&mut random);
+    // Before 1970 the clock is wrong, not the id: it then only loses its order.
+    let milliseconds = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    Ulid::from_parts(milliseconds, u128::from_be_bytes(random))
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Ulid);
+
+        impl $name {
+            /// A new id of the moment `now`, with 80 random bits.
+            pub fn new(now: Timestamp, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+                Self(ulid_at(now, rng))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "_{}"), self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                let refused = IdError { prefix: $prefix };
+                let ulid = text.strip_prefix(concat!($prefix, "_")).ok_or(refused)?;
+                Ulid::from_string(ulid).map(Self).map_err(|_| refused)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A relying party.
+    RelyingPartyId = "rp";
+    /// An API key of a relying party (its public half; the secret follows it in the bearer token).
+    ApiKeyId = "key";
+    /// An admin.
+    AdminId = "adm";
+    /// One identity proofing of one person.
+    EnrolmentId = "enr";
+    /// A consent receipt.
+    ConsentId = "cns";
+    /// A holder: the person behind one or more certificates.
+    HolderId = "hol";
+    /// An E-cert.
+    CertificateId = "crt";
+    /// One use of a code by one relying party.
+    RedemptionId = "red";
+    /// One capture submitted for judgement, billed or not.
+    AttemptId = "att";
+    /// One charge.
+    ChargeId = "chg";
+    /// One ledger transaction.
+    LedgerTransactionId = "ltx";
+    /// One line of the audit trail.
+    AuditId = "aud";
+    /// One effect waiting in the outbox.
+    OutboxId = "obx";
+    /// One HTTP request.
+    RequestId = "req";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_back_what_it_prints_and_refuses_another_kind() {
+        let id = RedemptionId::new(Timestamp::UNIX_EPOCH, &mut rand::rng());
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert!(id.to_string().parse::<CertificateId>().is_err());
+        assert!("red_not-a-ulid".parse::<RedemptionId>().is_err());
+    }
+}

@@ -1,0 +1,32 @@
+//! What must give the same answer on the server and on a device.
+//!
+//! Invariant: no I/O, no clock, no randomness of its own, no async: `now` and `rng` are arguments. Only [`onnx`] reads
+//! files, the model files. The order below is the reading order.
+
+// Words: what is named, counted, shared and refused.
+pub mod attributes;
+pub mod ids;
+pub mod money;
+pub mod pairwise;
+pub mod refusal;
+
+// Proof: signatures and what is signed.
+pub mod chain;
+pub mod dpop;
+pub mod ecert;
+pub mod es256;
+pub mod jws;
+pub mod receipt;
+pub mod status_list;
+
+// Presentation.
+pub mod code;
+
+// The person and the document.
+pub mod capture;
+pub mod document;
+pub mod face;
+#[cfg(feature = "onnx")]
+pub mod onnx;
+#[cfg(feature = "onnx")]
+pub mod picture;

@@ -1,0 +1,148 @@
+//! The engine: all sessions of one worker thread, and the pipelines over them.
+//!
+//! Each stage is public for measuring; callers use [`Engine::observe`] and [`Engine::read_id_card`].
+
+use jiff::civil::Date;
+
+use super::detector::{DEFAULT_SIDE, Detector};
+use super::embedder::Embedder;
+use super::id_card;
+use super::liveness::Liveness;
+use super::raster;
+use super::runtime::{ModelError, Models};
+use super::text_detector::TextDetector;
+use super::text_reader::{ReadLine, TextReader};
+use crate::document::{DocumentProblem, IdCard};
+use crate::face::geometry::Similarity;
+use crate::face::quality::{self, ALIGNED_LEN, Limits};
+use crate::face::{Detection, FaceBox, Landmarks, Observation, Quality, Template, Unusable};
+use crate::picture::Picture;
+
+/// The long side of the second look, for when the first finds no face.
+pub const CLOSE_SIDE: usize = 640;
+/// A second face is somebody else in the capture from this share of the largest face's height; smaller ones are
+/// passers-by, posters and prints on shirts.
+const SECOND_FACE: f32 = 1.0 / 3.0;
+
+/// One worker's sessions and buffers. Not shared: `Send`, and every call is `&mut`.
+pub struct Engine {
+    detector: Detector,
+    embedder: Embedder,
+    liveness: Liveness,
+    text_detector: TextDetector,
+    text_reader: TextReader,
+    limits: Limits,
+}
+
+/// The face on a document.
+#[derive(Debug, Clone)]
+pub struct Portrait {
+    pub template: Template,
+    pub face_box: FaceBox,
+    pub landmarks: Landmarks,
+    pub quality: Quality,
+}
+
+/// A card as read, with its portrait.
+#[derive(Debug, Clone)]
+pub struct IdCardReading {
+    pub card: IdCard,
+    pub portrait: Portrait,
+    /// Mean over the front's lines of the confidence in their most doubtful character, 0 to 1.
+    pub front_confidence: f32,
+    /// The same of the back.
+    pub back_confidence: f32,
+}
+
+impl Engine {
+    pub(super) fn new(models: &Models) -> Result<Engine, ModelError> {
+        Ok(Engine {
+            detector: Detector::new(models)?,
+            embedder: Embedder::new(models)?,
+            liveness: Liveness::new(models)?,
+            text_detector: TextDetector::new(models)?,
+            text_reader: TextReader::new(models)?,
+            limits: Limits::DEFAULT,
+        })
+    }
+
+    /// What one frame says: detect → align → quality → embed → passive liveness. The inner error is what the person
+    /// can mend, the outer one a malfunction. The costly models run only on frames that pass the gate.
+    pub fn observe(&mut self, picture: &Picture) -> Result<Result<Observation, Unusable>, ModelError> {
+        let face = match the_one_face(&self.detect(picture)?) {
+            Ok(face) => face,
+            Err(unusable) => return Ok(Err(unusable)),
+        };
+        let Some(aligned) = self.align(picture, &face.landmarks) else { return Ok(Err(Unusable::NoFace)) };
+        let quality = quality::measure(&aligned, &face.face_box, &face.landmarks);
+        if let Err(unusable) = quality::gate(&quality, &self.limits) {
+            return Ok(Err(unusable));
+        }
+        Ok(Ok(Observation {
+            template: self.embed(&aligned)?,
+            live: self.live(picture, &face.face_box)?,
+            face_box: face.face_box,
+            landmarks: face.landmarks,
+            quality,
+            width: picture.width(),
+            height: picture.height(),
+        }))
+    }
+
+    /// Reads both sides of a Chinese identity card and checks them; `today` is the day in China.
+    pub fn read_id_card(
+        &mut self,
+        front: &Picture,
+        back: &Picture,
+        today: Date,
+    ) -> Result<Result<IdCardReading, DocumentProblem>, ModelError> {
+        id_card::read(self, front, back, today)
+    }
+
+    /// Faces, best first: at [`DEFAULT_SIDE`], and at [`CLOSE_SIDE`] when there is none.
+    pub fn detect(&mut self, picture: &Picture) -> Result<Vec<Detection>, ModelError> {
+        let faces = self.detect_at(picture, DEFAULT_SIDE)?;
+        if faces.is_empty() { self.detect_at(picture, CLOSE_SIDE) } else { Ok(faces) }
+    }
+
+    /// Faces, best first, with the picture's long side scaled to `side` pixels.
+    pub fn detect_at(&mut self, picture: &Picture, side: usize) -> Result<Vec<Detection>, ModelError> {
+        self.detector.detect(picture, side)
+    }
+
+    /// The face turned and scaled to 112 × 112 RGB; `None` when its points coincide.
+    pub fn align(&self, picture: &Picture, landmarks: &Landmarks) -> Option<Box<[u8; ALIGNED_LEN]>> {
+        Similarity::aligning(landmarks).map(|similarity| raster::warp_face(picture, &similarity))
+    }
+
+    /// The template of an aligned face.
+    pub fn embed(&mut self, aligned: &[u8; ALIGNED_LEN]) -> Result<Template, ModelError> {
+        self.embedder.embed(aligned)
+    }
+
+    /// Passive probability, 0 to 1, that the face in the box is live.
+    pub fn live(&mut self, picture: &Picture, face_box: &FaceBox) -> Result<f32, ModelError> {
+        self.liveness.live(picture, face_box)
+    }
+
+    /// The corners of every line of text.
+    pub fn find_text(&mut self, picture: &Picture) -> Result<Vec<[[f32; 2]; 4]>, ModelError> {
+        self.text_detector.detect(picture)
+    }
+
+    /// Reads the line inside the corners.
+    pub fn read_text(&mut self, picture: &Picture, quad: [[f32; 2]; 4]) -> Result<ReadLine, ModelError> {
+        self.text_reader.read(picture, quad)
+    }
+}
+
+/// The largest face, unless another is nearly as large.
+pub fn the_one_face(faces: &[Detection]) -> Result<Detection, Unusable> {
+    let largest = faces.iter().max_by(|a, b| a.face_box.height.total_cmp(&b.face_box.height));
+    let largest = largest.copied().ok_or(Unusable::NoFace)?;
+    let limit = largest.face_box.height * SECOND_FACE;
+    if faces.iter().filter(|face| face.face_box.height >= limit).count() > 1 {
+        return Err(Unusable::SeveralFaces);
+    }
+    Ok(largest)
+}

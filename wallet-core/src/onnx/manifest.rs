@@ -1,0 +1,67 @@
+//! `manifest.json` in the model folder: which file plays which role, and the hash it must have.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// The version of the manifest's shape that this crate reads.
+pub const VERSION: u32 = 1;
+
+/// The whole manifest. Fields that are not needed to run (samples, sources) are not read here.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Manifest {
+    pub version: u32,
+    pub runtime: Entry,
+    pub models: BTreeMap<String, Entry>,
+}
+
+/// One file.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Entry {
+    /// Its path below the model folder.
+    pub file: String,
+    /// Lower-case hex.
+    pub sha256: String,
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub licence: String,
+    #[serde(default)]
+    pub package: String,
+    #[serde(default)]
+    pub thresholds: BTreeMap<String, f32>,
+}
+
+/// The part a model plays; another model can be put in its place by manifest alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    FaceDetector,
+    FaceEmbedder,
+    Liveness,
+    TextDetector,
+    TextReader,
+}
+
+impl Role {
+    /// All roles; a manifest must name a model for each.
+    pub const ALL: [Role; 5] =
+        [Role::FaceDetector, Role::FaceEmbedder, Role::Liveness, Role::TextDetector, Role::TextReader];
+
+    /// Its key under `models`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Role::FaceDetector => "face-detector",
+            Role::FaceEmbedder => "face-embedder",
+            Role::Liveness => "liveness",
+            Role::TextDetector => "text-detector",
+            Role::TextReader => "text-reader",
+        }
+    }
+}
+
+impl Entry {
+    /// A threshold of this model, or `default` where the manifest names none.
+    pub fn threshold(&self, name: &str, default: f32) -> f32 {
+        self.thresholds.get(name).copied().unwrap_or(default)
+    }
+}

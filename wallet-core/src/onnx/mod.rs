@@ -1,0 +1,24 @@
+//! The model pipeline: from a [`crate::picture::Picture`] to an observation or a read document.
+//!
+//! Reading order: [`engine`] (what callers use) → [`detector`], [`embedder`], [`liveness`] (a face) →
+//! [`text_detector`], [`text_reader`] (a document) → [`raster`] (the one resampler) → [`manifest`], [`runtime`]
+//! (model files and ONNX Runtime).
+//!
+//! The one place of this crate that touches the disk (model files, at start) and native code (ONNX Runtime, through
+//! `ort`). What it returns is judged by the pure modules `face` and `document`.
+
+pub mod detector;
+pub mod embedder;
+pub mod engine;
+pub mod liveness;
+pub mod manifest;
+pub mod raster;
+pub mod runtime;
+pub mod text_detector;
+pub mod text_reader;
+
+mod id_card;
+mod shape;
+
+pub use engine::{Engine, IdCardReading, Portrait};
+pub use runtime::{ModelError, Models};

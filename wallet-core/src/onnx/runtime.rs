@@ -1,0 +1,165 @@
+//! Model files, checked and loaded, and the one ONNX Runtime of the process.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ort::environment::Environment;
+use ort::session::{Session, SessionInputValue, SessionOutputs};
+use ort::value::TensorRef;
+use sha2::{Digest, Sha256};
+
+use super::engine::Engine;
+use super::manifest::{Entry, Manifest, Role, VERSION};
+use crate::face::Thresholds;
+
+/// Why the models cannot be loaded or run. A malfunction, never a verdict on a person.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    #[error("{} is missing or cannot be read ({reason}): run cargo xtask setup", path.display())]
+    Missing { path: PathBuf, reason: std::io::Error },
+    #[error("manifest.json: {0}")]
+    Manifest(String),
+    #[error("{file} has sha256 {found}, the manifest says {expected}: run cargo xtask setup")]
+    WrongHash { file: String, expected: String, found: String },
+    #[error("ONNX Runtime: {0}")]
+    Runtime(String),
+    #[error("the model {0} does not answer in the shape that is expected of it")]
+    UnexpectedOutput(&'static str),
+    #[error("a picture could not be prepared for the model {0}")]
+    Input(&'static str),
+}
+
+impl From<ort::Error> for ModelError {
+    fn from(error: ort::Error) -> ModelError {
+        ModelError::Runtime(error.to_string())
+    }
+}
+
+/// Verified model files in memory, ready to make engines from. Cheap to clone, shared by all workers.
+#[derive(Clone)]
+pub struct Models {
+    environment: Environment,
+    /// In the order of [`Role::ALL`].
+    files: Arc<[(Entry, Vec<u8>)]>,
+    thresholds: Thresholds,
+    model_id: String,
+}
+
+impl Models {
+    /// Reads `dir/manifest.json` and every file it names for a role, refuses any whose sha256 differs, and loads the
+    /// runtime. The sessions are later made from the bytes that were hashed, not from the disk again.
+    pub fn load(dir: &Path) -> Result<Models, ModelError> {
+        let manifest: Manifest = serde_json::from_slice(&read(&dir.join("manifest.json"))?)
+            .map_err(|error| ModelError::Manifest(error.to_string()))?;
+        if manifest.version != VERSION {
+            return Err(ModelError::Manifest(format!("version {} is not {VERSION}", manifest.version)));
+        }
+        verified(dir, &manifest.runtime)?;
+        let mut files = Vec::new();
+        for role in Role::ALL {
+            let entry = manifest.models.get(role.key());
+            let entry = entry.ok_or_else(|| ModelError::Manifest(format!("no model {}", role.key())))?;
+            files.push((entry.clone(), verified(dir, entry)?));
+        }
+        let of = |role: Role| manifest.models.get(role.key());
+        let threshold = |role, name, default| of(role).map_or(default, |entry| entry.threshold(name, default));
+        let default = Thresholds::DEFAULT;
+        Ok(Models {
+            environment: environment(&dir.join(&manifest.runtime.file))?,
+            files: files.into(),
+            thresholds: Thresholds {
+                comparison: threshold(Role::FaceEmbedder, "comparison", default.comparison),
+                continuity: threshold(Role::FaceEmbedder, "continuity", default.continuity),
+                live: threshold(Role::Liveness, "live", default.live),
+            },
+            model_id: of(Role::FaceEmbedder).map(model_id).unwrap_or_default(),
+        })
+    }
+
+    /// The sessions of one more worker: about 60 MB and half a second.
+    pub fn engine(&self) -> Result<Engine, ModelError> {
+        Engine::new(self)
+    }
+
+    /// The thresholds in the manifest.
+    pub fn thresholds(&self) -> Thresholds {
+        self.thresholds
+    }
+
+    /// Names the embedder beside every score, since templates of different models cannot be compared:
+    /// `sface-2021dec:` and the first 12 hex digits of the file's sha256.
+    pub fn model_id(&self) -> &str {
+        &self.model_id
+    }
+
+    /// The manifest's entry for a role.
+    pub(super) fn entry(&self, role: Role) -> Result<&Entry, ModelError> {
+        self.file(role).map(|(entry, _)| entry)
+    }
+
+    /// A session with one thread of its own, that of its caller; workers are parallel, not models. A spinning pool
+    /// would only take CPU from the other workers.
+    pub(super) fn session(&self, role: Role) -> Result<Session, ModelError> {
+        let (_, bytes) = self.file(role)?;
+        let builder = Session::builder(&self.environment)?;
+        let mut builder = builder
+            .with_intra_threads(1)
+            .and_then(|b| b.with_inter_threads(1))
+            .and_then(|b| b.with_config_entry("session.intra_op.allow_spinning", "0"))
+            .map_err(|error| ModelError::Runtime(error.to_string()))?;
+        Ok(builder.commit_from_memory(bytes)?)
+    }
+
+    fn file(&self, role: Role) -> Result<&(Entry, Vec<u8>), ModelError> {
+        let index = Role::ALL.iter().position(|r| *r == role);
+        index.and_then(|i| self.files.get(i)).ok_or(ModelError::Manifest(format!("no model {}", role.key())))
+    }
+}
+
+/// Runs a session of one `f32` input of shape `[1, channels, height, width]`.
+pub(super) fn run<'s>(
+    session: &'s mut Session,
+    shape: [usize; 4],
+    input: &[f32],
+) -> Result<SessionOutputs<'s>, ModelError> {
+    let tensor = TensorRef::from_array_view((shape, input))?;
+    Ok(session.run([SessionInputValue::from(tensor)])?)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
+    fs::read(path).map_err(|reason| ModelError::Missing { path: path.to_owned(), reason })
+}
+
+fn verified(dir: &Path, entry: &Entry) -> Result<Vec<u8>, ModelError> {
+    let bytes = read(&dir.join(&entry.file))?;
+    let found = hex(&Sha256::digest(&bytes));
+    if found == entry.sha256 {
+        Ok(bytes)
+    } else {
+        Err(ModelError::WrongHash { file: entry.file.clone(), expected: entry.sha256.clone(), found })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// "SFace 2021dec" → `sface-2021dec:1148e6b1e9bb`.
+fn model_id(entry: &Entry) -> String {
+    let name = if entry.name.is_empty() { "face-embedder" } else { &entry.name };
+    let hash = entry.sha256.get(..12).unwrap_or_default();
+    format!("{}:{hash}", name.to_ascii_lowercase().replace(' ', "-"))
+}
+
+/// The process's runtime, loaded by whoever comes first: a library cannot be loaded twice. Telemetry is off.
+fn environment(library: &Path) -> Result<Environment, ModelError> {
+    static LOADED: Mutex<Option<Environment>> = Mutex::new(None);
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(environment) = &*loaded {
+        return Ok(environment.clone());
+    }
+    let builder = ort::init_from(library).map_err(|error| ModelError::Runtime(error.to_string()))?;
+    let environment = builder.with_name("ecert").with_telemetry(false).build()?;
+    Ok(loaded.insert(environment).clone())
+}

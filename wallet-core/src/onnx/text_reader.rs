@@ -1,0 +1,146 @@
+//! PP-OCR recognition: a line of text → characters. Height 48, BGR −1 to 1, CTC over the dictionary that the model
+//! carries in its metadata.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "pixel kernel: indices are bounded by buffers sized here, sides are below 2^24"
+)]
+
+use ort::session::Session;
+
+use super::manifest::Role;
+use super::raster::{self, Planes};
+use super::runtime::{ModelError, Models, run};
+use crate::document::TextLine;
+use crate::face::quality::sharpness;
+use crate::picture::Picture;
+
+/// Height of the model's input in pixels.
+const HEIGHT: usize = 48;
+/// Least width of the input: the model was trained on 320, and reads single characters better with room behind them.
+const MIN_WIDTH: usize = 320;
+/// Greatest width: 25 characters; longer lines are squeezed, so that no line costs more than 30 CPU-ms.
+const MAX_WIDTH: usize = 1200;
+
+/// A CTC session, its dictionary and its input buffer.
+pub struct TextReader {
+    session: Session,
+    input: Vec<f32>,
+    /// Index 0 is "no character", the last is a space.
+    characters: Vec<String>,
+}
+
+/// A line with how sharp its letters are.
+#[derive(Debug, Clone)]
+pub struct ReadLine {
+    pub line: TextLine,
+    /// Variance of the Laplacian over the variance of the luma at a height of 48 px.
+    pub sharpness: f32,
+}
+
+impl TextReader {
+    pub(super) fn new(models: &Models) -> Result<TextReader, ModelError> {
+        let session = models.session(Role::TextReader)?;
+        let dictionary = session.metadata()?.custom("character");
+        let dictionary = dictionary.ok_or(ModelError::UnexpectedOutput("text-reader"))?;
+        let mut characters = vec![String::new()];
+        characters.extend(dictionary.lines().map(str::to_owned));
+        characters.push(" ".to_owned());
+        Ok(TextReader { session, input: Vec::new(), characters })
+    }
+
+    /// Reads the line inside a quadrangle: top left, top right, bottom right, bottom left in reading direction.
+    pub fn read(&mut self, picture: &Picture, quad: [[f32; 2]; 4]) -> Result<ReadLine, ModelError> {
+        let ratio = length(quad[0], quad[1]) / length(quad[0], quad[3]).max(1.0);
+        let used = ((ratio * HEIGHT as f32).ceil() as usize).clamp(8, MAX_WIDTH);
+        let width = used.max(MIN_WIDTH);
+        self.input.clear();
+        self.input.resize(3 * HEIGHT * width, 0.0);
+        let mut planes = Planes { values: &mut self.input, width, height: HEIGHT };
+        let sharpness = fill(picture, quad, used, &mut planes);
+        let outputs = run(&mut self.session, [1, 3, HEIGHT, width], &self.input)?;
+        let output = outputs.values().next().ok_or(ModelError::UnexpectedOutput("text-reader"))?;
+        let (shape, values) = output.try_extract_tensor::<f32>()?;
+        let classes = self.characters.len();
+        if shape.last().copied() != i64::try_from(classes).ok() {
+            return Err(ModelError::UnexpectedOutput("text-reader"));
+        }
+        let (text, confidence) = decode(values, &self.characters);
+        Ok(ReadLine { line: TextLine { text, confidence, quad }, sharpness })
+    }
+}
+
+/// Samples the line into the planes, several samples a pixel where the picture is larger than the input. Returns its
+/// sharpness.
+fn fill(picture: &Picture, quad: [[f32; 2]; 4], used: usize, planes: &mut Planes<'_>) -> f32 {
+    let [start, right, _, below] = quad;
+    let step = |to: [f32; 2], count: usize| {
+        [(to[0] - start[0]) / count as f32, (to[1] - start[1]) / count as f32]
+    };
+    let (along, down) = (step(right, used), step(below, HEIGHT));
+    let pixel_size = down[0].hypot(down[1]).max(along[0].hypot(along[1]));
+    let samples = (pixel_size.round() as usize).clamp(1, 4);
+    let mut luma = vec![0.0; used * HEIGHT];
+    for y in 0..HEIGHT {
+        for x in 0..used {
+            let mut sum = [0.0_f32; 3];
+            for i in 0..samples * samples {
+                let part = |i: usize| (i as f32 + 0.5) / samples as f32;
+                let (u, v) = (x as f32 + part(i % samples), y as f32 + part(i / samples));
+                let px = start[0] + u * along[0] + v * down[0] - 0.5;
+                let py = start[1] + u * along[1] + v * down[1] - 0.5;
+                let sample = raster::sample_clamped(picture, px, py);
+                (0..3).for_each(|c| sum[c] += sample[c]);
+            }
+            let [r, g, b] = sum.map(|v| v / (samples * samples) as f32);
+            luma[y * used + x] = 0.299 * r + 0.587 * g + 0.114 * b;
+            planes.put(x, y, [b, g, r].map(|v| v / 127.5 - 1.0));
+        }
+    }
+    sharpness(&luma, used)
+}
+
+/// Greedy CTC: the best class of each step, repeats merged, blanks dropped. A character's confidence is its best step;
+/// the line's is that of its weakest character, since one doubtful character spoils a name, and a mean would hide it.
+fn decode(values: &[f32], characters: &[String]) -> (String, f32) {
+    let (mut text, mut weakest, mut current, mut last) = (String::new(), 1.0_f32, 1.0_f32, 0);
+    for step in values.chunks_exact(characters.len()) {
+        let best = (0..step.len()).max_by(|a, b| step[*a].total_cmp(&step[*b])).unwrap_or(0);
+        if best != last {
+            weakest = weakest.min(current);
+            current = 1.0;
+            if best != 0 {
+                text.push_str(&characters[best]);
+                // Whether there is a space is doubtful by nature, and decides nothing.
+                current = if characters[best] == " " { 1.0 } else { step[best] };
+            }
+        } else if best != 0 {
+            current = current.max(step[best]);
+        }
+        last = best;
+    }
+    let confidence = if text.is_empty() { 0.0 } else { weakest.min(current) };
+    (text, confidence)
+}
+
+fn length(a: [f32; 2], b: [f32; 2]) -> f32 {
+    (a[0] - b[0]).hypot(a[1] - b[1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeats_are_merged_unless_a_blank_parts_them() {
+        let characters = ["", "a", "b"].map(str::to_owned);
+        let step = |class: usize| (0..3).map(move |c| if c == class { 0.8 } else { 0.1 });
+        let values: Vec<f32> = [1, 1, 0, 1, 2, 2, 0].into_iter().flat_map(step).collect();
+        let (text, confidence) = decode(&values, &characters);
+        assert_eq!(text, "aab");
+        assert!((confidence - 0.8).abs() < 1e-6);
+        assert_eq!(decode(&[], &characters), (String::new(), 0.0));
+    }
+}

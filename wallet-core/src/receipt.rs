@@ -1,0 +1,87 @@
+//! A receipt for every attempt, billed or not, signed so that a relying party can prove its bill to anybody.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::chain::{self, ChainRefused};
+use crate::es256::{Es256Signer, SigningFailed};
+use crate::ids::{AttemptId, ChargeId, LedgerTransactionId, RedemptionId, RelyingPartyId};
+use crate::jws::{self, JwsError, UnverifiedJws};
+use crate::money::Amount;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+const TYP: &str = "ecert-receipt+jwt";
+
+/// What was decided about one attempt, and what it cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The issuer's public address.
+    pub iss: String,
+    /// Unix seconds.
+    pub iat: i64,
+    /// The attempt, which a charge belongs to for ever.
+    pub attempt: AttemptId,
+    /// The redemption it was made in.
+    pub redemption: RedemptionId,
+    /// Who pays.
+    pub relying_party: RelyingPartyId,
+    /// What is metered.
+    pub service: String,
+    /// `passed`, `failed` or `unusable`.
+    pub outcome: String,
+    /// Why not charged, where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_charged: Option<String>,
+    /// The charge, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charge: Option<ReceiptCharge>,
+}
+
+/// The money part of a receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptCharge {
+    /// The charge.
+    pub id: ChargeId,
+    /// How much.
+    pub amount: Amount,
+    /// The price list in force when the use was submitted.
+    pub price_version: String,
+    /// Where it stands in the ledger.
+    pub transaction: LedgerTransactionId,
+}
+
+/// Why a receipt was not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptRefused {
+    /// Not a receipt, or changed since.
+    #[error(transparent)]
+    Token(#[from] JwsError),
+    /// Not of this issuer.
+    #[error(transparent)]
+    Chain(#[from] ChainRefused),
+}
+
+/// The JWS header members that carry a chain (RFC 7515 §4.1.6: `x5c`, base64 of DER, the signer first).
+pub fn x5c(chain: &[Vec<u8>]) -> Map<String, Value> {
+    let certificates = chain.iter().map(|der| STANDARD.encode(der).into()).collect();
+    Map::from_iter([("x5c".to_owned(), Value::Array(certificates))])
+}
+
+impl Receipt {
+    /// Signs as a JWS with the chain in its header.
+    pub fn sign(&self, chain: &[Vec<u8>], signer: &(impl Es256Signer + ?Sized)) -> Result<String, SigningFailed> {
+        jws::sign(TYP, x5c(chain), self, signer)
+    }
+
+    /// Checks a receipt offline against the issuer's `root` (DER). The chain is judged at `now`.
+    pub fn verify(token: &str, root: &[u8], now: Timestamp) -> Result<Receipt, ReceiptRefused> {
+        let token = UnverifiedJws::parse(token, TYP)?;
+        let certificates = token.header("x5c").and_then(Value::as_array).ok_or(JwsError::Header)?;
+        let der = |value: &Value| value.as_str().and_then(|text| STANDARD.decode(text).ok()).ok_or(JwsError::Header);
+        let chain = certificates.iter().map(der).collect::<Result<Vec<_>, _>>()?;
+        let key = chain::verify(&chain, root, now)?;
+        Ok(token.verify(&key)?)
+    }
+}

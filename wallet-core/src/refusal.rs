@@ -1,0 +1,228 @@
+//! Every way the product says no. A refusal is data: nothing is broken, nothing is charged, and the caller is told what
+//! to do. What *is* broken travels as an error instead (`Stop` in the server). HTTP is not known here.
+
+use serde::{Deserialize, Serialize};
+
+use crate::document::{DocumentProblem, Field};
+use crate::face::Unusable;
+
+/// A sentence for the person holding the phone, in both of the product's languages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HolderMessage {
+    /// Chinese.
+    pub zh: String,
+    /// English.
+    pub en: String,
+}
+
+impl<T: Into<String>> From<(T, T)> for HolderMessage {
+    fn from((zh, en): (T, T)) -> Self {
+        Self { zh: zh.into(), en: en.into() }
+    }
+}
+
+/// Why an input could not be judged or used: a stable word, and what the person can do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// Kebab-case, part of the API.
+    pub code: &'static str,
+    /// The field of the document that it is about, if it is about one.
+    pub field: Option<&'static str>,
+    /// What to do.
+    pub hint: HolderMessage,
+}
+
+impl From<Unusable> for Refusal {
+    fn from(unusable: Unusable) -> Self {
+        let (code, hint) = (unusable.code(), unusable.hint().into());
+        Refusal::CaptureUnusable(Reason { code, field: None, hint })
+    }
+}
+
+impl From<DocumentProblem> for Refusal {
+    fn from(problem: DocumentProblem) -> Self {
+        let (code, hint) = (problem.code(), problem.hint().into());
+        Refusal::DocumentUnusable(Reason { code, field: problem.field().map(Field::code), hint })
+    }
+}
+
+/// A refusal. The names are those of the API's `code`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// A field is missing, malformed or out of range.
+    RequestInvalid {
+        /// Which one.
+        field: &'static str,
+        /// What it should be.
+        expected: String,
+    },
+    /// The code's letters, length or check digits are wrong.
+    CodeMalformed,
+    /// A request that may charge came without an Idempotency-Key.
+    IdempotencyKeyMissing,
+    /// Nobody we know, or no proof of it.
+    Unauthenticated {
+        /// What was wrong with the proof; says nothing about whether an account exists.
+        why: &'static str,
+    },
+    /// The holder has not agreed to what this request needs.
+    ConsentMissing,
+    /// The relying party has no such purpose.
+    PurposeNotRegistered,
+    /// The purpose does not cover an attribute that was asked for.
+    AttributeNotAllowed,
+    /// The relying party has not bought the service.
+    ServiceNotBought,
+    /// The relying party is suspended.
+    RpSuspended,
+    /// Unknown, wrong, expired or somebody else's code: deliberately one answer.
+    CodeUnknown,
+    /// No such thing, or not the caller's: deliberately one answer.
+    NotFound,
+    /// The code was used.
+    CodeAlreadyRedeemed,
+    /// The same request is being worked on.
+    RequestInProgress,
+    /// The redemption is over: judged, cancelled, or past its deadline.
+    RedemptionClosed,
+    /// The enrolment is not at this step.
+    EnrolmentNotAtThisStep {
+        /// Where it is.
+        state: &'static str,
+    },
+    /// The certificate, or the one behind the code, is revoked or expired.
+    CertificateRevoked,
+    /// Bytes or pixels above the bound.
+    CaptureTooLarge,
+    /// Not a picture of a kind that is accepted.
+    MediaUnsupported,
+    /// The capture can't be judged. Not billed; another may follow.
+    CaptureUnusable(Reason),
+    /// The document can't be read or does not hold together.
+    DocumentUnusable(Reason),
+    /// The person is not enrolled, finally.
+    EnrolmentRefused(Reason),
+    /// The key was used before with another request.
+    IdempotencyKeyReused,
+    /// Too often.
+    RateLimited {
+        /// Whole seconds after which it makes sense to come again.
+        retry_after: u32,
+    },
+    /// More work in flight than this machine is given.
+    Overloaded {
+        /// Whole seconds after which it makes sense to come again.
+        retry_after: u32,
+    },
+}
+
+impl Refusal {
+    /// The stable word of the API.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::RequestInvalid { .. } => "request-invalid",
+            Refusal::CodeMalformed => "code-malformed",
+            Refusal::IdempotencyKeyMissing => "idempotency-key-missing",
+            Refusal::Unauthenticated { .. } => "unauthenticated",
+            Refusal::ConsentMissing => "consent-missing",
+            Refusal::PurposeNotRegistered => "purpose-not-registered",
+            Refusal::AttributeNotAllowed => "attribute-not-allowed",
+            Refusal::ServiceNotBought => "service-not-bought",
+            Refusal::RpSuspended => "rp-suspended",
+            Refusal::CodeUnknown => "code-unknown",
+            Refusal::NotFound => "not-found",
+            Refusal::CodeAlreadyRedeemed => "code-already-redeemed",
+            Refusal::RequestInProgress => "request-in-progress",
+            Refusal::RedemptionClosed => "redemption-closed",
+            Refusal::EnrolmentNotAtThisStep { .. } => "enrolment-not-at-this-step",
+            Refusal::CertificateRevoked => "certificate-revoked",
+            Refusal::CaptureTooLarge => "capture-too-large",
+            Refusal::MediaUnsupported => "media-unsupported",
+            Refusal::CaptureUnusable(_) => "capture-unusable",
+            Refusal::DocumentUnusable(_) => "document-unusable",
+            Refusal::EnrolmentRefused(_) => "enrolment-refused",
+            Refusal::IdempotencyKeyReused => "idempotency-key-reused",
+            Refusal::RateLimited { .. } => "rate-limited",
+            Refusal::Overloaded { .. } => "overloaded",
+        }
+    }
+
+    /// What the caller did wrong and what to do: for the developer of the client.
+    pub fn detail(&self) -> String {
+        match self {
+            Refusal::RequestInvalid { field, expected } => format!("`{field}`: {expected}"),
+            Refusal::Unauthenticated { why } => (*why).to_owned(),
+            Refusal::EnrolmentNotAtThisStep { state } => format!("the enrolment is `{state}`"),
+            Refusal::CaptureUnusable(reason)
+            | Refusal::DocumentUnusable(reason)
+            | Refusal::EnrolmentRefused(reason) => reason.hint.en.clone(),
+            Refusal::RateLimited { retry_after } | Refusal::Overloaded { retry_after } => {
+                format!("come again in {retry_after} s")
+            }
+            other => other.fixed_detail().to_owned(),
+        }
+    }
+
+    fn fixed_detail(&self) -> &'static str {
+        match self {
+            Refusal::CodeMalformed => "a code is the text of the QR, or 16 digits with a valid check",
+            Refusal::IdempotencyKeyMissing => "send an Idempotency-Key of 1 to 64 characters, new for each operation",
+            Refusal::ConsentMissing => "all three purposes must be agreed to, in the text's current version",
+            Refusal::PurposeNotRegistered => "register the purpose for this relying party first",
+            Refusal::AttributeNotAllowed => "the registered purpose does not cover every attribute asked for",
+            Refusal::ServiceNotBought => "the relying party has not bought this service",
+            Refusal::RpSuspended => "the relying party is suspended",
+            Refusal::CodeUnknown => "the code is wrong, expired or not redeemable here",
+            Refusal::NotFound => "there is nothing at this address for this caller",
+            Refusal::CodeAlreadyRedeemed => "a code is redeemed once; ask for a fresh one",
+            Refusal::RequestInProgress => "the same Idempotency-Key is being worked on; come again",
+            Refusal::RedemptionClosed => "the redemption was judged, cancelled or is past its deadline",
+            Refusal::CertificateRevoked => "the certificate is no longer valid",
+            Refusal::CaptureTooLarge => "a picture is at most 8 MiB and 40 megapixels",
+            Refusal::MediaUnsupported => "send JPEG, PNG or WebP, 8 bits a channel, not animated",
+            Refusal::IdempotencyKeyReused => "this Idempotency-Key belongs to a request with another body",
+            _ => "",
+        }
+    }
+
+    /// The word that says which of several reasons it was.
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Refusal::CaptureUnusable(reason)
+            | Refusal::DocumentUnusable(reason)
+            | Refusal::EnrolmentRefused(reason) => Some(reason.code),
+            _ => None,
+        }
+    }
+
+    /// What the person can do, where it is theirs to do.
+    pub fn holder_message(&self) -> Option<HolderMessage> {
+        match self {
+            Refusal::CaptureUnusable(reason)
+            | Refusal::DocumentUnusable(reason)
+            | Refusal::EnrolmentRefused(reason) => Some(reason.hint.clone()),
+            Refusal::CodeUnknown | Refusal::CodeAlreadyRedeemed | Refusal::CodeMalformed => {
+                Some(("请出示新的电子证码", "Please show a fresh code").into())
+            }
+            Refusal::CertificateRevoked => {
+                Some(("该电子证已失效，请重新申领", "This E-cert is no longer valid; please enrol again").into())
+            }
+            Refusal::MediaUnsupported | Refusal::CaptureTooLarge => {
+                Some(("照片无法使用，请重新拍摄", "The picture can't be used; please take another").into())
+            }
+            Refusal::Overloaded { .. } | Refusal::RateLimited { .. } => {
+                Some(("系统繁忙，请稍后再试", "The service is busy; please try again shortly").into())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whole seconds for a Retry-After, where waiting helps.
+    pub fn retry_after(&self) -> Option<u32> {
+        match self {
+            Refusal::RateLimited { retry_after } | Refusal::Overloaded { retry_after } => Some(*retry_after),
+            Refusal::RequestInProgress => Some(1),
+            _ => None,
+        }
+    }
+}

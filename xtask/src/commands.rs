@@ -1,0 +1,101 @@
+//! `run`, `demo`, `test` and `bench`: set up, then hand over to cargo.
+//!
+//! Where the system allows it, cargo takes this process's place, so that Ctrl-C and the exit code go straight through.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cache::Cache;
+use crate::packages::Source;
+use crate::peer;
+use crate::progress::Progress;
+use crate::setup;
+
+/// The benches by name: the word on the command line and the program in `tests/`.
+const BENCHES: [(&str, &str); 1] = [("redeem", "bench-redeem")];
+
+/// Sets up, then builds and runs `ecert serve` with `arguments`.
+pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
+    let cache = ready_cache()?;
+    let mut cargo = cargo(&cache);
+    cargo.args(["run", "--package", "ecert-server", "--bin", "ecert", "--", "serve"]).args(arguments);
+    hand_over(cargo)
+}
+
+/// Sets up, then builds and runs the demo.
+pub(crate) fn demo(arguments: &[OsString]) -> Result<()> {
+    let cache = ready_cache()?;
+    let mut cargo = cargo(&cache);
+    cargo.args(["run", "--package", "ecert-tests", "--bin", "ecert-demo", "--"]).args(arguments);
+    hand_over(cargo)
+}
+
+/// Sets up, then runs all tests; those that compare with OpenCV only where its environment can be had.
+pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
+    let cache = ready_cache()?;
+    let mut cargo = cargo(&cache);
+    match peer::python(&cache, &Progress::new()) {
+        Ok(python) => drop(cargo.env("ECERT_OPENCV_PYTHON", python)),
+        Err(error) => eprintln!("MISSING: OpenCV, so the comparisons with it are left out\n{error:#}\n"),
+    }
+    // With --workspace cargo would not look at --package.
+    let chosen = arguments.iter().any(|argument| {
+        let argument = argument.to_string_lossy();
+        argument.starts_with("-p") || argument.starts_with("--package")
+    });
+    cargo.arg("test").args((!chosen).then_some("--workspace")).args(arguments);
+    hand_over(cargo)
+}
+
+/// Sets up, then builds and runs the bench `name`.
+pub(crate) fn bench(name: &str, json: bool, arguments: &[OsString]) -> Result<()> {
+    let Some((_, program)) = BENCHES.iter().find(|(known, _)| *known == name) else {
+        let known: Vec<&str> = BENCHES.iter().map(|(known, _)| *known).collect();
+        bail!("there is no bench {name:?}; known: {}", known.join(", "));
+    };
+    let cache = ready_cache()?;
+    let python = peer::python(&cache, &Progress::new())?;
+    let mut cargo = cargo(&cache);
+    cargo.env("ECERT_OPENCV_PYTHON", python);
+    cargo.args(["run", "--release", "--package", "ecert-tests", "--bin", program, "--"]);
+    cargo.args(json.then_some("--json")).args(arguments);
+    hand_over(cargo)
+}
+
+fn ready_cache() -> Result<Cache> {
+    let cache = Cache::of_user()?;
+    setup::run(&cache, &Source::Client, &Progress::new())?;
+    Ok(cache)
+}
+
+/// Cargo in the folder of the workspace, with the place of the models.
+fn cargo(cache: &Cache) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    if let Some(workspace) = workspace() {
+        command.current_dir(workspace);
+    }
+    command.env("ECERT_MODEL_DIR", cache.root());
+    command
+}
+
+/// The folder above this crate's, which cargo names when it runs us; without cargo, the current folder has to do.
+fn workspace() -> Option<PathBuf> {
+    let crate_folder = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR")?);
+    crate_folder.parent().map(PathBuf::from)
+}
+
+#[cfg(unix)]
+fn hand_over(mut command: Command) -> Result<()> {
+    use std::os::unix::process::CommandExt;
+    // Returns only when cargo cannot be started.
+    Err(command.exec()).context("cannot start cargo")
+}
+
+#[cfg(not(unix))]
+fn hand_over(mut command: Command) -> Result<()> {
+    let status = command.status().context("cannot start cargo")?;
+    std::process::exit(status.code().unwrap_or(1))
+}

