@@ -117,7 +117,8 @@ impl Running {
 
 /// Binds and starts. Call [`Running::serve`] to serve.
 pub fn start(config: &Config, ports: Ports) -> anyhow::Result<Running> {
-    let listener = TcpListener::bind(&config.listen).with_context(|| format!("can't listen on {}", config.listen))?;
+    let listener =
+        TcpListener::bind(&config.listen).with_context(|| format!("can't listen on {}", config.listen))?;
     let address = listener.local_addr()?;
     let context = Data::new(context(config, ports, Some(address))?);
     let metrics = PrometheusMetricsBuilder::new("ecert").endpoint("/metrics").build();
@@ -127,7 +128,11 @@ pub fn start(config: &Config, ports: Ports) -> anyhow::Result<Running> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
-            .app_data(JsonConfig::default().limit(MAX_JSON_BYTES).error_handler(|error, _| json_problem(&error).into()))
+            .app_data(
+                JsonConfig::default()
+                    .limit(MAX_JSON_BYTES)
+                    .error_handler(|error, _| json_problem(&error).into()),
+            )
             .app_data(PathConfig::default().error_handler(|error, _| path_problem(&error).into()))
             .wrap(metrics.clone())
             .wrap(from_fn(log::requests))
@@ -154,7 +159,11 @@ fn json_problem(error: &JsonPayloadError) -> Problem {
         JsonPayloadError::ContentType => Refusal::MediaUnsupported.into(),
         JsonPayloadError::Deserialize(error) => {
             // serde's own words name the field and the place but may quote a value: only the first are kept.
-            let expected = format!("valid JSON of the documented form (line {}, column {})", error.line(), error.column());
+            let expected = format!(
+                "valid JSON of the documented form (line {}, column {})",
+                error.line(),
+                error.column()
+            );
             Refusal::RequestInvalid { field: "body", expected }.into()
         }
         _ => Refusal::RequestInvalid { field: "body", expected: "a complete JSON body".to_owned() }.into(),

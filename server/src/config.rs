@@ -121,7 +121,8 @@ fn settings() -> Vec<clap::Arg> {
 /// misspelt setting must not be silently without effect.
 pub fn with_file(mut command: Command, file: Option<&str>) -> anyhow::Result<Command> {
     let Some(file) = file else { return Ok(command) };
-    let text = std::fs::read_to_string(file).with_context(|| format!("can't read the configuration {file}"))?;
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("can't read the configuration {file}"))?;
     let values: BTreeMap<String, toml::Value> =
         toml::from_str(&text).with_context(|| format!("{file} is not valid TOML"))?;
     let known = settings();

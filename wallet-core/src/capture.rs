@@ -66,8 +66,9 @@ impl Capture {
         if statement.len() > MAX_STATEMENT_BYTES {
             return Err(CaptureInvalid("the statement is too long"));
         }
-        let stated: Statement = serde_json::from_slice(&statement)
-            .map_err(|_| CaptureInvalid("expected {\"nonce\", \"frames\": [{\"at_ms\", \"step\", \"sha256\"}]}"))?;
+        let stated: Statement = serde_json::from_slice(&statement).map_err(|_| {
+            CaptureInvalid("expected {\"nonce\", \"frames\": [{\"at_ms\", \"step\", \"sha256\"}]}")
+        })?;
         let nonce = from_base64url(&stated.nonce).ok().and_then(|nonce| nonce.try_into().ok());
         let nonce = nonce.ok_or(CaptureInvalid("`nonce` is 16 bytes in base64url"))?;
         if stated.frames.is_empty() || stated.frames.len() > MAX_FRAMES {
@@ -83,7 +84,8 @@ impl Capture {
         if span.saturating_sub(stated.frames.first().map_or(0, |first| first.at_ms)) > MAX_SPAN_MS {
             return Err(CaptureInvalid("a capture lasts at most a minute"));
         }
-        let is_stated = |(stated, frame): (&FrameStatement, &Vec<u8>)| stated.sha256 == base64url(&sha256(frame));
+        let is_stated =
+            |(stated, frame): (&FrameStatement, &Vec<u8>)| stated.sha256 == base64url(&sha256(frame));
         if !stated.frames.iter().zip(&frames).all(is_stated) {
             return Err(CaptureInvalid("a frame is not the one that the statement names"));
         }

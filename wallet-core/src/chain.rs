@@ -41,7 +41,8 @@ pub fn verify(chain: &[Vec<u8>], root: &[u8], now: Timestamp) -> Result<PublicKe
             return Err(ChainRefused::NotCurrent);
         }
     }
-    let use_is_right = root.is_ca() && may_sign_certificates(&issuing) && issuing.is_ca() && may_sign_data(&signer);
+    let use_is_right =
+        root.is_ca() && may_sign_certificates(&issuing) && issuing.is_ca() && may_sign_data(&signer);
     if !use_is_right || signer.is_ca() {
         return Err(ChainRefused::WrongUse);
     }

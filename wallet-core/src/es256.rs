@@ -17,7 +17,8 @@ pub trait Es256Signer {
 
 impl Es256Signer for SigningKey {
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], SigningFailed> {
-        let signature: Signature = self.try_sign(message).map_err(|error| SigningFailed(error.to_string()))?;
+        let signature: Signature =
+            self.try_sign(message).map_err(|error| SigningFailed(error.to_string()))?;
         Ok(signature.to_bytes().into())
     }
 }

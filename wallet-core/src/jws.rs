@@ -72,7 +72,8 @@ impl Jwk {
 /// The JWK thumbprint (RFC 7638) of a key: base64url of SHA-256, 43 characters.
 pub fn thumbprint(key: &PublicKey) -> String {
     let (x, y) = key.coordinates();
-    let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, base64url(&x), base64url(&y));
+    let canonical =
+        format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, base64url(&x), base64url(&y));
     base64url(&sha256(canonical.as_bytes()))
 }
 
@@ -88,7 +89,8 @@ pub fn sign(
     members.insert("typ".into(), typ.into());
     members.extend(header);
     let claims = serde_json::to_vec(claims).map_err(|error| SigningFailed(error.to_string()))?;
-    let input = format!("{}.{}", base64url(Value::Object(members).to_string().as_bytes()), base64url(&claims));
+    let input =
+        format!("{}.{}", base64url(Value::Object(members).to_string().as_bytes()), base64url(&claims));
     let signature = signer.sign(input.as_bytes())?;
     Ok(format!("{input}.{}", base64url(&signature)))
 }

@@ -106,7 +106,8 @@ impl Picture {
 
     /// The picture turned clockwise by this many quarter turns.
     pub fn turned(&self, quarters: u8) -> Result<Picture, PictureError> {
-        let image = RgbImage::from_raw(self.width, self.height, self.rgb.clone()).ok_or(PictureError::Broken)?;
+        let image =
+            RgbImage::from_raw(self.width, self.height, self.rgb.clone()).ok_or(PictureError::Broken)?;
         Picture::from_image(match quarters % 4 {
             0 => image,
             1 => image::imageops::rotate90(&image),

@@ -71,7 +71,11 @@ pub fn x5c(chain: &[Vec<u8>]) -> Map<String, Value> {
 
 impl Receipt {
     /// Signs as a JWS with the chain in its header.
-    pub fn sign(&self, chain: &[Vec<u8>], signer: &(impl Es256Signer + ?Sized)) -> Result<String, SigningFailed> {
+    pub fn sign(
+        &self,
+        chain: &[Vec<u8>],
+        signer: &(impl Es256Signer + ?Sized),
+    ) -> Result<String, SigningFailed> {
         jws::sign(TYP, x5c(chain), self, signer)
     }
 
@@ -79,7 +83,9 @@ impl Receipt {
     pub fn verify(token: &str, root: &[u8], now: Timestamp) -> Result<Receipt, ReceiptRefused> {
         let token = UnverifiedJws::parse(token, TYP)?;
         let certificates = token.header("x5c").and_then(Value::as_array).ok_or(JwsError::Header)?;
-        let der = |value: &Value| value.as_str().and_then(|text| STANDARD.decode(text).ok()).ok_or(JwsError::Header);
+        let der = |value: &Value| {
+            value.as_str().and_then(|text| STANDARD.decode(text).ok()).ok_or(JwsError::Header)
+        };
         let chain = certificates.iter().map(der).collect::<Result<Vec<_>, _>>()?;
         let key = chain::verify(&chain, root, now)?;
         Ok(token.verify(&key)?)

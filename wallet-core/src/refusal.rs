@@ -166,7 +166,9 @@ impl Refusal {
     fn fixed_detail(&self) -> &'static str {
         match self {
             Refusal::CodeMalformed => "a code is the text of the QR, or 16 digits with a valid check",
-            Refusal::IdempotencyKeyMissing => "send an Idempotency-Key of 1 to 64 characters, new for each operation",
+            Refusal::IdempotencyKeyMissing => {
+                "send an Idempotency-Key of 1 to 64 characters, new for each operation"
+            }
             Refusal::ConsentMissing => "all three purposes must be agreed to, in the text's current version",
             Refusal::PurposeNotRegistered => "register the purpose for this relying party first",
             Refusal::AttributeNotAllowed => "the registered purpose does not cover every attribute asked for",
@@ -204,9 +206,9 @@ impl Refusal {
             Refusal::CodeUnknown | Refusal::CodeAlreadyRedeemed | Refusal::CodeMalformed => {
                 Some(("请出示新的电子证码", "Please show a fresh code").into())
             }
-            Refusal::CertificateRevoked => {
-                Some(("该电子证已失效，请重新申领", "This E-cert is no longer valid; please enrol again").into())
-            }
+            Refusal::CertificateRevoked => Some(
+                ("该电子证已失效，请重新申领", "This E-cert is no longer valid; please enrol again").into(),
+            ),
             Refusal::MediaUnsupported | Refusal::CaptureTooLarge => {
                 Some(("照片无法使用，请重新拍摄", "The picture can't be used; please take another").into())
             }

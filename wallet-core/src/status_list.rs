@@ -111,7 +111,10 @@ impl StatusList {
         let mut packed = Vec::new();
         // One byte more than a full list shows that there is more, without unpacking a bomb.
         let limit = u64::from(CAPACITY) / PER_BYTE as u64 + 1;
-        ZlibDecoder::new(compressed.as_slice()).take(limit).read_to_end(&mut packed).map_err(|_| JwsError::Malformed)?;
+        ZlibDecoder::new(compressed.as_slice())
+            .take(limit)
+            .read_to_end(&mut packed)
+            .map_err(|_| JwsError::Malformed)?;
         if packed.len() > CAPACITY as usize / PER_BYTE {
             return Err(JwsError::Malformed);
         }
@@ -149,7 +152,9 @@ mod tests {
     fn the_specifications_packing_of_two_bits() {
         // Token Status List §4.2: entry 0 stands in the lowest bits of byte 0.
         let mut list = StatusList::default();
-        for (index, status) in [(0, Status::Invalid), (1, Status::Suspended), (2, Status::Valid), (4, Status::Invalid)] {
+        for (index, status) in
+            [(0, Status::Invalid), (1, Status::Suspended), (2, Status::Valid), (4, Status::Invalid)]
+        {
             list.set(index, status);
         }
         assert_eq!(&list.packed[..2], &[0b0000_1001, 0b0000_0001]);

@@ -13,7 +13,11 @@ use crate::config::{self, Config};
 
 /// E-Cert: enrol once, show a code, be verified by face on every use.
 #[derive(Parser)]
-#[command(name = "ecert", version, after_help = "Example:\n  ecert serve --listen 127.0.0.1:8080 --data-dir ./data")]
+#[command(
+    name = "ecert",
+    version,
+    after_help = "Example:\n  ecert serve --listen 127.0.0.1:8080 --data-dir ./data"
+)]
 struct Cli {
     /// A TOML file with settings; `ecert config print` shows all of them
     #[arg(long, env = "ECERT_CONFIG", global = true)]
@@ -27,7 +31,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Action {
     /// Start the service
-    #[command(after_help = "Example:\n  ecert serve --listen 0.0.0.0:8080 --public-url https://id.example.org")]
+    #[command(
+        after_help = "Example:\n  ecert serve --listen 0.0.0.0:8080 --public-url https://id.example.org"
+    )]
     Serve,
     /// Look at the settings
     #[command(subcommand)]

@@ -32,7 +32,9 @@ pub(super) fn run(action: ReceiptsAction) -> anyhow::Result<ExitCode> {
     for file in &files {
         match verify(file, &root) {
             Ok(receipt) if json => println!("{}", serde_json::to_string(&receipt)?),
-            Ok(receipt) => println!("{}: {} {}, {}", file.display(), receipt.attempt, receipt.outcome, cost(&receipt)),
+            Ok(receipt) => {
+                println!("{}: {} {}, {}", file.display(), receipt.attempt, receipt.outcome, cost(&receipt))
+            }
             Err(error) => {
                 all_hold = false;
                 eprintln!("{}: {error:#}", file.display());
@@ -51,7 +53,12 @@ fn cost(receipt: &Receipt) -> String {
     match (&receipt.charge, &receipt.not_charged) {
         (Some(charge), _) => {
             let micros = charge.amount.micros.get();
-            format!("charged {}.{:06} {}", micros / 1_000_000, micros % 1_000_000, charge.amount.currency.code())
+            format!(
+                "charged {}.{:06} {}",
+                micros / 1_000_000,
+                micros % 1_000_000,
+                charge.amount.currency.code()
+            )
         }
         (None, reason) => format!("not charged: {}", reason.as_deref().unwrap_or("no reason given")),
     }

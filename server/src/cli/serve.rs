@@ -17,13 +17,18 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         println!("  health, readiness       {url}/healthz  {url}/readyz");
         println!("  metrics                 {url}/metrics");
         println!("  the API                 docs/API.md");
-        println!("  a first admin           ecert admin add --name you --data-dir {}\n", config.data_dir.display());
+        println!(
+            "  a first admin           ecert admin add --name you --data-dir {}\n",
+            config.data_dir.display()
+        );
         running.serve().await
     })
 }
 
 fn start_logging(config: &Config) -> anyhow::Result<()> {
-    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(&config.log)?).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(&config.log)?)
+        .with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Json => builder.json().init(),
         LogFormat::Text => builder.init(),

@@ -13,7 +13,9 @@ use hkdf::Hkdf;
 use p256::ecdsa::SigningKey;
 use p256::pkcs8::DecodePrivateKey as _;
 use rand::Rng as _;
-use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -78,10 +80,15 @@ pub fn open_or_create(
     key_file: &Path,
     now: jiff::Timestamp,
 ) -> anyhow::Result<(FileSigner, Secrets)> {
-    fs::create_dir_all(directory).with_context(|| format!("can't make the folder {}", directory.display()))?;
+    fs::create_dir_all(directory)
+        .with_context(|| format!("can't make the folder {}", directory.display()))?;
     let sealed_path = directory.join("issuer.sealed");
     if sealed_path.exists() && !key_file.exists() {
-        bail!("{} is there but its key file {} is not; restore it", sealed_path.display(), key_file.display());
+        bail!(
+            "{} is there but its key file {} is not; restore it",
+            sealed_path.display(),
+            key_file.display()
+        );
     }
     let vault = Vault::new(&open_or_create_key_file(key_file)?);
     if !sealed_path.exists() {
@@ -94,7 +101,8 @@ pub fn open_or_create(
         format!("{} does not open with the key file {}", sealed_path.display(), key_file.display())
     })?);
     let keys: KeyFileContents = serde_json::from_slice(&opened).context("the key store has another form")?;
-    let key = SigningKey::from_pkcs8_der(&keys.signer_key).map_err(|_| anyhow::anyhow!("no P-256 signing key"))?;
+    let key =
+        SigningKey::from_pkcs8_der(&keys.signer_key).map_err(|_| anyhow::anyhow!("no P-256 signing key"))?;
     let signer = FileSigner::new(key, vec![keys.signer_der, keys.issuing_der], keys.root_der);
     Ok((signer, Secrets::derive(&keys.secret)?))
 }
@@ -108,7 +116,10 @@ fn open_or_create_key_file(path: &Path) -> anyhow::Result<[u8; KEY_FILE_BYTES]> 
     let bytes = fs::read(path).with_context(|| format!("can't read the key file {}", path.display()))?;
     let length = bytes.len();
     bytes.try_into().map_err(|_| {
-        anyhow::anyhow!("the key file {} must hold exactly {KEY_FILE_BYTES} bytes, not {length}", path.display())
+        anyhow::anyhow!(
+            "the key file {} must hold exactly {KEY_FILE_BYTES} bytes, not {length}",
+            path.display()
+        )
     })
 }
 
@@ -123,7 +134,8 @@ fn write_new(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&temporary).with_context(|| format!("can't write in {}", folder.display()))?;
+    let mut file =
+        options.open(&temporary).with_context(|| format!("can't write in {}", folder.display()))?;
     file.write_all(bytes)?;
     file.sync_all()?;
     let linked = fs::hard_link(&temporary, path);
@@ -170,8 +182,14 @@ fn parameters(level: usize, names: &[&str], now: jiff::Timestamp) -> anyhow::Res
     parameters.not_before = time::OffsetDateTime::from_unix_timestamp(start - 3600)?;
     parameters.not_after = time::OffsetDateTime::from_unix_timestamp(start + days * 86_400)?;
     let (is_ca, usages) = match level {
-        0 => (IsCa::Ca(BasicConstraints::Constrained(1)), vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign]),
-        1 => (IsCa::Ca(BasicConstraints::Constrained(0)), vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign]),
+        0 => (
+            IsCa::Ca(BasicConstraints::Constrained(1)),
+            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign],
+        ),
+        1 => (
+            IsCa::Ca(BasicConstraints::Constrained(0)),
+            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign],
+        ),
         _ => (IsCa::ExplicitNoCa, vec![KeyUsagePurpose::DigitalSignature]),
     };
     parameters.is_ca = is_ca;

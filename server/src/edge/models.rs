@@ -56,7 +56,9 @@ impl ModelWorkers {
         match self.queue.try_send(job) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(Refusal::Overloaded { retry_after: 1 }.into()),
-            Err(TrySendError::Disconnected(_)) => return Err(Stop::Broken(anyhow!("the model workers are gone"))),
+            Err(TrySendError::Disconnected(_)) => {
+                return Err(Stop::Broken(anyhow!("the model workers are gone")));
+            }
         }
         self.in_flight.inc();
         let result = answered.recv();

@@ -29,13 +29,15 @@ impl Vault {
         let mut nonce = [0; NONCE_BYTES];
         rand::rng().fill_bytes(&mut nonce);
         let payload = Payload { msg: plain, aad: context.as_bytes() };
-        let sealed = self.cipher.encrypt(&Nonce::from(nonce), payload).map_err(|_| anyhow!("sealing failed"))?;
+        let sealed =
+            self.cipher.encrypt(&Nonce::from(nonce), payload).map_err(|_| anyhow!("sealing failed"))?;
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
     /// Decrypts what was sealed for the same `context`.
     pub fn open(&self, context: &str, sealed: &[u8]) -> anyhow::Result<Vec<u8>> {
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>().context("a sealed value is too short")?;
+        let (nonce, sealed) =
+            sealed.split_first_chunk::<NONCE_BYTES>().context("a sealed value is too short")?;
         let payload = Payload { msg: sealed, aad: context.as_bytes() };
         let opened = self.cipher.decrypt(&Nonce::from(*nonce), payload);
         opened.map_err(|_| anyhow!("a sealed value does not open: another key, another row, or damage"))

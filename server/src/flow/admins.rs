@@ -7,8 +7,8 @@ use wallet_core::jws::base64url;
 use super::random;
 use crate::edge::clock::Clock;
 use crate::stop::Flow;
-use crate::store::{Store, admins};
 use crate::store::audit::{self, Entry};
+use crate::store::{Store, admins};
 
 /// A new admin, with the token that is shown once.
 #[derive(Debug)]
@@ -28,7 +28,11 @@ pub fn add(store: &Store, clock: &dyn Clock, name: &str) -> Flow<NewAdmin> {
     store.write(|conn| {
         admins::insert(conn, id, name, &sha256(token.as_bytes()), now)?;
         let object = id.to_string();
-        audit::append(conn, &Entry { actor: "cli", action: "admin.add", object: &object, outcome: "done" }, now)?;
+        audit::append(
+            conn,
+            &Entry { actor: "cli", action: "admin.add", object: &object, outcome: "done" },
+            now,
+        )?;
         Ok(())
     })?;
     Ok(NewAdmin { id, token })

@@ -26,7 +26,8 @@ pub fn relying_party(ctx: &Context, api_key: &str) -> Flow<RelyingParty> {
     let (id, secret) =
         api_key.strip_prefix(API_KEY_PREFIX).and_then(|rest| rest.split_once('_')).ok_or_else(refused)?;
     let id: ApiKeyId = format!("key_{id}").parse().map_err(|_| refused())?;
-    let (rp, secret_hash) = ctx.store.read(|conn| Ok(relying_parties::by_key(conn, id)?))?.ok_or_else(refused)?;
+    let (rp, secret_hash) =
+        ctx.store.read(|conn| Ok(relying_parties::by_key(conn, id)?))?.ok_or_else(refused)?;
     // The id is public, the secret is not: only the comparison of the secret must take the same time for all.
     let matches: bool = sha256(secret.as_bytes()).as_slice().ct_eq(&secret_hash).into();
     if matches { Ok(rp) } else { Err(refused().into()) }

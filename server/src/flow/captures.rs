@@ -10,14 +10,16 @@ use super::{Context, pictures};
 use crate::stop::Flow;
 
 /// How many frames a capture needs. Two show that it is no single still; more cost the person time.
-pub const LIMITS: CaptureLimits = CaptureLimits { min_frames: 2, max_frames: wallet_core::capture::MAX_FRAMES };
+pub const LIMITS: CaptureLimits =
+    CaptureLimits { min_frames: 2, max_frames: wallet_core::capture::MAX_FRAMES };
 
 /// The capture answers another challenge.
 pub(super) fn nonce_mismatch() -> Refusal {
     Refusal::CaptureUnusable(Reason {
         code: "nonce-mismatch",
         field: None,
-        hint: ("采集已过期，请重新拍摄", "The capture belongs to another challenge; please take it again").into(),
+        hint: ("采集已过期，请重新拍摄", "The capture belongs to another challenge; please take it again")
+            .into(),
     })
 }
 

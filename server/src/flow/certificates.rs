@@ -35,7 +35,9 @@ pub fn revoke_by_holder(ctx: &Context, device: &Device, id: CertificateId) -> Fl
 /// counting.
 pub fn revoke_by_paper(ctx: &Context, paper_code: &str) -> Flow<()> {
     let hash = paper_code_hash(paper_code);
-    revoke(ctx, "paper", "revoked with the paper code", |conn| Ok(certificates::by_revocation_code(conn, &hash)?))
+    revoke(ctx, "paper", "revoked with the paper code", |conn| {
+        Ok(certificates::by_revocation_code(conn, &hash)?)
+    })
 }
 
 /// What is stored of a paper code. Spaces, hyphens and case do not matter to people, and not here.

@@ -159,9 +159,12 @@ pub fn submit_document(
     }
     let today = ctx.today();
     let (card, portrait) = ctx.models.run(move |engine| read_card(engine, &front, &back, today))???;
-    let age = today.year() - card.birth.year() - i16::from((today.month(), today.day()) < (card.birth.month(), card.birth.day()));
+    let age = today.year()
+        - card.birth.year()
+        - i16::from((today.month(), today.day()) < (card.birth.month(), card.birth.day()));
     if age < GUARDIAN_AGE {
-        let hint = ("未满十四周岁须由监护人共同办理", "Under 14, a guardian must enrol together with you").into();
+        let hint =
+            ("未满十四周岁须由监护人共同办理", "Under 14, a guardian must enrol together with you").into();
         return Err(Refusal::EnrolmentRefused(Reason { code: "guardian-required", field: None, hint }).into());
     }
     let document = SealedDocument { card, portrait: portrait.to_bytes() };
@@ -176,7 +179,12 @@ pub fn submit_document(
 
 type Read<T> = Result<Result<T, Refusal>, ModelError>;
 
-fn read_card(engine: &mut Engine, front: &[u8], back: &[u8], today: jiff::civil::Date) -> Read<(IdCard, Template)> {
+fn read_card(
+    engine: &mut Engine,
+    front: &[u8],
+    back: &[u8],
+    today: jiff::civil::Date,
+) -> Read<(IdCard, Template)> {
     let (front, back) = match (pictures::decode(front), pictures::decode(back)) {
         (Ok(front), Ok(back)) => (front, back),
         (Err(refusal), _) | (_, Err(refusal)) => return Ok(Err(refusal)),
@@ -193,7 +201,9 @@ pub fn confirm(ctx: &Context, device: &Device, id: EnrolmentId) -> Flow<Challeng
     ctx.store.write(|conn| {
         let enrolment = find(conn, device, id, now)?;
         let sealed_document = match &enrolment.state {
-            State::DocumentRead { sealed_document } | State::Challenged { sealed_document, .. } => sealed_document.clone(),
+            State::DocumentRead { sealed_document } | State::Challenged { sealed_document, .. } => {
+                sealed_document.clone()
+            }
             other => return Err(not_at_this_step(other)),
         };
         let to = State::Challenged { sealed_document, nonce, deadline };
@@ -218,7 +228,9 @@ pub fn submit_capture(
         return Err(captures::nonce_mismatch().into());
     }
     if capture.verify(&device.key, signature).is_err() {
-        return Err(Refusal::Unauthenticated { why: "the capture's signature is not by this device key" }.into());
+        return Err(
+            Refusal::Unauthenticated { why: "the capture's signature is not by this device key" }.into()
+        );
     }
     let observations = captures::observe(ctx, capture)??;
     let document: SealedDocument = ctx.vault.open_json(&seal_context(id), sealed_document)?;
@@ -252,11 +264,19 @@ fn compare(ctx: &Context, observations: &[Observation], document: &SealedDocumen
         Verdict::Again(Refusal::CaptureUnusable(Reason { code, field: None, hint }))
     };
     if judgement.reasons.contains(&face::Reason::NotLive) {
-        return Ok(again("not-live", "未能确认为本人实时拍摄，请重试", "This did not look like a live face; try again"));
+        return Ok(again(
+            "not-live",
+            "未能确认为本人实时拍摄，请重试",
+            "This did not look like a live face; try again",
+        ));
     }
     if judgement.reasons.contains(&face::Reason::FaceMismatch) {
         let hint = ("人脸与证件照片不一致", "The face is not the one on the document").into();
-        return Ok(Verdict::Other(Refusal::EnrolmentRefused(Reason { code: "face-mismatch", field: None, hint })));
+        return Ok(Verdict::Other(Refusal::EnrolmentRefused(Reason {
+            code: "face-mismatch",
+            field: None,
+            hint,
+        })));
     }
     match face::judgement::reference_template(observations, captures::LIMITS, &thresholds) {
         Ok(template) => Ok(Verdict::Same(template)),

@@ -25,11 +25,8 @@ pub enum ConsentPurpose {
 
 impl ConsentPurpose {
     /// All three are needed.
-    pub const ALL: [ConsentPurpose; 3] = [
-        ConsentPurpose::SendIdentityData,
-        ConsentPurpose::VerifyWithAuthority,
-        ConsentPurpose::ReturnResult,
-    ];
+    pub const ALL: [ConsentPurpose; 3] =
+        [ConsentPurpose::SendIdentityData, ConsentPurpose::VerifyWithAuthority, ConsentPurpose::ReturnResult];
 
     fn text(self) -> HolderMessage {
         match self {

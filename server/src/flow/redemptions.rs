@@ -219,7 +219,8 @@ pub(super) fn in_force(conn: &mut Conn, redemption: &Redemption, now: Timestamp)
 }
 
 fn evaluate(ctx: &Context, certificate: &Certificate, capture: Capture) -> Flow<Verdict> {
-    let template = ctx.vault.open(&issuance::template_context(certificate.id), &certificate.sealed_template)?;
+    let template =
+        ctx.vault.open(&issuance::template_context(certificate.id), &certificate.sealed_template)?;
     let template = Template::from_bytes(&template)?;
     let observations = match captures::observe(ctx, capture)? {
         Ok(observations) => observations,
@@ -358,7 +359,11 @@ fn claim<T: serde::de::DeserializeOwned>(
 /// Stores the answer under the key, in the transaction that decided it.
 pub(super) fn finish(ctx: &Context, conn: &mut Conn, lease: &Lease, answer: &impl Serialize) -> Flow<()> {
     let sealed = ctx.vault.seal_json(&key_context(lease), answer)?;
-    if idempotency::finish(conn, lease, &sealed)? { Ok(()) } else { Err(Stop::Refused(Refusal::RequestInProgress)) }
+    if idempotency::finish(conn, lease, &sealed)? {
+        Ok(())
+    } else {
+        Err(Stop::Refused(Refusal::RequestInProgress))
+    }
 }
 
 fn key_context(lease: &Lease) -> String {

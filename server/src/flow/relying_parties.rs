@@ -82,7 +82,10 @@ fn check(application: &Application) -> Result<Vec<Service>, Refusal> {
         return Err(invalid("name", "1 to 80 characters"));
     }
     let names: BTreeSet<&str> = application.purposes.iter().map(|purpose| purpose.name.as_str()).collect();
-    if names.len() != application.purposes.len() || names.len() > MAX_PURPOSES || !names.iter().all(|n| is_name(n)) {
+    if names.len() != application.purposes.len()
+        || names.len() > MAX_PURPOSES
+        || !names.iter().all(|n| is_name(n))
+    {
         return Err(invalid("purposes", "at most 50, each with a name of its own of 1 to 80 characters"));
     }
     let service = |name: &String| Service::parse(name).ok_or_else(|| invalid("services", "unknown service"));

@@ -277,7 +277,9 @@ fn disclose(
 fn value(attribute: Attribute, disclosures: &[Disclosure], today: Date) -> anyhow::Result<Value> {
     let stored = |name: Attribute| {
         let found = disclosures.iter().find(|disclosure| disclosure.name == name);
-        found.map(|disclosure| disclosure.value.as_str()).ok_or_else(|| anyhow::anyhow!("an attribute is missing"))
+        found
+            .map(|disclosure| disclosure.value.as_str())
+            .ok_or_else(|| anyhow::anyhow!("an attribute is missing"))
     };
     match attribute {
         Attribute::Over18 => Ok(is_of_age(stored(Attribute::BirthDate)?.parse()?, today).into()),

@@ -28,6 +28,27 @@ pub struct NewDevice(pub Device);
 /// An admin.
 pub struct Admin(pub AdminId);
 
+/// A caller and what they sent: the caller is proven first, and nothing of the rest is read for a stranger.
+pub struct By<C, B>(pub C, pub B);
+
+impl<C, B> FromRequest for By<C, B>
+where
+    C: FromRequest<Error = Problem> + 'static,
+    B: FromRequest + 'static,
+{
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let caller = C::extract(&request).await?;
+            let sent = B::from_request(&request, &mut payload).await.map_err(Into::into)?;
+            Ok(By(caller, sent))
+        })
+    }
+}
+
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
 fn unauthenticated(why: &'static str) -> Problem {

@@ -5,7 +5,7 @@ use actix_web::web::{Data, Json, Path};
 use serde::Deserialize;
 use wallet_core::ids::CertificateId;
 
-use super::callers::{Admin, Holder};
+use super::callers::{Admin, By, Holder};
 use super::problem::Problem;
 use super::run;
 use crate::flow::{Context, certificates};
@@ -26,9 +26,7 @@ pub struct PaperRequest {
 
 /// `POST /v1/admin/certificates/{id}/revocation`
 pub async fn revoke_by_admin(
-    admin: Admin,
-    id: Path<CertificateId>,
-    body: Json<RevokeRequest>,
+    By(admin, (id, body)): By<Admin, (Path<CertificateId>, Json<RevokeRequest>)>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     run(ctx, move |ctx| certificates::revoke_by_admin(ctx, admin.0, *id, &body.reason)).await.map(done)
@@ -36,8 +34,7 @@ pub async fn revoke_by_admin(
 
 /// `POST /v1/me/certificates/{id}/revocation`
 pub async fn revoke_by_holder(
-    holder: Holder,
-    id: Path<CertificateId>,
+    By(holder, id): By<Holder, Path<CertificateId>>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     run(ctx, move |ctx| certificates::revoke_by_holder(ctx, &holder.0, *id)).await.map(done)

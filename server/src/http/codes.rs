@@ -6,7 +6,7 @@ use actix_web::web::{Data, Json};
 use serde::Deserialize;
 use wallet_core::attributes::Share;
 
-use super::callers::Holder;
+use super::callers::{By, Holder};
 use super::problem::Problem;
 use super::run;
 use crate::flow::{Context, codes};
@@ -19,7 +19,10 @@ pub struct MintRequest {
 }
 
 /// `POST /v1/me/codes`
-pub async fn mint(holder: Holder, body: Json<MintRequest>, ctx: Data<Context>) -> Result<HttpResponse, Problem> {
+pub async fn mint(
+    By(holder, body): By<Holder, Json<MintRequest>>,
+    ctx: Data<Context>,
+) -> Result<HttpResponse, Problem> {
     let minted = run(ctx, move |ctx| codes::mint(ctx, &holder.0, body.share)).await?;
     Ok(HttpResponse::build(StatusCode::CREATED).json(minted))
 }

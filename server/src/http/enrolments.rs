@@ -8,7 +8,7 @@ use serde::Deserialize;
 use wallet_core::ids::EnrolmentId;
 use wallet_core::refusal::Refusal;
 
-use super::callers::{Holder, NewDevice};
+use super::callers::{By, Holder, NewDevice};
 use super::problem::Problem;
 use super::{run, uploads};
 use crate::flow::Context;
@@ -22,37 +22,38 @@ pub struct StartRequest {
 }
 
 /// `POST /v1/enrolments`
-pub async fn start(device: NewDevice, body: Json<StartRequest>, ctx: Data<Context>) -> Result<HttpResponse, Problem> {
+pub async fn start(
+    By(device, body): By<NewDevice, Json<StartRequest>>,
+    ctx: Data<Context>,
+) -> Result<HttpResponse, Problem> {
     let started = run(ctx, move |ctx| enrolments::start(ctx, &device.0, &body.consent)).await?;
     Ok(HttpResponse::build(StatusCode::CREATED).json(started))
 }
 
 /// `POST /v1/enrolments/{id}/document`
 pub async fn submit_document(
-    holder: Holder,
-    id: Path<EnrolmentId>,
+    By(holder, (id, body)): By<Holder, (Path<EnrolmentId>, Multipart)>,
     request: HttpRequest,
-    body: Multipart,
     ctx: Data<Context>,
 ) -> Result<Json<DocumentRead>, Problem> {
     let document = uploads::document(request.headers(), body).await?;
-    let read = run(ctx, move |ctx| {
-        enrolments::submit_document(ctx, &holder.0, *id, document.front, document.back)
-    });
+    let read =
+        run(ctx, move |ctx| enrolments::submit_document(ctx, &holder.0, *id, document.front, document.back));
     read.await.map(Json)
 }
 
 /// `POST /v1/enrolments/{id}/confirmation`
-pub async fn confirm(holder: Holder, id: Path<EnrolmentId>, ctx: Data<Context>) -> Result<Json<Challenge>, Problem> {
+pub async fn confirm(
+    By(holder, id): By<Holder, Path<EnrolmentId>>,
+    ctx: Data<Context>,
+) -> Result<Json<Challenge>, Problem> {
     run(ctx, move |ctx| enrolments::confirm(ctx, &holder.0, *id)).await.map(Json)
 }
 
 /// `POST /v1/enrolments/{id}/captures`
 pub async fn submit_capture(
-    holder: Holder,
-    id: Path<EnrolmentId>,
+    By(holder, (id, body)): By<Holder, (Path<EnrolmentId>, Multipart)>,
     request: HttpRequest,
-    body: Multipart,
     ctx: Data<Context>,
 ) -> Result<Json<Enrolled>, Problem> {
     let signed = uploads::capture(request.headers(), body).await?;
@@ -60,8 +61,7 @@ pub async fn submit_capture(
         let expected = "a wallet signs the statement with its device key".to_owned();
         Refusal::RequestInvalid { field: "signature", expected }
     })?;
-    let enrolled = run(ctx, move |ctx| {
-        enrolments::submit_capture(ctx, &holder.0, *id, signed.capture, &signature)
-    });
+    let enrolled =
+        run(ctx, move |ctx| enrolments::submit_capture(ctx, &holder.0, *id, signed.capture, &signature));
     enrolled.await.map(Json)
 }

@@ -14,7 +14,7 @@ use wallet_core::ids::RedemptionId;
 use wallet_core::pairwise::keyed;
 use wallet_core::refusal::Refusal;
 
-use super::callers::RelyingParty;
+use super::callers::{By, RelyingParty};
 use super::problem::Problem;
 use super::{run, uploads};
 use crate::flow::Context;
@@ -36,9 +36,8 @@ pub struct OpenRequest {
 
 /// `POST /v1/redemptions`
 pub async fn open(
-    rp: RelyingParty,
+    By(rp, body): By<RelyingParty, Json<OpenRequest>>,
     request: HttpRequest,
-    body: Json<OpenRequest>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     let body = body.into_inner();
@@ -52,15 +51,14 @@ pub async fn open(
 
 /// `POST /v1/redemptions/{id}/captures`
 pub async fn submit_capture(
-    rp: RelyingParty,
-    id: Path<RedemptionId>,
+    By(rp, (id, body)): By<RelyingParty, (Path<RedemptionId>, Multipart)>,
     request: HttpRequest,
-    body: Multipart,
     ctx: Data<Context>,
 ) -> Result<Json<Answer>, Problem> {
     let key_is_there = idempotency(&request, &[])?;
     let capture = uploads::capture(request.headers(), body).await?.capture;
-    let idempotency = Idempotency { fingerprint: fingerprint(&request, &capture.fingerprint()), ..key_is_there };
+    let idempotency =
+        Idempotency { fingerprint: fingerprint(&request, &capture.fingerprint()), ..key_is_there };
     let answer = run(ctx, move |ctx| redemptions::judge(ctx, &rp.0, *id, &idempotency, capture)).await?;
     match answer {
         Answer::Judged(_) => Ok(Json(answer)),
@@ -71,7 +69,10 @@ pub async fn submit_capture(
 }
 
 /// `GET /v1/redemptions/{id}`
-pub async fn show(rp: RelyingParty, id: Path<RedemptionId>, ctx: Data<Context>) -> Result<Json<Shown>, Problem> {
+pub async fn show(
+    By(rp, id): By<RelyingParty, Path<RedemptionId>>,
+    ctx: Data<Context>,
+) -> Result<Json<Shown>, Problem> {
     run(ctx, move |ctx| redemptions::show(ctx, &rp.0, *id)).await.map(Json)
 }
 
@@ -82,14 +83,18 @@ pub struct Receipts {
 }
 
 /// `GET /v1/redemptions/{id}/receipt`
-pub async fn receipts(rp: RelyingParty, id: Path<RedemptionId>, ctx: Data<Context>) -> Result<Json<Receipts>, Problem> {
+pub async fn receipts(
+    By(rp, id): By<RelyingParty, Path<RedemptionId>>,
+    ctx: Data<Context>,
+) -> Result<Json<Receipts>, Problem> {
     let receipts = run(ctx, move |ctx| redemptions::receipts(ctx, &rp.0, *id)).await?;
     Ok(Json(Receipts { receipts }))
 }
 
 fn idempotency(request: &HttpRequest, body: &[u8]) -> Result<Idempotency, Problem> {
     let header = request.headers().get("Idempotency-Key").and_then(|key| key.to_str().ok());
-    let key = header.filter(|key| !key.is_empty() && key.len() <= MAX_KEY).ok_or(Refusal::IdempotencyKeyMissing)?;
+    let key =
+        header.filter(|key| !key.is_empty() && key.len() <= MAX_KEY).ok_or(Refusal::IdempotencyKeyMissing)?;
     Ok(Idempotency { key: key.to_owned(), fingerprint: fingerprint(request, body) })
 }
 

@@ -80,7 +80,8 @@ pub async fn capture(headers: &HeaderMap, body: Multipart) -> Result<SignedCaptu
         _ => Err(invalid("body", "only the parts `capture`, `frame` and `signature`")),
     })
     .await?;
-    let statement = statement.ok_or_else(|| invalid("capture", "the statement about the frames is missing"))?;
+    let statement =
+        statement.ok_or_else(|| invalid("capture", "the statement about the frames is missing"))?;
     let capture = Capture::bind(statement, frames).map_err(|error| invalid("capture", error.0))?;
     Ok(SignedCapture { capture, signature: signature.map(decode_signature).transpose()? })
 }
@@ -92,7 +93,11 @@ fn decode_signature(text: Vec<u8>) -> Result<Vec<u8>, Problem> {
 
 fn require_multipart(headers: &HeaderMap) -> Result<(), Problem> {
     let content_type = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if content_type.starts_with("multipart/form-data") { Ok(()) } else { Err(Refusal::MediaUnsupported.into()) }
+    if content_type.starts_with("multipart/form-data") {
+        Ok(())
+    } else {
+        Err(Refusal::MediaUnsupported.into())
+    }
 }
 
 async fn each_part(

@@ -66,8 +66,12 @@ async fn every(
         let ctx = ctx.clone();
         match web::block(move || work(&ctx)).await {
             Ok(Ok(())) => {}
-            Ok(Err(Stop::Broken(error))) => tracing::error!(job = name, error = format!("{error:#}"), "job failed"),
-            Ok(Err(Stop::Refused(refusal))) => tracing::error!(job = name, code = refusal.code(), "job refused"),
+            Ok(Err(Stop::Broken(error))) => {
+                tracing::error!(job = name, error = format!("{error:#}"), "job failed")
+            }
+            Ok(Err(Stop::Refused(refusal))) => {
+                tracing::error!(job = name, code = refusal.code(), "job refused")
+            }
             Err(error) => tracing::error!(job = name, %error, "job not run"),
         }
     }

@@ -4,12 +4,18 @@ use diesel::prelude::*;
 use jiff::Timestamp;
 use wallet_core::ids::AdminId;
 
+use super::Conn;
 use super::columns::parse;
 use super::schema::admins;
-use super::Conn;
 
 /// Adds an admin who proves themselves by the token with this hash.
-pub fn insert(conn: &mut Conn, id: AdminId, name: &str, token_hash: &[u8; 32], now: Timestamp) -> QueryResult<()> {
+pub fn insert(
+    conn: &mut Conn,
+    id: AdminId,
+    name: &str,
+    token_hash: &[u8; 32],
+    now: Timestamp,
+) -> QueryResult<()> {
     let row = (
         admins::id.eq(id.to_string()),
         admins::name.eq(name),

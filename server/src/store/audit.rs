@@ -4,8 +4,8 @@ use diesel::prelude::*;
 use jiff::Timestamp;
 use wallet_core::ids::AuditId;
 
-use super::schema::audit;
 use super::Conn;
+use super::schema::audit;
 
 /// One act. It names ids only, never personal data.
 #[derive(Debug)]

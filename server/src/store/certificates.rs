@@ -82,7 +82,11 @@ macro_rules! columns {
 }
 
 /// Adds a certificate in force.
-pub fn insert(conn: &mut Conn, certificate: &Certificate, revocation_code_hash: &[u8; 32]) -> QueryResult<()> {
+pub fn insert(
+    conn: &mut Conn,
+    certificate: &Certificate,
+    revocation_code_hash: &[u8; 32],
+) -> QueryResult<()> {
     use certificates as c;
     let row = (
         c::id.eq(certificate.id.to_string()),
@@ -152,7 +156,13 @@ pub fn active_of_holder(conn: &mut Conn, holder: HolderId) -> QueryResult<Vec<Ce
 }
 
 /// Ends an active certificate as `revoked` or `superseded`.
-pub fn end(conn: &mut Conn, id: CertificateId, state: Ended, reason: &str, now: Timestamp) -> QueryResult<()> {
+pub fn end(
+    conn: &mut Conn,
+    id: CertificateId,
+    state: Ended,
+    reason: &str,
+    now: Timestamp,
+) -> QueryResult<()> {
     use certificates as c;
     let row = c::table.find(id.to_string()).filter(c::state.eq("active"));
     let state = match state {

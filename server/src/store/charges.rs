@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use wallet_core::ids::{AttemptId, ChargeId, LedgerTransactionId, RedemptionId, RelyingPartyId};
 use wallet_core::money::{Currency, Micros};
 
+use super::Conn;
 use super::columns::{damaged, time};
 use super::schema::{charges, prices};
-use super::Conn;
 use crate::billing::price::{Price, Service};
 
 /// Adds a price.

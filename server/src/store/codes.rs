@@ -42,7 +42,8 @@ pub fn replace(conn: &mut Conn, code_mac: &[u8; 32], minted: &Minted) -> QueryRe
 pub fn find(conn: &mut Conn, code_mac: &[u8; 32]) -> QueryResult<Option<Minted>> {
     let columns = (codes::certificate_id, codes::share, codes::expires_at, codes::spent);
     let found = codes::table.find(code_mac.as_slice()).select(columns);
-    let Some((certificate, share, expires_at, spent)) = found.first::<(String, String, i64, i64)>(conn).optional()?
+    let Some((certificate, share, expires_at, spent)) =
+        found.first::<(String, String, i64, i64)>(conn).optional()?
     else {
         return Ok(None);
     };

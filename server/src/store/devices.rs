@@ -4,9 +4,9 @@ use diesel::prelude::*;
 use jiff::Timestamp;
 use wallet_core::es256::PublicKey;
 
+use super::Conn;
 use super::columns::damaged;
 use super::schema::{devices, proofs};
-use super::Conn;
 
 /// A device and what it may use.
 #[derive(Debug, Clone)]
@@ -18,13 +18,19 @@ pub struct Device {
 }
 
 /// Gives a device a new access token, known here by its hash; the one before ends.
-pub fn put(conn: &mut Conn, device: &Device, token_hash: &[u8; 32], expires_at: Timestamp) -> QueryResult<()> {
+pub fn put(
+    conn: &mut Conn,
+    device: &Device,
+    token_hash: &[u8; 32],
+    expires_at: Timestamp,
+) -> QueryResult<()> {
     let values = (
         devices::token_hash.eq(token_hash.as_slice()),
         devices::token_expires_at.eq(expires_at.as_microsecond()),
     );
     if diesel::update(devices::table.find(&device.jkt)).set(values).execute(conn)? == 0 {
-        let row = (devices::jkt.eq(&device.jkt), devices::public_key.eq(device.key.to_sec1()), values.0, values.1);
+        let row =
+            (devices::jkt.eq(&device.jkt), devices::public_key.eq(device.key.to_sec1()), values.0, values.1);
         diesel::insert_into(devices::table).values(row).execute(conn)?;
     }
     Ok(())

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use wallet_core::ids::HolderId;
 use wallet_core::pairwise::Eid;
 
+use super::Conn;
 use super::columns::{array, parse};
 use super::schema::holders;
-use super::Conn;
 
 /// The holder of an eid, made if there is none.
 pub fn find_or_insert(conn: &mut Conn, eid: &Eid, now: Timestamp) -> QueryResult<HolderId> {

@@ -41,8 +41,11 @@ pub enum Claim {
 /// Claims a key.
 pub fn claim(conn: &mut Conn, lease: &Lease, now: Timestamp) -> QueryResult<Claim> {
     let columns = (keys::fingerprint, keys::leased_until, keys::sealed_answer);
-    let Some((fingerprint, leased_until, answer)) =
-        keys::table.find(id(lease)).select(columns).first::<(Vec<u8>, i64, Option<Vec<u8>>)>(conn).optional()?
+    let Some((fingerprint, leased_until, answer)) = keys::table
+        .find(id(lease))
+        .select(columns)
+        .first::<(Vec<u8>, i64, Option<Vec<u8>>)>(conn)
+        .optional()?
     else {
         insert(conn, lease, now)?;
         return Ok(Claim::Claimed);

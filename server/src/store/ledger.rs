@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use wallet_core::ids::LedgerTransactionId;
 use wallet_core::money::Currency;
 
-use super::schema::{ledger_transactions as transactions, postings};
 use super::Conn;
+use super::schema::{ledger_transactions as transactions, postings};
 use crate::billing::posting::Balanced;
 
 /// Appends a transaction.

@@ -27,7 +27,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use diesel::connection::{AnsiTransactionManager, Connection as _, SimpleConnection as _, TransactionManager};
+use diesel::connection::{
+    AnsiTransactionManager, Connection as _, SimpleConnection as _, TransactionManager,
+};
 use diesel::pg::PgConnection;
 use diesel::r2d2::{self, ManageConnection, Pool};
 use diesel::result::{ConnectionError, DatabaseErrorKind, Error as QueryError};
@@ -63,11 +65,14 @@ impl Store {
     /// Connects to `sqlite:FILE` or `postgres://…` with up to `connections` connections.
     pub fn open(url: &str, connections: u32) -> anyhow::Result<Store> {
         if let Some(folder) = url.strip_prefix("sqlite:").and_then(|file| Path::new(file).parent()) {
-            std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder {}", folder.display()))?;
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("can't make the folder {}", folder.display()))?;
         }
         let builder = Pool::builder().max_size(connections).min_idle(Some(1)).connection_timeout(PATIENCE);
         let pool = builder.build(Manager { url: url.to_owned() });
-        Ok(Store { pool: pool.with_context(|| format!("can't open the database {}", without_password(url)))? })
+        Ok(Store {
+            pool: pool.with_context(|| format!("can't open the database {}", without_password(url)))?,
+        })
     }
 
     /// Brings the tables up to date.

@@ -4,8 +4,8 @@ use diesel::prelude::*;
 use jiff::Timestamp;
 use wallet_core::ids::OutboxId;
 
-use super::schema::outbox;
 use super::Conn;
+use super::schema::outbox;
 
 /// What a job is asked to do.
 pub const REPUBLISH_STATUS_LIST: &str = "status_list.republish";

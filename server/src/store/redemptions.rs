@@ -97,10 +97,15 @@ pub fn find(conn: &mut Conn, id: RedemptionId, rp: RelyingPartyId) -> QueryResul
     );
     let found = r::table.find(id.to_string()).filter(r::rp_id.eq(rp.to_string())).select(columns);
     let Some(row) = found.first::<Row>(conn).optional()? else { return Ok(None) };
-    let (certificate, purpose, asked, share, nonce, deadline, unusable_attempts, (state, answer, closed_at)) = row;
+    let (certificate, purpose, asked, share, nonce, deadline, unusable_attempts, (state, answer, closed_at)) =
+        row;
     let judged = |passed| -> QueryResult<State> {
         let sealed_answer = present(answer, "redemptions.sealed_answer")?;
-        Ok(State::Judged { passed, sealed_answer, closed_at: time(present(closed_at, "redemptions.closed_at")?)? })
+        Ok(State::Judged {
+            passed,
+            sealed_answer,
+            closed_at: time(present(closed_at, "redemptions.closed_at")?)?,
+        })
     };
     Ok(Some(Redemption {
         id,

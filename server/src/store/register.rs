@@ -4,8 +4,8 @@ use diesel::dsl::{exists, select};
 use diesel::prelude::*;
 use jiff::Timestamp;
 
-use super::schema::register_entries as entries;
 use super::Conn;
+use super::schema::register_entries as entries;
 
 /// Adds a person; `false` when they stand there already.
 pub fn add(conn: &mut Conn, person: &[u8; 32], now: Timestamp) -> QueryResult<bool> {

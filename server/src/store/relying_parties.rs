@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use wallet_core::attributes::Attribute;
 use wallet_core::ids::{ApiKeyId, RelyingPartyId};
 
+use super::Conn;
 use super::columns::{join, parse, split};
 use super::schema::{api_keys, purposes, relying_parties, subscriptions};
-use super::Conn;
 
 /// A relying party that proved itself by an API key.
 #[derive(Debug, Clone)]

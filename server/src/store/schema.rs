@@ -266,4 +266,30 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(admins, relying_parties, api_keys, purposes, subscriptions, prices, devices, proofs, enrolments, consents, register_entries, holders, certificates, handles, numeric_codes, redemptions, attempts, ledger_transactions, postings, charges, idempotency_keys, throttles, audit, outbox, status_lists);
+diesel::allow_tables_to_appear_in_same_query!(
+    admins,
+    relying_parties,
+    api_keys,
+    purposes,
+    subscriptions,
+    prices,
+    devices,
+    proofs,
+    enrolments,
+    consents,
+    register_entries,
+    holders,
+    certificates,
+    handles,
+    numeric_codes,
+    redemptions,
+    attempts,
+    ledger_transactions,
+    postings,
+    charges,
+    idempotency_keys,
+    throttles,
+    audit,
+    outbox,
+    status_lists
+);

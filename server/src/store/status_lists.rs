@@ -3,8 +3,8 @@
 use diesel::prelude::*;
 use jiff::Timestamp;
 
-use super::schema::status_lists;
 use super::Conn;
+use super::schema::status_lists;
 
 /// Puts a signed list in the place of the one before.
 pub fn publish(conn: &mut Conn, number: i64, token: &str, now: Timestamp) -> QueryResult<()> {

@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 
-use super::schema::throttles;
 use super::Conn;
+use super::schema::throttles;
 
 /// Adds one to a counter.
 pub fn count(conn: &mut Conn, subject: &str, window_start: i64) -> QueryResult<()> {

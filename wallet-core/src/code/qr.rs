@@ -4,7 +4,7 @@
 //! Q1 = #6.18([ h'A10126', {}, bstr .cbor Q1-payload, bstr .size 64 ])   ; external_aad = "ecert-q1"
 //! Q1-payload = [ handle: bstr .size 16, iat: uint, exp: uint, jti: bstr .size 8, share: 1..3 ]
 //! ```
-//! 113 bytes, 174 characters, QR version 7-M. The payload is an array and not a map of claims, because five map keys
+//! 113 bytes, 174 characters with the prefix, QR version 7-M. The payload is an array and not a map of claims, because five map keys
 //! would push the symbol to version 8. The handle is one of a batch that only the server can tie to the certificate, so
 //! two relying parties can't link two codes.
 
@@ -116,7 +116,10 @@ impl UnverifiedQr {
         let bytes = base45::decode(base45).map_err(|_| CodeMalformed)?;
         let signed = CoseSign1::from_tagged_slice(&bytes).map_err(|_| CodeMalformed)?;
         let expected = HeaderBuilder::new().algorithm(iana::Algorithm::ES256).build();
-        if signed.protected.header != expected || !signed.unprotected.is_empty() || signed.signature.len() != 64 {
+        if signed.protected.header != expected
+            || !signed.unprotected.is_empty()
+            || signed.signature.len() != 64
+        {
             return Err(CodeMalformed);
         }
         let payload = signed.payload.as_deref().ok_or(CodeMalformed)?;
@@ -181,8 +184,12 @@ mod serde_bytes {
             impl<'de> Deserialize<'de> for $name {
                 fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                     let value = ciborium::Value::deserialize(deserializer)?;
-                    let bytes = value.into_bytes().map_err(|_| de::Error::custom("expected a byte string"))?;
-                    bytes.try_into().map(Self).map_err(|_| de::Error::custom("a byte string of another length"))
+                    let bytes =
+                        value.into_bytes().map_err(|_| de::Error::custom("expected a byte string"))?;
+                    bytes
+                        .try_into()
+                        .map(Self)
+                        .map_err(|_| de::Error::custom("a byte string of another length"))
                 }
             }
         };
@@ -209,7 +216,11 @@ impl Symbol {
 
     /// For a terminal: two modules a character.
     pub fn to_terminal(&self) -> String {
-        self.0.render::<unicode::Dense1x2>().dark_color(unicode::Dense1x2::Light).light_color(unicode::Dense1x2::Dark).build()
+        self.0
+            .render::<unicode::Dense1x2>()
+            .dark_color(unicode::Dense1x2::Light)
+            .light_color(unicode::Dense1x2::Dark)
+            .build()
     }
 
     /// For a page.
@@ -252,7 +263,7 @@ mod tests {
     fn reads_back_fits_version_7_and_needs_the_right_key() {
         let (key, code, text) = signed();
         assert_eq!(parsed(&text).verify(&(&key).into()), Ok(code));
-        assert_eq!((text.len(), Symbol::of(&text).unwrap().version()), (178, 7));
+        assert_eq!((text.len(), Symbol::of(&text).unwrap().version()), (174, 7));
         let other = SigningKey::generate_from_rng(&mut rand::rng());
         assert_eq!(parsed(&text).verify(&(&other).into()), Err(BadSignature));
     }

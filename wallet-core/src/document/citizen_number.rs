@@ -73,7 +73,8 @@ impl CitizenNumber {
 
     /// What may be shown to staff and in lists: first character, stars, last four.
     pub fn masked(&self) -> String {
-        let (first, last) = (self.digits.get(..1).unwrap_or_default(), self.digits.get(14..).unwrap_or_default());
+        let (first, last) =
+            (self.digits.get(..1).unwrap_or_default(), self.digits.get(14..).unwrap_or_default());
         format!("{first}*************{last}")
     }
 }
@@ -121,7 +122,10 @@ mod tests {
     fn a_number_tells_birth_sex_and_region() {
         let number = CitizenNumber::parse("11010519491231002x").unwrap(); // the example of GB 11643
         assert_eq!(number.as_str(), "11010519491231002X");
-        assert_eq!((number.birth(), number.sex(), number.region()), (date(1949, 12, 31), Sex::Female, "110105"));
+        assert_eq!(
+            (number.birth(), number.sex(), number.region()),
+            (date(1949, 12, 31), Sex::Female, "110105")
+        );
         assert_eq!(number.masked(), "1*************002X");
         assert_eq!(format!("{number:?}"), "CitizenNumber(redacted)");
     }
@@ -129,7 +133,14 @@ mod tests {
     #[test]
     fn what_is_not_a_number() {
         let unreadable = Err(DocumentProblem::FieldUnreadable(Field::Number));
-        for text in ["", "1101051949123100", "11010519491231002", "11010519491231002XX", "1101051949123100２X", "X10105194912310021"] {
+        for text in [
+            "",
+            "1101051949123100",
+            "11010519491231002",
+            "11010519491231002XX",
+            "1101051949123100２X",
+            "X10105194912310021",
+        ] {
             assert_eq!(CitizenNumber::parse(text), unreadable, "{text}");
         }
         assert_eq!(CitizenNumber::parse("110105194912310021"), Err(DocumentProblem::CheckDigit));

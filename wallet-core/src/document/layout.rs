@@ -177,7 +177,15 @@ fn cut(line: &TextLine, labels: &[Label], sin: f32, cos: f32) -> Vec<Piece> {
         passed += text_width(part);
         let to = left + (right - left) * passed / whole;
         let text = part.to_owned();
-        pieces.push(Piece { label, text, confidence: line.confidence, left: from, right: to, middle, height });
+        pieces.push(Piece {
+            label,
+            text,
+            confidence: line.confidence,
+            left: from,
+            right: to,
+            middle,
+            height,
+        });
     }
     pieces
 }

@@ -143,14 +143,18 @@ impl DocumentProblem {
     /// What the person should do, in Chinese and English.
     pub fn hint(self) -> (String, String) {
         let (zh, en) = match self {
-            DocumentProblem::NotADocument => {
-                ("未识别到居民身份证，请完整拍摄证件", "No identity card was found: photograph the whole card.")
-            }
+            DocumentProblem::NotADocument => (
+                "未识别到居民身份证，请完整拍摄证件",
+                "No identity card was found: photograph the whole card.",
+            ),
             DocumentProblem::SidesSwapped => ("正反面拍反了，请交换", "Front and back are swapped."),
-            DocumentProblem::Blurred => ("证件照片模糊，请重新拍摄", "The card is blurred: take the picture again."),
-            DocumentProblem::CheckDigit => {
-                ("身份号码校验不通过，请重新拍摄", "The number's check digit is wrong: take the picture again.")
+            DocumentProblem::Blurred => {
+                ("证件照片模糊，请重新拍摄", "The card is blurred: take the picture again.")
             }
+            DocumentProblem::CheckDigit => (
+                "身份号码校验不通过，请重新拍摄",
+                "The number's check digit is wrong: take the picture again.",
+            ),
             DocumentProblem::Expired => ("证件已过期", "The card has expired."),
             DocumentProblem::NotYetValid => ("证件尚未生效", "The card is not valid yet."),
             DocumentProblem::PortraitMissing => {

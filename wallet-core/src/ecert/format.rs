@@ -17,21 +17,27 @@
 //! [`Disclosure`]s, and gives those that they choose to.
 
 use ciborium::Value;
-use coset::cwt::{ClaimName, ClaimsSet, ClaimsSetBuilder, Timestamp as CwtTime};
-use coset::iana::{CwtClaimName, EllipticCurve};
-use coset::{AsCborValue, CborSerializable, CoseKey, CoseKeyBuilder, CoseSign1, Label, TaggedCborSerializable};
+use coset::iana::EllipticCurve;
+use coset::{
+    AsCborValue, CborSerializable, CoseKey, CoseKeyBuilder, CoseSign1, Label, TaggedCborSerializable,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::attributes::Attribute;
 use crate::es256::{PublicKey, sha256};
 
+const ISS: i64 = 1;
+const EXP: i64 = 4;
+const IAT: i64 = 6;
+const CTI: i64 = 7;
+const CNF: i64 = 8;
+/// Of the Token Status List specification.
+const STATUS: i64 = 65535;
 const ASSURANCE: i64 = -65537;
 const DIGESTS: i64 = -65538;
 /// `x5chain` (RFC 9360).
 pub(super) const X5CHAIN: i64 = 33;
-/// CWT claim "status" of the Token Status List specification; not yet among coset's names.
-const STATUS: i64 = 65535;
 /// A certificate of ours is about 1.7 KiB; nothing larger is parsed.
 pub const MAX_BYTES: usize = 8 * 1024;
 
@@ -126,67 +132,61 @@ pub struct Claims {
 pub struct Malformed(pub &'static str);
 
 impl Claims {
-    /// Deterministic CBOR of the claims.
+    /// Deterministic CBOR (RFC 8949 §4.2.1): every map's keys in the order of their encoded bytes.
     pub(super) fn to_cbor(&self) -> Result<Vec<u8>, coset::CoseError> {
         let (x, y) = self.device.coordinates();
         let key = CoseKeyBuilder::new_ec2_pub_key(EllipticCurve::P_256, x.into(), y.into()).build();
-        let cnf = Value::Map(vec![(1.into(), key.to_cbor_value()?)]);
-        let status = Value::Map(vec![
-            ("idx".into(), self.status.index.into()),
-            ("uri".into(), self.status.uri.as_str().into()),
-        ]);
-        let digests = self.digests.iter().map(|(name, digest)| (name.as_str().into(), digest.to_vec().into()));
-        let mut claims = ClaimsSetBuilder::new()
-            .issuer(self.issuer.clone())
-            .expiration_time(CwtTime::WholeSeconds(self.expires_at.as_second()))
-            .issued_at(CwtTime::WholeSeconds(self.issued_at.as_second()))
-            .cwt_id(self.cti.to_vec())
-            .claim(CwtClaimName::Cnf, cnf)
-            .private_claim(ASSURANCE, self.assurance.as_str().into())
-            .private_claim(DIGESTS, Value::Map(digests.collect()))
-            .build();
-        let status = Value::Map(vec![("status_list".into(), status)]);
-        claims.rest.push((status_claim(), status));
-        claims.to_vec()
+        let status_list =
+            vec![("idx".into(), self.status.index.into()), ("uri".into(), self.status.uri.as_str().into())];
+        let mut digests: Vec<_> = self.digests.iter().collect();
+        // Texts are ordered by their length first, since the length is their first byte.
+        digests.sort_by_key(|(name, _)| (name.as_str().len(), name.as_str()));
+        let digest = |(name, digest): &(Attribute, [u8; 32])| (name.as_str().into(), digest.to_vec().into());
+        let claims: Vec<(Value, Value)> = vec![
+            (ISS.into(), self.issuer.as_str().into()),
+            (EXP.into(), self.expires_at.as_second().into()),
+            (IAT.into(), self.issued_at.as_second().into()),
+            (CTI.into(), self.cti.to_vec().into()),
+            (CNF.into(), Value::Map(vec![(1.into(), key.to_cbor_value()?)])),
+            (STATUS.into(), Value::Map(vec![("status_list".into(), Value::Map(status_list))])),
+            (ASSURANCE.into(), self.assurance.as_str().into()),
+            (DIGESTS.into(), Value::Map(digests.into_iter().map(digest).collect())),
+        ];
+        Value::Map(claims).to_vec()
     }
 
     fn from_cbor(bytes: &[u8]) -> Result<Claims, Malformed> {
-        let set = ClaimsSet::from_slice(bytes).map_err(|_| Malformed("the claims are no CWT"))?;
-        let claim = |name: ClaimName| {
-            set.rest.iter().find(|(found, _)| *found == name).map(|(_, value)| value).ok_or(Malformed("a claim is missing"))
-        };
-        let private = |id| claim(ClaimName::PrivateUse(id));
+        let claims = Value::from_slice(bytes).map_err(|_| Malformed("the claims are no CBOR"))?;
+        let keys = claims.as_map().ok_or(Malformed("the claims are no map"))?.len();
+        if keys != 8 {
+            return Err(Malformed("a claim is missing, double or unknown"));
+        }
+        let claim = |name: i64| member(&claims, &name.into());
         Ok(Claims {
-            issuer: set.issuer.clone().ok_or(Malformed("iss is missing"))?,
-            cti: bytes_of(set.cwt_id.as_deref())?,
-            issued_at: time_of(set.issued_at.as_ref())?,
-            expires_at: time_of(set.expiration_time.as_ref())?,
-            device: device_key(claim(ClaimName::Assigned(CwtClaimName::Cnf))?)?,
-            status: status_of(claim(status_claim())?)?,
-            assurance: private(ASSURANCE)?
+            issuer: claim(ISS)?.as_text().ok_or(Malformed("iss is no text"))?.to_owned(),
+            cti: bytes_of(claim(CTI)?)?,
+            issued_at: time_of(claim(IAT)?)?,
+            expires_at: time_of(claim(EXP)?)?,
+            device: device_key(claim(CNF)?)?,
+            status: status_of(claim(STATUS)?)?,
+            assurance: claim(ASSURANCE)?
                 .as_text()
                 .and_then(AssuranceLevel::parse)
                 .ok_or(Malformed("unknown assurance level"))?,
-            digests: digests_of(private(DIGESTS)?)?,
+            digests: digests_of(claim(DIGESTS)?)?,
         })
     }
 }
 
-fn status_claim() -> ClaimName {
-    ClaimName::PrivateUse(STATUS)
+fn bytes_of<const N: usize>(value: &Value) -> Result<[u8; N], Malformed> {
+    let bytes = value.as_bytes().ok_or(Malformed("expected a byte string"))?;
+    bytes.as_slice().try_into().map_err(|_| Malformed("a byte string has another length"))
 }
 
-fn bytes_of<const N: usize>(bytes: Option<&[u8]>) -> Result<[u8; N], Malformed> {
-    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(Malformed("a byte string has another length"))
-}
-
-fn time_of(time: Option<&CwtTime>) -> Result<Timestamp, Malformed> {
-    match time {
-        Some(CwtTime::WholeSeconds(seconds)) => {
-            Timestamp::from_second(*seconds).map_err(|_| Malformed("a time is out of range"))
-        }
-        _ => Err(Malformed("a time is missing or not whole seconds")),
-    }
+fn time_of(value: &Value) -> Result<Timestamp, Malformed> {
+    let seconds = value.as_integer().and_then(|seconds| i64::try_from(seconds).ok());
+    let time = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    time.ok_or(Malformed("a time is not whole seconds"))
 }
 
 fn member<'v>(value: &'v Value, name: &Value) -> Result<&'v Value, Malformed> {
@@ -195,12 +195,14 @@ fn member<'v>(value: &'v Value, name: &Value) -> Result<&'v Value, Malformed> {
 }
 
 fn device_key(cnf: &Value) -> Result<PublicKey, Malformed> {
-    let key = CoseKey::from_cbor_value(member(cnf, &1.into())?.clone()).map_err(|_| Malformed("cnf is no COSE_Key"))?;
+    let key = CoseKey::from_cbor_value(member(cnf, &1.into())?.clone())
+        .map_err(|_| Malformed("cnf is no COSE_Key"))?;
     let coordinate = |label: i64| {
         let found = key.params.iter().find(|(name, _)| *name == Label::Int(label));
         found.and_then(|(_, value)| value.as_bytes()).ok_or(Malformed("cnf lacks a coordinate"))
     };
-    PublicKey::from_coordinates(coordinate(-2)?, coordinate(-3)?).map_err(|_| Malformed("cnf is no point of P-256"))
+    PublicKey::from_coordinates(coordinate(-2)?, coordinate(-3)?)
+        .map_err(|_| Malformed("cnf is no point of P-256"))
 }
 
 fn status_of(claim: &Value) -> Result<StatusReference, Malformed> {
@@ -217,7 +219,7 @@ fn digests_of(claim: &Value) -> Result<Vec<(Attribute, [u8; 32])>, Malformed> {
     let map = claim.as_map().ok_or(Malformed("the digests are no map"))?;
     let entry = |(name, digest): &(Value, Value)| {
         let name = name.as_text().and_then(|name| name.parse().ok()).ok_or(Malformed("unknown attribute"))?;
-        Ok((name, bytes_of(digest.as_bytes().map(Vec::as_slice))?))
+        Ok((name, bytes_of(digest)?))
     };
     map.iter().map(entry).collect()
 }
@@ -239,9 +241,11 @@ impl UnverifiedCert {
         let signed = CoseSign1::from_tagged_slice(bytes).map_err(|_| Malformed("not a tagged COSE_Sign1"))?;
         let claims = Claims::from_cbor(signed.payload.as_deref().ok_or(Malformed("no payload"))?)?;
         let header = &signed.protected.header;
-        let chain = header.rest.iter().find(|(label, _)| *label == Label::Int(X5CHAIN)).map(|(_, value)| value);
+        let chain =
+            header.rest.iter().find(|(label, _)| *label == Label::Int(X5CHAIN)).map(|(_, value)| value);
         let chain = chain.and_then(Value::as_array).ok_or(Malformed("no x5chain in the protected header"))?;
-        let certificate = |value: &Value| value.as_bytes().cloned().ok_or(Malformed("x5chain holds no bytes"));
+        let certificate =
+            |value: &Value| value.as_bytes().cloned().ok_or(Malformed("x5chain holds no bytes"));
         Ok(Self { chain: chain.iter().map(certificate).collect::<Result<_, _>>()?, claims, signed })
     }
 }

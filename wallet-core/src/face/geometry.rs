@@ -76,6 +76,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::cast_possible_truncation, reason = "points of a test, below 2^24")]
     fn a_turned_scaled_shifted_face_is_brought_back() {
         let (sin, cos) = 0.4_f64.sin_cos();
         let truth = Similarity { a: 2.5 * cos, b: 2.5 * sin, tx: 31.0, ty: -12.0 };

@@ -192,17 +192,29 @@ impl Unusable {
     /// What the person should do, in Chinese and English.
     pub fn hint(self) -> (&'static str, &'static str) {
         match self {
-            Unusable::NoFace => ("请将脸部置于画面中央，不要遮挡", "Place your uncovered face in the middle of the picture."),
+            Unusable::NoFace => {
+                ("请将脸部置于画面中央，不要遮挡", "Place your uncovered face in the middle of the picture.")
+            }
             Unusable::SeveralFaces => ("画面中只能有一个人", "Only one person may be in the picture."),
             Unusable::FaceTooSmall => ("请靠近摄像头", "Move closer to the camera."),
-            Unusable::Blurred => ("画面模糊，请保持稳定并擦拭镜头", "The picture is blurred: hold still and wipe the lens."),
+            Unusable::Blurred => {
+                ("画面模糊，请保持稳定并擦拭镜头", "The picture is blurred: hold still and wipe the lens.")
+            }
             Unusable::Dark => ("光线太暗，请到明亮的地方", "It is too dark: find a brighter place."),
-            Unusable::OverExposed => ("光线过强，请避开直射光", "It is too bright: turn away from direct light."),
+            Unusable::OverExposed => {
+                ("光线过强，请避开直射光", "It is too bright: turn away from direct light.")
+            }
             Unusable::TurnedAway => ("请正对摄像头", "Face the camera."),
             Unusable::TooFewFrames => ("拍摄中断，请重新拍摄", "The capture was cut short: take it again."),
-            Unusable::TooManyFrames => ("拍摄的画面过多，请重新拍摄", "The capture has too many frames: take it again."),
-            Unusable::FramesIdentical => ("画面静止不变，请用摄像头重新拍摄", "The frames are copies of one picture: capture live."),
-            Unusable::NotOnePerson => ("拍摄过程中请勿换人，请重新拍摄", "The same person must stay in view: take it again."),
+            Unusable::TooManyFrames => {
+                ("拍摄的画面过多，请重新拍摄", "The capture has too many frames: take it again.")
+            }
+            Unusable::FramesIdentical => {
+                ("画面静止不变，请用摄像头重新拍摄", "The frames are copies of one picture: capture live.")
+            }
+            Unusable::NotOnePerson => {
+                ("拍摄过程中请勿换人，请重新拍摄", "The same person must stay in view: take it again.")
+            }
         }
     }
 }

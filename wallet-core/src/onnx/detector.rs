@@ -99,7 +99,7 @@ impl Grid {
         }
         for cell in 0..cells {
             let score = (cls[cell].clamp(0.0, 1.0) * obj[cell].clamp(0.0, 1.0)).sqrt();
-            if !(score >= threshold) {
+            if score.is_nan() || score < threshold {
                 continue;
             }
             let stride = self.stride as f32;

@@ -31,7 +31,8 @@ impl Embedder {
         let outputs = run(&mut self.session, [1, 3, ALIGNED_SIDE, ALIGNED_SIDE], &self.input)?;
         let unexpected = || ModelError::UnexpectedOutput("face-embedder");
         let output = outputs.values().next().ok_or_else(unexpected)?;
-        let raw: [f32; TEMPLATE_LEN] = output.try_extract_tensor::<f32>()?.1.try_into().map_err(|_| unexpected())?;
+        let raw: [f32; TEMPLATE_LEN] =
+            output.try_extract_tensor::<f32>()?.1.try_into().map_err(|_| unexpected())?;
         Template::normalise(raw).map_err(|_| unexpected())
     }
 }

@@ -32,12 +32,12 @@ pub(super) fn read(
     back: &Picture,
     today: Date,
 ) -> Result<Result<IdCardReading, DocumentProblem>, ModelError> {
-    let face = read_side(engine, front, |lines| Front::read(lines))?;
+    let face = read_side(engine, front, Front::read)?;
     let front_fields = match face.fields {
         Ok(fields) => fields,
         Err(problem) => return Ok(Err(problem)),
     };
-    let rear = read_side(engine, back, |lines| Back::read(lines))?;
+    let rear = read_side(engine, back, Back::read)?;
     let card = rear.fields.and_then(|back_fields| IdCard::join(front_fields, back_fields, today));
     let card = match card {
         Ok(card) => card,
@@ -58,7 +58,8 @@ fn read_side<T>(
     parse: impl Fn(&[TextLine]) -> Result<T, DocumentProblem>,
 ) -> Result<Side<T>, ModelError> {
     let quads = engine.find_text(picture)?;
-    let standing = quads.iter().filter(|q| side(q[0], q[3]) > 1.5 * side(q[0], q[1])).count() * 2 > quads.len();
+    let standing =
+        quads.iter().filter(|q| side(q[0], q[3]) > 1.5 * side(q[0], q[1])).count() * 2 > quads.len();
     let turns: [u8; 2] = if standing { [1, 3] } else { [0, 2] };
     let mut sides = Vec::new();
     for quarters in turns {

@@ -71,9 +71,16 @@ mod tests {
     #[test]
     fn the_crop_stays_inside() {
         let picture = Picture::from_rgb(100, 80, vec![0; 24_000]).unwrap();
-        for (x, y, width, height) in [(45.0, 35.0, 10.0, 10.0), (-20.0, -9.0, 50.0, 60.0), (90.0, 70.0, 30.0, 30.0), (0.0, 0.0, 300.0, 300.0)] {
+        for (x, y, width, height) in [
+            (45.0, 35.0, 10.0, 10.0),
+            (-20.0, -9.0, 50.0, 60.0),
+            (90.0, 70.0, 30.0, 30.0),
+            (0.0, 0.0, 300.0, 300.0),
+        ] {
             let crop = context(&picture, &FaceBox { x, y, width, height });
-            assert!(crop.width > 0 && crop.height > 0 && crop.x + crop.width <= 100 && crop.y + crop.height <= 80);
+            assert!(
+                crop.width > 0 && crop.height > 0 && crop.x + crop.width <= 100 && crop.y + crop.height <= 80
+            );
         }
         let middle = context(&picture, &FaceBox { x: 45.0, y: 35.0, width: 10.0, height: 10.0 });
         assert_eq!(middle, Crop { x: 36, y: 26, width: 28, height: 28 });

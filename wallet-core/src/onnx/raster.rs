@@ -47,7 +47,12 @@ impl Planes<'_> {
 /// Scales a crop to `size` (width, height) exactly as `cv2.resize(…, INTER_LINEAR)` does on 8-bit pictures: pixel
 /// centres at half coordinates, the crop's border repeated, weights in 2048ths, the same shifts. YuNet moves its points
 /// by a quarter of a pixel when its input differs by rounding alone. `put` gets each pixel as RGB, 0 to 255.
-pub fn resize(picture: &Picture, crop: Crop, size: (usize, usize), mut put: impl FnMut(usize, usize, [f32; 3])) {
+pub fn resize(
+    picture: &Picture,
+    crop: Crop,
+    size: (usize, usize),
+    mut put: impl FnMut(usize, usize, [f32; 3]),
+) {
     let stride = picture.width() as usize * 3;
     let rgb = picture.rgb();
     let columns = taps(crop.width, size.0);
@@ -58,9 +63,8 @@ pub fn resize(picture: &Picture, crop: Crop, size: (usize, usize), mut put: impl
             let mut pixel = [0.0; 3];
             for (c, value) in pixel.iter_mut().enumerate() {
                 let at = |offset: usize| i32::from(rgb[offset + c]);
-                let across = |line: usize| {
-                    at(line + left) * (ONE - column.weight) + at(line + right) * column.weight
-                };
+                let across =
+                    |line: usize| at(line + left) * (ONE - column.weight) + at(line + right) * column.weight;
                 let high = ((ONE - row.weight) * (across(top) >> 4)) >> 16;
                 let low = (row.weight * (across(bottom) >> 4)) >> 16;
                 *value = ((high + low + 2) >> 2) as f32;
@@ -93,12 +97,17 @@ fn sample_or_black(picture: &Picture, x: f32, y: f32) -> [f32; 3] {
     let (wx, wy) = (x - x0, y - y0);
     let at = |px: f32, py: f32| {
         let inside = px >= 0.0 && py >= 0.0 && px < picture.width() as f32 && py < picture.height() as f32;
-        let offset = if inside { (py as usize * picture.width() as usize + px as usize) * 3 } else { return [0.0; 3] };
+        let offset = if inside {
+            (py as usize * picture.width() as usize + px as usize) * 3
+        } else {
+            return [0.0; 3];
+        };
         let rgb = &picture.rgb()[offset..offset + 3];
         [f32::from(rgb[0]), f32::from(rgb[1]), f32::from(rgb[2])]
     };
     let corners = [at(x0, y0), at(x0 + 1.0, y0), at(x0, y0 + 1.0), at(x0 + 1.0, y0 + 1.0)];
-    let blend = |c: usize| mix(mix(corners[0][c], corners[1][c], wx), mix(corners[2][c], corners[3][c], wx), wy);
+    let blend =
+        |c: usize| mix(mix(corners[0][c], corners[1][c], wx), mix(corners[2][c], corners[3][c], wx), wy);
     [blend(0), blend(1), blend(2)]
 }
 
@@ -141,13 +150,17 @@ mod tests {
     #[test]
     fn the_same_size_is_the_same_picture() {
         let picture = ramp(20, 10);
-        resize(&picture, Crop::whole(&picture), (20, 10), |x, y, rgb| assert_eq!(rgb, [x as f32, y as f32, 7.0]));
+        resize(&picture, Crop::whole(&picture), (20, 10), |x, y, rgb| {
+            assert_eq!(rgb, [x as f32, y as f32, 7.0])
+        });
     }
 
     #[test]
     fn half_the_size_is_the_mean_of_four_and_a_crop_keeps_to_itself() {
         let picture = ramp(20, 20);
-        resize(&picture, Crop::whole(&picture), (10, 10), |x, _, rgb| assert_eq!(rgb[0], 2.0 * x as f32 + 1.0));
+        resize(&picture, Crop::whole(&picture), (10, 10), |x, _, rgb| {
+            assert_eq!(rgb[0], 2.0 * x as f32 + 1.0)
+        });
         let crop = Crop { x: 4, y: 4, width: 3, height: 3 };
         resize(&picture, crop, (9, 9), |_, _, rgb| assert!((4.0..=6.0).contains(&rgb[0])));
     }

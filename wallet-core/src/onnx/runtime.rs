@@ -63,7 +63,8 @@ impl Models {
             files.push((entry.clone(), verified(dir, entry)?));
         }
         let of = |role: Role| manifest.models.get(role.key());
-        let threshold = |role, name, default| of(role).map_or(default, |entry| entry.threshold(name, default));
+        let threshold =
+            |role, name, default| of(role).map_or(default, |entry| entry.threshold(name, default));
         let default = Thresholds::DEFAULT;
         Ok(Models {
             environment: environment(&dir.join(&manifest.runtime.file))?,
@@ -103,11 +104,10 @@ impl Models {
     pub(super) fn session(&self, role: Role) -> Result<Session, ModelError> {
         let (_, bytes) = self.file(role)?;
         let builder = Session::builder(&self.environment)?;
-        let mut builder = builder
-            .with_intra_threads(1)
-            .and_then(|b| b.with_inter_threads(1))
-            .and_then(|b| b.with_config_entry("session.intra_op.allow_spinning", "0"))
-            .map_err(|error| ModelError::Runtime(error.to_string()))?;
+        let builder = builder.with_intra_threads(1).map_err(refused)?;
+        let builder = builder.with_inter_threads(1).map_err(refused)?;
+        let mut builder =
+            builder.with_config_entry("session.intra_op.allow_spinning", "0").map_err(refused)?;
         Ok(builder.commit_from_memory(bytes)?)
     }
 
@@ -125,6 +125,10 @@ pub(super) fn run<'s>(
 ) -> Result<SessionOutputs<'s>, ModelError> {
     let tensor = TensorRef::from_array_view((shape, input))?;
     Ok(session.run([SessionInputValue::from(tensor)])?)
+}
+
+fn refused(error: impl std::fmt::Display) -> ModelError {
+    ModelError::Runtime(error.to_string())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
@@ -159,7 +163,7 @@ fn environment(library: &Path) -> Result<Environment, ModelError> {
     if let Some(environment) = &*loaded {
         return Ok(environment.clone());
     }
-    let builder = ort::init_from(library).map_err(|error| ModelError::Runtime(error.to_string()))?;
+    let builder = ort::init_from(library).map_err(refused)?;
     let environment = builder.with_name("ecert").with_telemetry(false).build()?;
     Ok(loaded.insert(environment).clone())
 }

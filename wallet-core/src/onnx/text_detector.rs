@@ -102,7 +102,7 @@ impl Map<'_> {
     /// Lines with their mean probability.
     fn lines(&self, seen: &mut Vec<bool>, pixel_threshold: f32, box_threshold: f32) -> Vec<(Rect, f32)> {
         seen.clear();
-        seen.extend(self.values.iter().map(|v| !(*v > pixel_threshold)));
+        seen.extend(self.values.iter().map(|v| v.is_nan() || *v <= pixel_threshold));
         let mut lines = Vec::new();
         for start in 0..seen.len() {
             if seen[start] {
@@ -141,7 +141,9 @@ impl Map<'_> {
                 }
             }
         }
-        ends.iter().flat_map(|(y, (low, high))| [[*low as f32, *y as f32], [*high as f32, *y as f32]]).collect()
+        ends.iter()
+            .flat_map(|(y, (low, high))| [[*low as f32, *y as f32], [*high as f32, *y as f32]])
+            .collect()
     }
 
     /// Mean probability of the pixels whose centres lie in a rectangle.

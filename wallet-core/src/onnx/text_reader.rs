@@ -76,9 +76,8 @@ impl TextReader {
 /// sharpness.
 fn fill(picture: &Picture, quad: [[f32; 2]; 4], used: usize, planes: &mut Planes<'_>) -> f32 {
     let [start, right, _, below] = quad;
-    let step = |to: [f32; 2], count: usize| {
-        [(to[0] - start[0]) / count as f32, (to[1] - start[1]) / count as f32]
-    };
+    let step =
+        |to: [f32; 2], count: usize| [(to[0] - start[0]) / count as f32, (to[1] - start[1]) / count as f32];
     let (along, down) = (step(right, used), step(below, HEIGHT));
     let pixel_size = down[0].hypot(down[1]).max(along[0].hypot(along[1]));
     let samples = (pixel_size.round() as usize).clamp(1, 4);

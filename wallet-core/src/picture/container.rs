@@ -138,7 +138,8 @@ impl<'a> Reader<'a> {
         self.take(8)?;
         let mut first = true;
         loop {
-            let length = usize::try_from(u32::from_be_bytes(self.array()?)).map_err(|_| PictureError::Broken)?;
+            let length =
+                usize::try_from(u32::from_be_bytes(self.array()?)).map_err(|_| PictureError::Broken)?;
             let kind = self.array::<4>()?;
             let data = self.take(length)?;
             self.take(4)?;

@@ -93,7 +93,8 @@ fn labels_may_be_joined_with_values_and_slightly_misread() {
         line("768室", 256.0, 516.0),
         line("公民身份号37020219750224710x", 190.0, 700.0),
     ];
-    let joined = [line("签发机关青岛市公安局市南分局", 330.0, 570.0), line("有效期限2019.06.01—长期", 330.0, 660.0)];
+    let joined =
+        [line("签发机关青岛市公安局市南分局", 330.0, 570.0), line("有效期限2019.06.01—长期", 330.0, 660.0)];
     let card = IdCard::read(&lines, &joined, TODAY).unwrap();
     assert_eq!(card.address, "山东省青岛市市南区示例巷293号8栋4单元2768室");
     assert_eq!((card.name.as_str(), card.valid_until), ("张鹏", Validity::LongTerm));
@@ -135,7 +136,10 @@ fn fields_that_contradict_each_other_are_refused() {
     let number = "37020219750224710X";
     let check = |front: Vec<TextLine>| problem(&front, &back());
     assert_eq!(check(with(front(), number, "370202197502247101")), DocumentProblem::CheckDigit);
-    assert_eq!(check(with(front(), number, "3702021975022471")), DocumentProblem::FieldUnreadable(Field::Number));
+    assert_eq!(
+        check(with(front(), number, "3702021975022471")),
+        DocumentProblem::FieldUnreadable(Field::Number)
+    );
     assert_eq!(check(with(front(), "性别女", "性别男")), DocumentProblem::FieldsDisagree(Field::Sex));
     assert_eq!(
         check(with(front(), "1975年2月24日", "1975年2月25日")),
@@ -145,7 +149,10 @@ fn fields_that_contradict_each_other_are_refused() {
         check(with(front(), "1975年2月24日", "1975年2月30日")),
         DocumentProblem::DateInvalid(Field::Birth)
     );
-    assert_eq!(check(with(front(), "民族土家", "民族火星")), DocumentProblem::FieldUnreadable(Field::Ethnicity));
+    assert_eq!(
+        check(with(front(), "民族土家", "民族火星")),
+        DocumentProblem::FieldUnreadable(Field::Ethnicity)
+    );
 }
 
 #[test]

@@ -1,0 +1,134 @@
+//! Who may call what.
+
+use ecert_tests::app::{TestApp, card, later_frames};
+use ecert_tests::clients::{Answer, RelyingParty, fresh_key};
+use reqwest::{Client, Method};
+use serde_json::json;
+use wallet_core::attributes::Share;
+use wallet_core::dpop::{Request, prove};
+
+type Test = anyhow::Result<()>;
+
+/// The routes of the API that need a caller, read from the route table itself, so that a new one can't be forgotten.
+fn guarded_routes() -> Vec<(Method, String)> {
+    let table = include_str!("../../server/src/routes.rs");
+    let (guarded, _) = table.split_once("// Anybody").expect("the table's last part");
+    let route = |line: &str| {
+        let path = line.split('"').nth(1)?;
+        let method = if line.contains("post()") { Method::POST } else { Method::GET };
+        line.trim().starts_with("api.route").then(|| (method, path.to_owned()))
+    };
+    guarded.lines().filter_map(route).collect()
+}
+
+#[actix_web::test]
+async fn every_guarded_route_refuses_whoever_proves_nothing() -> Test {
+    let app = TestApp::start().await?;
+    let routes = guarded_routes();
+    assert!(routes.len() >= 13, "the route table was not understood");
+    for (method, path) in routes {
+        let id = if path.contains("enrolments") {
+            "enr_"
+        } else if path.contains("certificates") {
+            "crt_"
+        } else {
+            "red_"
+        };
+        let path = path.replace("{id}", &format!("{id}01ARZ3NDEKTSV4RRFFQ69G5FAV"));
+        let request = Client::new().request(method.clone(), format!("{}{path}", app.base));
+        for credentials in ["", "Bearer ek_live_01ARZ3NDEKTSV4RRFFQ69G5FAV_x", "Bearer ea_x", "DPoP et_x"] {
+            let request =
+                request.try_clone().unwrap().header("Authorization", credentials).header("DPoP", "x.y.z");
+            let answer = Answer::to(request).await?;
+            assert_eq!(answer.refusal(), "401 unauthenticated", "{method} {path} {credentials}");
+            assert_eq!(answer.headers["content-type"], "application/problem+json");
+        }
+    }
+    Ok(())
+}
+
+#[actix_web::test]
+async fn a_key_that_is_unknown_or_has_another_secret_is_refused() -> Test {
+    let app = TestApp::start().await?;
+    let rp = app.relying_party().await?;
+    let changed = format!("{}x", rp.api_key);
+    for key in ["", "ek_live_", "ea_nonsense", &changed] {
+        let nobody = RelyingParty::new(&app.base, &rp.id, key);
+        assert_eq!(nobody.redeem("1").await?.refusal(), "401 unauthenticated", "{key}");
+    }
+    Ok(())
+}
+
+#[actix_web::test]
+async fn a_service_that_was_not_bought_is_not_given() -> Test {
+    let app = TestApp::start().await?;
+    let mut holder = app.enrolled().await?;
+    let rp = app.admin.admit_with("Free Rider", &["name"], &["face.compare"]).await?;
+    assert_eq!(rp.redeem(&holder.qr(Share::Name)?).await?.refusal(), "403 service-not-bought");
+    assert_eq!(app.charges().await?, 0);
+    Ok(())
+}
+
+#[actix_web::test]
+async fn a_dpop_proof_is_good_for_one_request_one_url_one_key_and_one_minute() -> Test {
+    let app = TestApp::start().await?;
+    let (holder, other) = (app.enrolled().await?, app.holder());
+    let (path, url) = ("/v1/me/codes", format!("{}/v1/me/codes", app.base));
+    let mint = async |proof: &str| {
+        let request = holder.request_with(Method::POST, path, proof)?;
+        Answer::to(request.json(&json!({ "share": "name" }))).await
+    };
+    let proof = holder.proof("POST", &url)?;
+    mint(&proof).await?.expect_status(201)?;
+    let elsewhere = holder.proof("POST", &format!("{}/v1/enrolments", app.base))?;
+    let other_method = holder.proof("GET", &url)?;
+    let token = holder.token.as_deref();
+    let request = Request { method: "POST", url: &url, access_token: token };
+    let other_key = prove(&other.key, &(&other.key).into(), request, &fresh_key(), jiff::Timestamp::now())?;
+    let stale = holder.proof("POST", &url)?;
+    for refused in [&proof, &elsewhere, &other_method, &other_key] {
+        assert_eq!(mint(refused).await?.refusal(), "401 unauthenticated");
+    }
+    app.wait(62);
+    assert_eq!(mint(&stale).await?.refusal(), "401 unauthenticated");
+    Ok(())
+}
+
+#[actix_web::test]
+async fn an_enrolment_belongs_to_the_device_that_began_it() -> Test {
+    let app = TestApp::start().await?;
+    let (mut holder, mut thief) = (app.holder(), app.holder());
+    holder.start().await?;
+    thief.start().await?;
+    thief.enrolment = holder.enrolment.clone();
+    assert_eq!(thief.submit_document(card()).await?.refusal(), "404 not-found");
+    Ok(())
+}
+
+#[actix_web::test]
+async fn consent_is_all_three_purposes_in_the_current_version() -> Test {
+    let app = TestApp::start().await?;
+    let holder = app.holder();
+    let all = json!(["send_identity_data", "verify_with_authority", "return_result"]);
+    let refused = [
+        json!({ "version": "2026-11", "purposes": ["send_identity_data"] }),
+        json!({ "version": "2020-01", "purposes": all }),
+    ];
+    for consent in refused {
+        let request = holder.request(Method::POST, "/v1/enrolments")?.json(&json!({ "consent": consent }));
+        assert_eq!(Answer::to(request).await?.refusal(), "403 consent-missing");
+    }
+    Ok(())
+}
+
+#[actix_web::test]
+async fn another_holders_code_can_not_be_made_with_ones_own_key() -> Test {
+    let app = TestApp::start().await?;
+    let (holder, rp) = (app.enrolled().await?, app.relying_party().await?);
+    let mut thief = app.holder();
+    thief.issued = holder.issued.clone();
+    assert_eq!(rp.redeem(&thief.qr(Share::Full)?).await?.refusal(), "404 code-unknown");
+    let open = rp.open(&{ holder.clone() }.qr(Share::Name)?).await?;
+    rp.judge(&open, &later_frames()).await?.expect_status(200)?;
+    Ok(())
+}

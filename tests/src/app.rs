@@ -1,0 +1,154 @@
+//! A service in this process: an empty database, a clock wound by hand, real models.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context as _;
+use clap::{Args as _, Command};
+use ecert_server::app::{Ports, broken, start, start_models};
+use ecert_server::config::Config;
+use ecert_server::edge::clock::{Clock, ManualClock};
+use ecert_server::edge::models::ModelWorkers;
+use ecert_server::edge::source::LocalRegister;
+use ecert_server::flow::{Context, admins};
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+use wallet_core::document::CitizenNumber;
+
+use crate::clients::{Admin, Holder, RelyingParty};
+use crate::samples::Samples;
+use crate::specimen::{CardPhotos, Specimen};
+
+/// A running service and who is needed to talk to it.
+pub struct TestApp {
+    /// Where it listens.
+    pub base: String,
+    /// Its clock.
+    pub clock: Arc<ManualClock>,
+    /// What its use cases reach.
+    pub context: actix_web::web::Data<Context>,
+    /// Its admin.
+    pub admin: Admin,
+    handle: actix_web::dev::ServerHandle,
+    _folder: TempDir,
+}
+
+/// The sample photographs, read once.
+pub fn samples() -> &'static Samples {
+    static SAMPLES: OnceLock<Samples> = OnceLock::new();
+    SAMPLES.get_or_init(|| Samples::open().unwrap_or_else(|error| missing(&error)))
+}
+
+/// Both sides of the default specimen card, drawn once.
+pub fn card() -> &'static CardPhotos {
+    static CARD: OnceLock<CardPhotos> = OnceLock::new();
+    CARD.get_or_init(|| Specimen::franck().photographed(samples()).unwrap_or_else(|error| missing(&error)))
+}
+
+/// The frames of an enrolment.
+pub fn enrolment_frames() -> Vec<Vec<u8>> {
+    samples().franck_frames().iter().take(6).cloned().collect()
+}
+
+/// Other frames of the same person.
+pub fn later_frames() -> Vec<Vec<u8>> {
+    samples().franck_frames().iter().skip(6).cloned().collect()
+}
+
+/// Frames of somebody else.
+pub fn stranger_frames() -> anyhow::Result<Vec<Vec<u8>>> {
+    crate::samples::variants(samples().astronaut(), 3)
+}
+
+/// One set of workers for all tests: loading the models is the slow part.
+fn shared_models() -> Arc<ModelWorkers> {
+    static MODELS: OnceLock<Arc<ModelWorkers>> = OnceLock::new();
+    let start = || config(&PathBuf::from("."), &[]).and_then(|config| start_models(&config));
+    Arc::clone(MODELS.get_or_init(|| Arc::new(start().unwrap_or_else(|error| missing(&error)))))
+}
+
+#[allow(clippy::panic, reason = "without models and samples no story can be told")]
+fn missing(error: &anyhow::Error) -> ! {
+    panic!("{error:#}")
+}
+
+fn config(folder: &std::path::Path, flags: &[&str]) -> anyhow::Result<Config> {
+    let folder = folder.display().to_string();
+    let mut line = vec!["test", "--listen", "127.0.0.1:0", "--data-dir", &folder, "--model-queue", "64"];
+    line.extend_from_slice(flags);
+    let command = Config::augment_args(Command::new("test").args_override_self(true));
+    Config::from_matches(&command.try_get_matches_from(line)?)
+}
+
+impl TestApp {
+    /// Starts a service in which the register knows the specimen's person.
+    pub async fn start() -> anyhow::Result<TestApp> {
+        Self::start_with(&[], Some(shared_models())).await
+    }
+
+    /// Starts a service with these flags, and with workers of its own when `models` is none.
+    pub async fn start_with(flags: &[&str], models: Option<Arc<ModelWorkers>>) -> anyhow::Result<TestApp> {
+        let folder = tempfile::tempdir()?;
+        let clock = Arc::new(ManualClock::starting_at(Timestamp::now()));
+        let config = config(folder.path(), flags)?;
+        let ports = Ports { clock: Some(Arc::clone(&clock) as Arc<dyn Clock>), models };
+        let running = start(&config, ports)?;
+        let (context, handle) = (running.context.clone(), running.handle.clone());
+        actix_web::rt::spawn(running.serve());
+        let base = context.public_url.clone();
+        let admin = admins::add(&context.store, clock.as_ref(), "test").map_err(broken)?;
+        let admin = Admin::new(&base, &admin.token);
+        let app = TestApp { base, clock, context, admin, handle, _folder: folder };
+        app.register(&Specimen::franck())?;
+        Ok(app)
+    }
+
+    /// Starts a service with shared models and these flags.
+    pub async fn with_flags(flags: &[&str]) -> anyhow::Result<TestApp> {
+        Self::start_with(flags, Some(shared_models())).await
+    }
+
+    /// Puts a person into the local register.
+    pub fn register(&self, specimen: &Specimen) -> anyhow::Result<()> {
+        let register = LocalRegister::new(self.context.store.clone(), self.context.secrets.register);
+        let number =
+            CitizenNumber::parse(&specimen.number).ok().context("the specimen's number is faulty")?;
+        register.add(&specimen.name, &number, self.clock.now()).map(drop).map_err(broken)
+    }
+
+    /// A new wallet.
+    pub fn holder(&self) -> Holder {
+        Holder::new(&self.base, Arc::clone(&self.clock) as Arc<dyn Clock>)
+    }
+
+    /// The specimen's person, enrolled.
+    pub async fn enrolled(&self) -> anyhow::Result<Holder> {
+        let mut holder = self.holder();
+        holder.enrol(card(), &enrolment_frames()).await?;
+        Ok(holder)
+    }
+
+    /// A relying party that may ask for everything.
+    pub async fn relying_party(&self) -> anyhow::Result<RelyingParty> {
+        let all = ["over_18", "name", "sex", "ethnicity", "birth_date", "address", "document_number"];
+        self.admin.admit("Corner Shop", &all).await
+    }
+
+    /// Lets time pass.
+    pub fn wait(&self, seconds: i64) {
+        self.clock.advance(SignedDuration::from_secs(seconds));
+    }
+
+    /// Charges so far, over all relying parties.
+    pub async fn charges(&self) -> anyhow::Result<i64> {
+        let ledger = self.admin.ledger().await?.expect_status(200)?;
+        anyhow::ensure!(ledger["sum_micros"] == 0, "the ledger does not sum to zero: {ledger}");
+        ledger["transactions"].as_i64().context("no transactions in the ledger's answer")
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        actix_web::rt::spawn(self.handle.stop(false));
+    }
+}

@@ -1,0 +1,55 @@
+//! An admin with a bearer token.
+
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use super::{Answer, RelyingParty, text};
+
+/// An admin.
+#[derive(Clone)]
+pub struct Admin {
+    http: Client,
+    base: String,
+    token: String,
+}
+
+impl Admin {
+    /// At the service `base`, with a token.
+    pub fn new(base: &str, token: &str) -> Admin {
+        Admin { http: Client::new(), base: base.to_owned(), token: token.to_owned() }
+    }
+
+    /// POSTs JSON to a path.
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        Answer::to(self.http.post(format!("{}{path}", self.base)).bearer_auth(&self.token).json(body)).await
+    }
+
+    /// Takes in a relying party that asks for `attributes` under the purpose `check` and has bought redemptions.
+    pub async fn admit(&self, name: &str, attributes: &[&str]) -> anyhow::Result<RelyingParty> {
+        self.admit_with(name, attributes, &["ecert.redeem"]).await
+    }
+
+    /// Takes in a relying party with these services.
+    pub async fn admit_with(
+        &self,
+        name: &str,
+        attributes: &[&str],
+        services: &[&str],
+    ) -> anyhow::Result<RelyingParty> {
+        let purposes = json!([{ "name": "check", "attributes": attributes }]);
+        let application = json!({ "name": name, "purposes": purposes, "services": services });
+        let admitted = self.post("/v1/admin/relying-parties", &application).await?.expect_status(201)?;
+        Ok(RelyingParty::new(&self.base, &text(&admitted, "/id")?, &text(&admitted, "/api_key")?))
+    }
+
+    /// Revokes a certificate.
+    pub async fn revoke(&self, certificate: &str, reason: &str) -> anyhow::Result<Answer> {
+        self.post(&format!("/v1/admin/certificates/{certificate}/revocation"), &json!({ "reason": reason }))
+            .await
+    }
+
+    /// The trial balance.
+    pub async fn ledger(&self) -> anyhow::Result<Answer> {
+        Answer::to(self.http.get(format!("{}/v1/admin/ledger", self.base)).bearer_auth(&self.token)).await
+    }
+}

@@ -1,0 +1,164 @@
+//! A wallet: a P-256 key of its own, DPoP on every request, QR codes that it signs by itself.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use ecert_server::edge::clock::Clock;
+use p256::ecdsa::SigningKey;
+use p256::elliptic_curve::Generate as _;
+use reqwest::multipart::{Form, Part};
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+use wallet_core::attributes::Share;
+use wallet_core::capture::Statement;
+use wallet_core::code::qr::Q1;
+use wallet_core::dpop::{Request, prove};
+use wallet_core::es256::Es256Signer as _;
+use wallet_core::jws::{base64url, from_base64url};
+
+use super::relying_party::capture_form;
+use super::{Answer, fresh_key, nonce, text};
+use crate::specimen::CardPhotos;
+
+/// A person with a wallet.
+#[derive(Clone)]
+pub struct Holder {
+    http: Client,
+    base: String,
+    clock: Arc<dyn Clock>,
+    /// The device key.
+    pub key: SigningKey,
+    /// The access token, once there is one.
+    pub token: Option<String>,
+    /// The enrolment, once begun.
+    pub enrolment: String,
+    /// What was issued.
+    pub issued: Value,
+    used_handles: usize,
+}
+
+impl Holder {
+    /// A new wallet at the service `base`, whose clock is `clock`.
+    pub fn new(base: &str, clock: Arc<dyn Clock>) -> Holder {
+        Holder {
+            http: Client::new(),
+            base: base.to_owned(),
+            clock,
+            key: SigningKey::generate_from_rng(&mut rand::rng()),
+            token: None,
+            enrolment: String::new(),
+            issued: Value::Null,
+            used_handles: 0,
+        }
+    }
+
+    /// A DPoP proof for a request at this moment.
+    pub fn proof(&self, method: &str, url: &str) -> anyhow::Result<String> {
+        let request = Request { method, url, access_token: self.token.as_deref() };
+        Ok(prove(&self.key, &(&self.key).into(), request, &fresh_key(), self.clock.now())?)
+    }
+
+    /// A request with everything a holder's request needs.
+    pub fn request(&self, method: Method, path: &str) -> anyhow::Result<RequestBuilder> {
+        let url = format!("{}{path}", self.base);
+        self.request_with(method.clone(), path, &self.proof(method.as_str(), &url)?)
+    }
+
+    /// The same with a given proof.
+    pub fn request_with(&self, method: Method, path: &str, proof: &str) -> anyhow::Result<RequestBuilder> {
+        let request = self.http.request(method, format!("{}{path}", self.base)).header("DPoP", proof);
+        Ok(match &self.token {
+            Some(token) => request.header("Authorization", format!("DPoP {token}")),
+            None => request,
+        })
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        Answer::to(self.request(Method::POST, path)?.json(body)).await
+    }
+
+    /// What the issuer says of itself.
+    pub async fn issuer(&self) -> anyhow::Result<Value> {
+        Answer::to(self.http.get(format!("{}/.well-known/ecert", self.base))).await?.expect_status(200)
+    }
+
+    /// Agrees to all three purposes.
+    pub async fn start(&mut self) -> anyhow::Result<Value> {
+        let consent = &self.issuer().await?["consent"];
+        let purposes: Vec<&Value> =
+            consent["purposes"].as_array().into_iter().flatten().map(|p| &p["id"]).collect();
+        let consent = json!({ "consent": { "version": consent["version"], "purposes": purposes } });
+        let started = self.post("/v1/enrolments", &consent).await?.expect_status(201)?;
+        self.token = Some(text(&started, "/access_token")?);
+        self.enrolment = text(&started, "/id")?;
+        Ok(started)
+    }
+
+    /// Photographs the card.
+    pub async fn submit_document(&self, photos: &CardPhotos) -> anyhow::Result<Answer> {
+        let part = |bytes: &[u8]| Part::bytes(bytes.to_vec()).file_name("side.jpg");
+        let form = Form::new().part("front", part(&photos.front)).part("back", part(&photos.back));
+        let path = format!("/v1/enrolments/{}/document", self.enrolment);
+        Answer::to(self.request(Method::POST, &path)?.multipart(form)).await
+    }
+
+    /// Confirms what was read; the nonce of the challenge.
+    pub async fn confirm(&self) -> anyhow::Result<[u8; 16]> {
+        let path = format!("/v1/enrolments/{}/confirmation", self.enrolment);
+        nonce(&self.post(&path, &Value::Null).await?.expect_status(200)?, "/nonce")
+    }
+
+    /// Shows the face.
+    pub async fn submit_capture(&self, nonce: &[u8; 16], frames: &[Vec<u8>]) -> anyhow::Result<Answer> {
+        let statement = Statement::about(nonce, frames, 200);
+        let signature = self.key.sign(&serde_json::to_vec(&statement)?)?;
+        let form = capture_form(&statement, frames)?.text("signature", base64url(&signature));
+        let path = format!("/v1/enrolments/{}/captures", self.enrolment);
+        Answer::to(self.request(Method::POST, &path)?.multipart(form)).await
+    }
+
+    /// The whole enrolment, up to the E-cert.
+    pub async fn enrol(&mut self, photos: &CardPhotos, frames: &[Vec<u8>]) -> anyhow::Result<Value> {
+        self.start().await?;
+        self.submit_document(photos).await?.expect_status(200)?;
+        let nonce = self.confirm().await?;
+        self.issued = self.submit_capture(&nonce, frames).await?.expect_status(200)?;
+        Ok(self.issued.clone())
+    }
+
+    /// The id of the certificate.
+    pub fn certificate(&self) -> anyhow::Result<String> {
+        text(&self.issued, "/certificate_id")
+    }
+
+    /// The next unused handle.
+    pub fn handle(&mut self) -> anyhow::Result<[u8; 16]> {
+        let handle = text(&self.issued, &format!("/handles/{}", self.used_handles))?;
+        self.used_handles += 1;
+        from_base64url(&handle)?.try_into().ok().context("a handle has 16 bytes")
+    }
+
+    /// A fresh QR, made without the network.
+    pub fn qr(&mut self, share: Share) -> anyhow::Result<String> {
+        let handle = self.handle()?;
+        Ok(Q1::new(handle, rand::random(), share, self.clock.now()).sign(&self.key)?)
+    }
+
+    /// Sixteen digits from the server.
+    pub async fn digits(&self, share: &str) -> anyhow::Result<String> {
+        let minted = self.post("/v1/me/codes", &json!({ "share": share })).await?.expect_status(201)?;
+        text(&minted, "/code")
+    }
+
+    /// Revokes the certificate.
+    pub async fn revoke(&self) -> anyhow::Result<Answer> {
+        let path = format!("/v1/me/certificates/{}/revocation", self.certificate()?);
+        self.post(&path, &Value::Null).await
+    }
+
+    /// Revokes with the paper code, from any phone.
+    pub async fn revoke_by_paper(&self, code: &str) -> anyhow::Result<Answer> {
+        let request = self.http.post(format!("{}/v1/revocations", self.base));
+        Answer::to(request.json(&json!({ "revocation_code": code }))).await
+    }
+}
