@@ -8,7 +8,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::error::{JsonPayloadError, PathError};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, JsonConfig, PathConfig};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{App, HttpServer};
 use actix_web_prom::PrometheusMetricsBuilder;
 use anyhow::{Context as _, anyhow};
 use jiff::tz::TimeZone;
@@ -22,7 +22,8 @@ use crate::edge::models::ModelWorkers;
 use crate::edge::source::{AuthoritativeSource, DocumentOnly, LocalRegister};
 use crate::edge::vault::Vault;
 use crate::flow::{Context, prices, status_lists};
-use crate::http::{log, problem::Problem};
+use crate::http::problem::{Problem, no_route};
+use crate::http::{deadline, log};
 use crate::jobs;
 use crate::routes::routes;
 use crate::stop::{Flow, Stop};
@@ -84,7 +85,7 @@ pub fn context(config: &Config, ports: Ports, listening: Option<SocketAddr>) -> 
 
 fn prepare(ctx: &Context) -> Flow<()> {
     prices::install_first_list(ctx)?;
-    status_lists::publish(ctx, status_lists::CURRENT, None)
+    status_lists::publish(ctx, status_lists::CURRENT)
 }
 
 /// Loads the models and starts their workers.
@@ -135,6 +136,7 @@ pub fn start(config: &Config, ports: Ports) -> anyhow::Result<Running> {
             )
             .app_data(PathConfig::default().error_handler(|error, _| path_problem(&error).into()))
             .wrap(metrics.clone())
+            .wrap(from_fn(deadline::requests))
             .wrap(from_fn(log::requests))
             .configure(routes)
             .default_service(web::to(no_route))
@@ -145,10 +147,6 @@ pub fn start(config: &Config, ports: Ports) -> anyhow::Result<Running> {
     .listen(listener)?
     .run();
     Ok(Running { address, context, handle: server.handle(), server })
-}
-
-async fn no_route() -> Result<HttpResponse, Problem> {
-    Err(Refusal::NotFound.into())
 }
 
 fn json_problem(error: &JsonPayloadError) -> Problem {

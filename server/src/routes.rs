@@ -1,37 +1,44 @@
 //! The whole API, a line each. A redemption is `http/redemptions.rs` → `flow/redemptions.rs` → `store/redemptions.rs`.
 
-use actix_web::web::{ServiceConfig, get, post};
+use actix_web::Route;
+use actix_web::web::{ServiceConfig, get, post, resource, to};
 
 use crate::http::{
-    certificates, codes, enrolments, health, issuer, ledger, redemptions, relying_parties, status_lists,
+    certificates, codes, enrolments, health, issuer, ledger, problem, redemptions, relying_parties,
+    status_lists,
 };
 
 /// Everything the service answers to. /metrics is added by the metrics middleware.
 #[rustfmt::skip]
 pub fn routes(api: &mut ServiceConfig) {
     // Holders: a DPoP proof by the device key with every request
-    api.route("/v1/enrolments",                              post().to(enrolments::start));
-    api.route("/v1/enrolments/{id}/document",                post().to(enrolments::submit_document));
-    api.route("/v1/enrolments/{id}/confirmation",            post().to(enrolments::confirm));
-    api.route("/v1/enrolments/{id}/captures",                post().to(enrolments::submit_capture));
-    api.route("/v1/me/codes",                                post().to(codes::mint));
-    api.route("/v1/me/certificates/{id}/revocation",         post().to(certificates::revoke_by_holder));
+    at(api, "/v1/enrolments",                              post().to(enrolments::start));
+    at(api, "/v1/enrolments/{id}/document",                post().to(enrolments::submit_document));
+    at(api, "/v1/enrolments/{id}/confirmation",            post().to(enrolments::confirm));
+    at(api, "/v1/enrolments/{id}/captures",                post().to(enrolments::submit_capture));
+    at(api, "/v1/me/codes",                                post().to(codes::mint));
+    at(api, "/v1/me/certificates/{id}/revocation",         post().to(certificates::revoke_by_holder));
 
     // Relying parties: an API key; an Idempotency-Key with every POST
-    api.route("/v1/redemptions",                             post().to(redemptions::open));
-    api.route("/v1/redemptions/{id}",                        get().to(redemptions::show));
-    api.route("/v1/redemptions/{id}/captures",               post().to(redemptions::submit_capture));
-    api.route("/v1/redemptions/{id}/receipt",                get().to(redemptions::receipts));
+    at(api, "/v1/redemptions",                             post().to(redemptions::open));
+    at(api, "/v1/redemptions/{id}",                        get().to(redemptions::show));
+    at(api, "/v1/redemptions/{id}/captures",               post().to(redemptions::submit_capture));
+    at(api, "/v1/redemptions/{id}/receipt",                get().to(redemptions::receipts));
 
     // Admins: a bearer token
-    api.route("/v1/admin/relying-parties",                   post().to(relying_parties::admit));
-    api.route("/v1/admin/certificates/{id}/revocation",      post().to(certificates::revoke_by_admin));
-    api.route("/v1/admin/ledger",                            get().to(ledger::trial_balance));
+    at(api, "/v1/admin/relying-parties",                   post().to(relying_parties::admit));
+    at(api, "/v1/admin/certificates/{id}/revocation",      post().to(certificates::revoke_by_admin));
+    at(api, "/v1/admin/ledger",                            get().to(ledger::trial_balance));
 
     // Anybody
-    api.route("/v1/revocations",                             post().to(certificates::revoke_by_paper));
-    api.route("/v1/status-lists/{number}",                   get().to(status_lists::show));
-    api.route("/.well-known/ecert",                          get().to(issuer::metadata));
-    api.route("/healthz",                                    get().to(health::alive));
-    api.route("/readyz",                                     get().to(health::ready));
+    at(api, "/v1/revocations",                             post().to(certificates::revoke_by_paper));
+    at(api, "/v1/status-lists/{number}",                   get().to(status_lists::show));
+    at(api, "/.well-known/ecert",                          get().to(issuer::metadata));
+    at(api, "/healthz",                                    get().to(health::alive));
+    at(api, "/readyz",                                     get().to(health::ready));
+}
+
+/// One address with one method; another method is a 405 in the form of every other refusal.
+fn at(api: &mut ServiceConfig, path: &str, route: Route) {
+    api.service(resource(path).route(route).default_service(to(problem::wrong_method)));
 }

@@ -16,7 +16,7 @@ fn guarded_routes() -> Vec<(Method, String)> {
     let route = |line: &str| {
         let path = line.split('"').nth(1)?;
         let method = if line.contains("post()") { Method::POST } else { Method::GET };
-        line.trim().starts_with("api.route").then(|| (method, path.to_owned()))
+        line.trim().starts_with("at(api,").then(|| (method, path.to_owned()))
     };
     guarded.lines().filter_map(route).collect()
 }

@@ -21,7 +21,7 @@ fn embeddings_equal_those_of_opencv() -> anyhow::Result<()> {
     let mut pictures = samples().franck_frames().to_vec();
     pictures.push(samples().astronaut().to_vec());
     let mut peer = Command::new(python);
-    peer.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/peer/opencv_embed.py")).arg(cache.join("peer"));
+    peer.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/peer/opencv.py")).arg("embed").arg(cache.join("peer"));
     for (index, bytes) in pictures.iter().enumerate() {
         // Lossless, so that both sides see the same pixels whatever their JPEG decoders do.
         let file = folder.path().join(format!("{index}.png"));

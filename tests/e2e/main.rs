@@ -1,5 +1,11 @@
 //! End-to-end stories over HTTP: real models, real photographs, a real database, a clock wound by hand.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "clippy does not see the stories' helpers as tests"
+)]
+
 mod bad_input;
 mod callers;
 mod embedding;

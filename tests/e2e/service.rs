@@ -27,6 +27,7 @@ async fn it_says_that_it_lives_is_ready_and_what_it_did() -> Test {
     assert!(metrics.as_str().unwrap().contains("ecert_http_requests_total"), "{metrics}");
     assert!(metrics.as_str().unwrap().contains("ecert_model_jobs"), "{metrics}");
     assert_eq!(get(&app, "/v1/nothing").await?.refusal(), "404 not-found");
+    assert_eq!(get(&app, "/v1/redemptions").await?.refusal(), "405 method-not-allowed");
     assert_eq!(get(&app, "/v1/status-lists/999").await?.refusal(), "404 not-found");
     Ok(())
 }

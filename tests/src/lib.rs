@@ -1,7 +1,13 @@
 //! What the end-to-end stories, the demo and the benches share: typed clients, a drawn card, sample photographs, and a
 //! service in this process with a clock that is wound by hand.
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a missing member of a JSON value is null, and this crate only tests"
+)]
+
 pub mod app;
 pub mod clients;
+pub mod demo;
 pub mod samples;
 pub mod specimen;

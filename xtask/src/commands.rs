@@ -14,8 +14,9 @@ use crate::peer;
 use crate::progress::Progress;
 use crate::setup;
 
-/// The benches by name: the word on the command line and the program in `tests/`.
-const BENCHES: [(&str, &str); 1] = [("redeem", "bench-redeem")];
+/// The benches: the word on the command line, and the arguments by which `cargo bench` finds it.
+const BENCHES: [(&str, &[&str]); 1] =
+    [("redeem", &["--package", "wallet-core", "--features", "onnx", "--bench", "redeem"])];
 
 /// Sets up, then builds and runs `ecert serve` with `arguments`.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
@@ -28,14 +29,16 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
 /// Sets up, then builds and runs the demo.
 pub(crate) fn demo(arguments: &[OsString]) -> Result<()> {
     let cache = ready_cache()?;
+    build_service(&cache)?;
     let mut cargo = cargo(&cache);
-    cargo.args(["run", "--package", "ecert-tests", "--bin", "ecert-demo", "--"]).args(arguments);
+    cargo.args(["run", "--quiet", "--package", "ecert-tests", "--bin", "ecert-demo", "--"]).args(arguments);
     hand_over(cargo)
 }
 
 /// Sets up, then runs all tests; those that compare with OpenCV only where its environment can be had.
 pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
     let cache = ready_cache()?;
+    build_service(&cache)?;
     let mut cargo = cargo(&cache);
     match peer::python(&cache, &Progress::new()) {
         Ok(python) => drop(cargo.env("ECERT_OPENCV_PYTHON", python)),
@@ -52,7 +55,7 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
 
 /// Sets up, then builds and runs the bench `name`.
 pub(crate) fn bench(name: &str, json: bool, arguments: &[OsString]) -> Result<()> {
-    let Some((_, program)) = BENCHES.iter().find(|(known, _)| *known == name) else {
+    let Some((_, place)) = BENCHES.iter().find(|(known, _)| *known == name) else {
         let known: Vec<&str> = BENCHES.iter().map(|(known, _)| *known).collect();
         bail!("there is no bench {name:?}; known: {}", known.join(", "));
     };
@@ -60,9 +63,18 @@ pub(crate) fn bench(name: &str, json: bool, arguments: &[OsString]) -> Result<()
     let python = peer::python(&cache, &Progress::new())?;
     let mut cargo = cargo(&cache);
     cargo.env("ECERT_OPENCV_PYTHON", python);
-    cargo.args(["run", "--release", "--package", "ecert-tests", "--bin", program, "--"]);
+    cargo.arg("bench").args(*place).arg("--");
     cargo.args(json.then_some("--json")).args(arguments);
     hand_over(cargo)
+}
+
+/// Builds the binary `ecert`, which the demo and some stories start as a process of its own.
+fn build_service(cache: &Cache) -> Result<()> {
+    let status = cargo(cache).args(["build", "--package", "ecert-server", "--bin", "ecert"]).status();
+    if !status.context("cannot start cargo")?.success() {
+        bail!("the service could not be built");
+    }
+    Ok(())
 }
 
 fn ready_cache() -> Result<Cache> {

@@ -44,7 +44,7 @@ pub fn mint(ctx: &Context, device: &Device, share: Share) -> Flow<NumericCodeAns
 /// What a code stands for.
 pub(super) enum Resolution {
     /// A certificate, presented now.
-    Presented(Presented),
+    Presented(Box<Presented>),
     /// Wrong, expired, or signed by another key: not told apart.
     Unknown,
     /// Used before.
@@ -82,7 +82,7 @@ fn resolve_qr(ctx: &Context, conn: &mut Conn, qr: UnverifiedQr, now: Timestamp) 
     if redemptions::code_is_redeemed(conn, certificate.id, &code_id)? {
         return Ok(Resolution::Redeemed);
     }
-    Ok(Resolution::Presented(Presented { certificate, share: q1.share, code_id }))
+    Ok(Resolution::Presented(Box::new(Presented { certificate, share: q1.share, code_id })))
 }
 
 fn resolve_numeric(ctx: &Context, conn: &mut Conn, code: &NumericCode, now: Timestamp) -> Flow<Resolution> {
@@ -95,7 +95,8 @@ fn resolve_numeric(ctx: &Context, conn: &mut Conn, code: &NumericCode, now: Time
     }
     let certificate = certificates::find(conn, minted.certificate)?;
     let certificate = certificate.ok_or_else(|| anyhow::anyhow!("a numeric code without its certificate"))?;
-    Ok(Resolution::Presented(Presented { certificate, share: minted.share, code_id: mac.to_vec() }))
+    let code_id = mac.to_vec();
+    Ok(Resolution::Presented(Box::new(Presented { certificate, share: minted.share, code_id })))
 }
 
 /// Uses up a code. (A QR is used up by the redemption's own row.)

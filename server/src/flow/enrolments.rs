@@ -250,7 +250,7 @@ pub fn submit_capture(
 }
 
 enum Verdict {
-    Same(Template),
+    Same(Box<Template>),
     Again(Refusal),
     Other(Refusal),
 }
@@ -279,7 +279,7 @@ fn compare(ctx: &Context, observations: &[Observation], document: &SealedDocumen
         })));
     }
     match face::judgement::reference_template(observations, captures::LIMITS, &thresholds) {
-        Ok(template) => Ok(Verdict::Same(template)),
+        Ok(template) => Ok(Verdict::Same(Box::new(template))),
         Err(unusable) => Ok(Verdict::Again(unusable.into())),
     }
 }

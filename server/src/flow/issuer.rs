@@ -70,8 +70,6 @@ pub struct IssuerMetadata {
     x5c: Vec<String>,
     signing_key: Jwk,
     consent: ConsentText,
-    /// Where codes are redeemed, and so on, is in the API's documentation.
-    documentation: String,
 }
 
 /// Everything needed to enrol, and to verify offline what we sign.
@@ -86,6 +84,5 @@ pub fn metadata(ctx: &Context) -> IssuerMetadata {
             purposes: ConsentPurpose::ALL.map(|id| PurposeText { id, text: id.text() }).into(),
             verifiers: vec![ctx.source.name()],
         },
-        documentation: format!("{}/docs", ctx.public_url),
     }
 }

@@ -32,30 +32,27 @@ pub fn free_place(conn: &mut Conn) -> Flow<(i64, u32)> {
 }
 
 /// Publishes the lists that wait in the outbox.
-pub fn publish_waiting(ctx: &Context) -> Flow<usize> {
+pub fn publish_waiting(ctx: &Context) -> Flow<()> {
     let waiting = ctx.store.read(|conn| Ok(outbox::waiting(conn, outbox::REPUBLISH_STATUS_LIST)?))?;
-    for (subject, last) in &waiting {
-        let number: i64 = subject.parse().map_err(|_| anyhow::anyhow!("outbox: `{subject}` is no list"))?;
-        publish(ctx, number, Some(last))?;
+    for subject in waiting {
+        let number = subject.parse().map_err(|_| anyhow::anyhow!("outbox: `{subject}` is no list"))?;
+        publish(ctx, number)?;
     }
-    Ok(waiting.len())
+    Ok(())
 }
 
-/// Signs and publishes a list as it is now, and marks the outbox up to `last` as done in the same transaction.
-pub fn publish(ctx: &Context, number: i64, last: Option<&str>) -> Flow<()> {
+/// Signs and publishes a list as it is now; whatever asked for that until now is done with it.
+pub fn publish(ctx: &Context, number: i64) -> Flow<()> {
     let now = ctx.now();
     ctx.store.write(|conn| {
+        outbox::done(conn, outbox::REPUBLISH_STATUS_LIST, &number.to_string(), now)?;
         let mut list = StatusList::default();
         for index in certificates::ended_in_list(conn, number)? {
             list.set(index, Status::Invalid);
         }
-        let token =
-            list.sign(&uri(ctx, number), TTL_SECONDS, now, x5c(ctx.signer.chain()), ctx.signer.as_ref())?;
-        status_lists::publish(conn, number, &token, now)?;
-        if let Some(last) = last {
-            outbox::done(conn, outbox::REPUBLISH_STATUS_LIST, &number.to_string(), last, now)?;
-        }
-        Ok(())
+        let header = x5c(ctx.signer.chain());
+        let token = list.sign(&uri(ctx, number), TTL_SECONDS, now, header, ctx.signer.as_ref())?;
+        Ok(status_lists::publish(conn, number, &token, now)?)
     })
 }
 

@@ -5,6 +5,7 @@
 pub mod callers;
 pub mod certificates;
 pub mod codes;
+pub mod deadline;
 pub mod enrolments;
 pub mod health;
 pub mod issuer;

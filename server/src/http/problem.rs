@@ -11,11 +11,22 @@ use wallet_core::refusal::{HolderMessage, Refusal};
 
 use crate::stop::Stop;
 
+/// The answer to a method that an address does not have.
+pub async fn wrong_method() -> Result<HttpResponse, Problem> {
+    let detail = "this address has another method".to_owned();
+    Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail))
+}
+
+/// The answer where there is no address.
+pub async fn no_route() -> Result<HttpResponse, Problem> {
+    Err(Refusal::NotFound.into())
+}
+
 /// What is answered when something can't be done.
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
-    body: Body,
+    body: Box<Body>,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,6 +86,12 @@ impl Problem {
         Problem::new(status, "internal", "something is broken on our side; nothing was charged".to_owned())
     }
 
+    /// The request took longer than any is given.
+    pub fn too_slow() -> Problem {
+        let detail = "the request took too long; send it again with the same Idempotency-Key".to_owned();
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", detail)
+    }
+
     /// Adds the receipt of an attempt that was not judgeable.
     pub fn with_receipt(mut self, receipt: String) -> Problem {
         self.body.receipt = Some(receipt);
@@ -109,7 +126,7 @@ impl Problem {
             holder_message: None,
             receipt: None,
         };
-        Problem { status, body }
+        Problem { status, body: Box::new(body) }
     }
 }
 

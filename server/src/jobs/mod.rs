@@ -29,9 +29,7 @@ pub struct Jobs {
 /// Starts all jobs.
 pub fn start(ctx: Data<Context>) -> Jobs {
     let (stop, stopped) = watch::channel(false);
-    let outbox = every(OUTBOX_EVERY, "outbox", ctx.clone(), stopped.clone(), |ctx| {
-        status_lists::publish_waiting(ctx).map(drop)
-    });
+    let outbox = every(OUTBOX_EVERY, "outbox", ctx.clone(), stopped.clone(), status_lists::publish_waiting);
     let sweep = every(SWEEP_EVERY, "sweep", ctx, stopped, sweep);
     Jobs { stop, tasks: vec![tokio::spawn(outbox), tokio::spawn(sweep)] }
 }

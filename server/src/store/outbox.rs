@@ -21,21 +21,18 @@ pub fn append(conn: &mut Conn, topic: &'static str, subject: &str, now: Timestam
     diesel::insert_into(outbox::table).values(row).execute(conn).map(drop)
 }
 
-/// The distinct subjects that wait on a topic, with the last entry that asked for each.
-pub fn waiting(conn: &mut Conn, topic: &str) -> QueryResult<Vec<(String, String)>> {
+/// The distinct subjects that wait on a topic.
+pub fn waiting(conn: &mut Conn, topic: &str) -> QueryResult<Vec<String>> {
     let waiting = outbox::table.filter(outbox::done_at.is_null()).filter(outbox::topic.eq(topic));
-    let last = diesel::dsl::max(outbox::id);
-    let rows = waiting.group_by(outbox::subject).select((outbox::subject, last));
-    let rows: Vec<(String, Option<String>)> = rows.load(conn)?;
-    Ok(rows.into_iter().filter_map(|(subject, last)| Some((subject, last?))).collect())
+    waiting.select(outbox::subject).distinct().load(conn)
 }
 
-/// Marks everything on `subject` up to and including the entry `last` as done.
-pub fn done(conn: &mut Conn, topic: &str, subject: &str, last: &str, now: Timestamp) -> QueryResult<()> {
+/// Marks everything that waits on `subject` as done. Call it in the transaction that reads what the effect is made of:
+/// an entry written later is then not marked, and is done by the next run.
+pub fn done(conn: &mut Conn, topic: &str, subject: &str, now: Timestamp) -> QueryResult<()> {
     let entries = outbox::table
         .filter(outbox::topic.eq(topic))
         .filter(outbox::subject.eq(subject))
-        .filter(outbox::done_at.is_null())
-        .filter(outbox::id.le(last));
+        .filter(outbox::done_at.is_null());
     diesel::update(entries).set(outbox::done_at.eq(now.as_microsecond())).execute(conn).map(drop)
 }
