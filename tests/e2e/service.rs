@@ -4,11 +4,14 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-use ecert_tests::app::TestApp;
+use ecert_tests::app::{TestApp, later_frames};
 use ecert_tests::clients::Answer;
 use ecert_tests::samples::variants;
+use ecert_tests::service::Service;
 use reqwest::Client;
 use wallet_core::attributes::Share;
+
+use crate::third_party::root;
 
 type Test = anyhow::Result<()>;
 
@@ -62,11 +65,8 @@ async fn more_work_than_it_is_given_is_refused_with_a_time_to_come_again() -> Te
     Ok(())
 }
 
-/// The binary beside this test's own.
 fn ecert() -> anyhow::Result<Command> {
-    let tests = std::env::current_exe()?;
-    let folder = tests.parent().and_then(|deps| deps.parent()).expect("target/debug");
-    Ok(Command::new(folder.join("ecert")))
+    Ok(Command::new(ecert_tests::service::binary()?))
 }
 
 #[test]
@@ -99,5 +99,55 @@ fn what_config_prints_is_a_configuration_file() -> Test {
     std::fs::write(&file, &printed.stdout)?;
     let again = ecert()?.args(["--config", &file.display().to_string(), "config", "print"]).output()?;
     assert_eq!(String::from_utf8(again.stdout)?, String::from_utf8(printed.stdout)?);
+    Ok(())
+}
+
+/// Waits for a process to end by itself.
+fn ended(process: &mut std::process::Child) -> anyhow::Result<std::process::ExitStatus> {
+    for _ in 0..100 {
+        if let Some(status) = process.try_wait()? {
+            return Ok(status);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    process.kill()?;
+    anyhow::bail!("still running after 10 s")
+}
+
+#[actix_web::test]
+async fn it_stops_when_asked_and_comes_back_with_the_same_keys() -> Test {
+    let folder = tempfile::tempdir()?;
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        let mut service = Service::start_in(folder.path())?;
+        let issuer = Answer::to(Client::new().get(format!("{}/.well-known/ecert", service.base))).await?;
+        keys.push(issuer.expect_status(200)?["signing_key"].clone());
+        let asked = Command::new("kill").args(["-TERM", &service.process.id().to_string()]).status()?;
+        assert!(asked.success() && ended(&mut service.process)?.success());
+    }
+    assert_eq!(keys[0], keys[1]);
+    Ok(())
+}
+
+#[actix_web::test]
+async fn the_command_line_verifies_receipts_and_refuses_a_changed_one() -> Test {
+    let app = TestApp::start().await?;
+    let (mut holder, rp) = (app.enrolled().await?, app.relying_party().await?);
+    let answer = rp.visit(&holder.qr(Share::Name)?, &later_frames()).await?.expect_status(200)?;
+    let folder = tempfile::tempdir()?;
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(file("root.der"), root(&holder.issuer().await?)?)?;
+    let receipt = answer["receipt"].as_str().unwrap();
+    std::fs::write(file("good.jws"), receipt)?;
+    std::fs::write(file("bad.jws"), receipt.replacen("A", "B", 1))?;
+    let verify = |name: &str| {
+        ecert()?
+            .args(["receipts", "verify", "--root", &file("root.der"), &file(name)])
+            .output()
+            .map_err(anyhow::Error::from)
+    };
+    let good = verify("good.jws")?;
+    assert!(good.status.success() && String::from_utf8(good.stdout)?.contains("charged 1.000000 CNY"));
+    assert!(!verify("bad.jws")?.status.success());
     Ok(())
 }

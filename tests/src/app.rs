@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
 use clap::{Args as _, Command};
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection};
 use ecert_server::app::{Ports, broken, start, start_models};
 use ecert_server::config::Config;
 use ecert_server::edge::clock::{Clock, ManualClock};
@@ -80,6 +82,16 @@ fn config(folder: &std::path::Path, flags: &[&str]) -> anyhow::Result<Config> {
     Config::from_matches(&command.try_get_matches_from(line)?)
 }
 
+/// With `ECERT_TEST_POSTGRES=postgres://…/` (a server, with a slash at its end) every story gets a database of its own
+/// there, instead of a SQLite file.
+fn own_postgres_database() -> anyhow::Result<Option<String>> {
+    let Ok(server) = std::env::var("ECERT_TEST_POSTGRES") else { return Ok(None) };
+    let name = format!("ecert_test_{:016x}", rand::random::<u64>());
+    let mut conn = PgConnection::establish(&format!("{server}postgres"))?;
+    conn.batch_execute(&format!("CREATE DATABASE {name}"))?;
+    Ok(Some(format!("{server}{name}")))
+}
+
 impl TestApp {
     /// Starts a service in which the register knows the specimen's person.
     pub async fn start() -> anyhow::Result<TestApp> {
@@ -90,7 +102,12 @@ impl TestApp {
     pub async fn start_with(flags: &[&str], models: Option<Arc<ModelWorkers>>) -> anyhow::Result<TestApp> {
         let folder = tempfile::tempdir()?;
         let clock = Arc::new(ManualClock::starting_at(Timestamp::now()));
-        let config = config(folder.path(), flags)?;
+        let database = own_postgres_database()?;
+        let mut flags = flags.to_vec();
+        if let Some(url) = &database {
+            flags.extend(["--database-connections", "4", "--database", url]);
+        }
+        let config = config(folder.path(), &flags)?;
         let ports = Ports { clock: Some(Arc::clone(&clock) as Arc<dyn Clock>), models };
         let running = start(&config, ports)?;
         let (context, handle) = (running.context.clone(), running.handle.clone());

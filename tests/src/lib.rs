@@ -10,4 +10,5 @@ pub mod app;
 pub mod clients;
 pub mod demo;
 pub mod samples;
+pub mod service;
 pub mod specimen;

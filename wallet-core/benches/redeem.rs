@@ -343,9 +343,9 @@ impl Row {
 }
 
 fn print_table(measured: &Measured) -> Result<()> {
-    println!("{:<10}{:^32}{:^32}{:>10}", "", "CPU ms", "wall ms", "CPU ratio");
-    let sides = format!("{OURS:^16}{THEIRS:^16}");
-    println!("{:<10}{sides}{sides}", "");
+    let times = TIMES.map(|(kind, _)| format!("{:>32}", format!("{kind} ms"))).concat();
+    println!("{:<10}{times}{:>10}", "", "cpu ratio");
+    println!("{:<10}{}", "", format!("{OURS:>16}{THEIRS:>16}").repeat(2));
     println!("{:<10}{}{:>10}", "stage", format!("{:>8}{:>8}", "median", "p90").repeat(4), "median");
     for stage in STAGES.into_iter().chain([TOTAL]).chain(BESIDES) {
         let compared = !BESIDES.contains(&stage);

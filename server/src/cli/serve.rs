@@ -1,5 +1,7 @@
 //! `ecert serve`
 
+use std::io::{IsTerminal as _, Write as _};
+
 use actix_web::rt::System;
 use tracing_subscriber::EnvFilter;
 
@@ -11,23 +13,28 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
     start_logging(config)?;
     System::new().block_on(async {
         let running = app::start(config, Ports::default())?;
-        let url = &running.context.public_url;
-        println!("E-Cert is serving at {url}\n");
-        println!("  issuer, keys, consent   {url}/.well-known/ecert");
-        println!("  health, readiness       {url}/healthz  {url}/readyz");
-        println!("  metrics                 {url}/metrics");
-        println!("  the API                 docs/API.md");
-        println!(
-            "  a first admin           ecert admin add --name you --data-dir {}\n",
-            config.data_dir.display()
-        );
+        // Whoever read this may be gone already; that is no reason not to serve.
+        let _ = std::io::stdout().write_all(welcome(&running.context.public_url, config).as_bytes());
         running.serve().await
     })
+}
+
+fn welcome(url: &str, config: &Config) -> String {
+    let data_dir = config.data_dir.display();
+    format!(
+        "E-Cert is serving at {url}\n\n  \
+         issuer, keys, consent   {url}/.well-known/ecert\n  \
+         health, readiness       {url}/healthz  {url}/readyz\n  \
+         metrics                 {url}/metrics\n  \
+         the API                 docs/API.md\n  \
+         a first admin           ecert admin add --name you --data-dir {data_dir}\n\n"
+    )
 }
 
 fn start_logging(config: &Config) -> anyhow::Result<()> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(&config.log)?)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Json => builder.json().init(),

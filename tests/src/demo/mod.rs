@@ -2,7 +2,6 @@
 //! admin on real photographs.
 
 mod report;
-mod service;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,9 +17,9 @@ use wallet_core::receipt::Receipt;
 
 use crate::clients::{Admin, Answer, Holder, RelyingParty, fresh_key, text};
 use crate::samples::{Samples, variants};
+use crate::service::Service;
 use crate::specimen::Specimen;
 use report::Report;
-use service::Service;
 
 /// Pixels a module in the picture of a QR.
 const MODULE: u32 = 6;
@@ -40,7 +39,8 @@ struct Cast {
 /// Walks through the main job; whether every step went as it must.
 pub async fn walk() -> anyhow::Result<bool> {
     let samples = Samples::open()?;
-    let service = Service::start()?;
+    let folder = tempfile::tempdir()?;
+    let service = Service::start_in(folder.path())?;
     println!("a service with an empty database listens at {}\n", service.base);
     service.command(&["register", "add", &Specimen::franck().name, &Specimen::franck().number])?;
     let admin: Value =
