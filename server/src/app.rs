@@ -10,7 +10,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, JsonConfig, PathConfig};
 use actix_web::{App, HttpServer};
 use actix_web_prom::PrometheusMetricsBuilder;
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use jiff::tz::TimeZone;
 use wallet_core::onnx::Models;
 use wallet_core::refusal::Refusal;
@@ -23,6 +23,7 @@ use crate::edge::source::{AuthoritativeSource, DocumentOnly, LocalRegister};
 use crate::edge::vault::Vault;
 use crate::flow::{Context, prices, status_lists};
 use crate::http::problem::{Problem, no_route};
+use crate::http::uploads::Uploads;
 use crate::http::{deadline, log};
 use crate::jobs;
 use crate::routes::routes;
@@ -68,6 +69,9 @@ pub fn context(config: &Config, ports: Ports, listening: Option<SocketAddr>) -> 
     let zone = TimeZone::get(&config.time_zone).context("unknown time zone")?;
     let address = listening.map_or_else(|| config.listen.clone(), |address| address.to_string());
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    if !public_url.starts_with("https://") && !public_url.starts_with("http://") {
+        bail!("the public address must begin with https:// (or http:// for a trial), not `{public_url}`");
+    }
     let ctx = Context {
         vault: Vault::new(&secrets.vault),
         public_url: public_url.trim_end_matches('/').to_owned(),
@@ -85,7 +89,7 @@ pub fn context(config: &Config, ports: Ports, listening: Option<SocketAddr>) -> 
 
 fn prepare(ctx: &Context) -> Flow<()> {
     prices::install_first_list(ctx)?;
-    status_lists::publish(ctx, status_lists::CURRENT)
+    status_lists::publish(ctx, status_lists::FIRST)
 }
 
 /// Loads the models and starts their workers.
@@ -122,21 +126,24 @@ pub fn start(config: &Config, ports: Ports) -> anyhow::Result<Running> {
         TcpListener::bind(&config.listen).with_context(|| format!("can't listen on {}", config.listen))?;
     let address = listener.local_addr()?;
     let context = Data::new(context(config, ports, Some(address))?);
-    let metrics = PrometheusMetricsBuilder::new("ecert").endpoint("/metrics").build();
+    let metrics =
+        PrometheusMetricsBuilder::new("ecert").endpoint("/metrics").mask_unmatched_patterns("-").build();
     let metrics = metrics.map_err(|error| anyhow!("metrics: {error}"))?;
     metrics.registry.register(Box::new(context.models.gauge()))?;
-    let data = context.clone();
+    let (data, uploads) = (context.clone(), Data::new(Uploads::new(config.uploads)));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
+            .app_data(uploads.clone())
             .app_data(
                 JsonConfig::default()
                     .limit(MAX_JSON_BYTES)
                     .error_handler(|error, _| json_problem(&error).into()),
             )
             .app_data(PathConfig::default().error_handler(|error, _| path_problem(&error).into()))
-            .wrap(metrics.clone())
+            // The last is the outermost.
             .wrap(from_fn(deadline::requests))
+            .wrap(metrics.clone())
             .wrap(from_fn(log::requests))
             .configure(routes)
             .default_service(web::to(no_route))

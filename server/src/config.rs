@@ -56,6 +56,9 @@ pub struct Config {
     /// Model jobs that may wait; more are refused with 503
     #[arg(long, env = "ECERT_MODEL_QUEUE", default_value_t = 8, global = true)]
     pub model_queue: usize,
+    /// Uploads (documents, captures) in memory at once, each up to 24 MiB; more are refused with 503
+    #[arg(long, env = "ECERT_UPLOADS", default_value_t = 32, global = true)]
+    pub uploads: usize,
     /// Who confirms name and number during enrolment
     #[arg(long, env = "ECERT_SOURCE", value_enum, default_value = "register", global = true)]
     pub source: SourceKind,
@@ -171,8 +174,10 @@ pub fn print(matches: &ArgMatches) -> Vec<Printed> {
         let secret = setting.is_hide_env_values_set();
         let raw = matches.get_raw(id).and_then(|mut values| values.next());
         let value = raw.map(|value| value.to_string_lossy().into_owned()).unwrap_or_default();
-        let value = if secret && value.contains('@') { "postgres://… (hidden)".to_owned() } else { value };
+        // It may hold a password, and what is printed may end up anywhere.
+        let value = if secret { String::new() } else { value };
         let origin = match matches.value_source(id) {
+            Some(_) if secret => "set, and not shown",
             Some(clap::parser::ValueSource::CommandLine) => "from the command line",
             Some(clap::parser::ValueSource::EnvVariable) => "from the environment",
             Some(_) => "default, or from the file",

@@ -1,6 +1,7 @@
 //! A relying party redeems a code.
 
 use ecert_server::edge::clock::Clock as _;
+use ecert_server::flow::retention;
 use ecert_tests::app::{TestApp, later_frames, samples, stranger_frames};
 use ecert_tests::clients::{RelyingParty, fresh_key};
 use ecert_tests::samples::variants;
@@ -215,6 +216,24 @@ async fn an_answer_can_be_read_for_three_days_by_its_relying_party_only() -> Tes
     assert_eq!(other.show(&open).await?.refusal(), "404 not-found");
     app.wait(72 * 3600 + 1);
     assert_eq!(rp.show(&open).await?.refusal(), "404 not-found");
+    retention::forget(&app.context).map_err(ecert_server::app::broken)?;
+    assert_eq!(rp.show(&open).await?.refusal(), "404 not-found");
+    let kept = rp.get(&format!("/v1/redemptions/{}/receipt", open.id)).await?.expect_status(200)?;
+    assert_eq!(kept["receipts"], json!([answer["receipt"]]));
+    Ok(())
+}
+
+#[actix_web::test]
+async fn expired_pictures_of_a_qr_shut_nobody_out() -> Test {
+    let app = TestApp::start().await?;
+    let (mut holder, rp) = (app.enrolled().await?, app.relying_party().await?);
+    let old = holder.qr(Share::Name)?;
+    app.wait(91);
+    for _ in 0..7 {
+        assert_eq!(rp.redeem(&old).await?.refusal(), "404 code-unknown");
+    }
+    rp.redeem(&holder.qr(Share::Name)?).await?.expect_status(201)?;
+    rp.redeem(&holder.digits("name").await?).await?.expect_status(201)?;
     Ok(())
 }
 

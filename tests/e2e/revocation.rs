@@ -74,7 +74,8 @@ async fn the_published_list_follows_for_whoever_verifies_offline() -> Test {
     let key = app.context.signer.public_key();
     let status = async || -> anyhow::Result<Option<Status>> {
         let token = Answer::to(reqwest::Client::new().get(&place.uri)).await?.expect_status(200)?;
-        Ok(StatusList::verify(token.as_str().unwrap(), &place.uri, &key)?.get(place.index))
+        let list = StatusList::verify(token.as_str().unwrap(), &place.uri, &key, jiff::Timestamp::now())?;
+        Ok(list.get(place.index))
     };
     assert_eq!(status().await?, Some(Status::Valid));
     holder.revoke().await?.expect_status(204)?;

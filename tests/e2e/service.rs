@@ -102,6 +102,27 @@ fn what_config_prints_is_a_configuration_file() -> Test {
     Ok(())
 }
 
+#[actix_web::test]
+async fn uploads_above_the_bound_are_refused_before_they_are_read() -> Test {
+    let app = TestApp::with_flags(&["--uploads", "0"]).await?;
+    let mut holder = app.holder();
+    holder.start().await?;
+    assert_eq!(holder.submit_document(ecert_tests::app::card()).await?.refusal(), "503 overloaded");
+    Ok(())
+}
+
+#[actix_web::test]
+async fn strangers_can_not_fill_the_metrics_with_names_of_their_own() -> Test {
+    let app = TestApp::start().await?;
+    get(&app, "/a-path-that-nobody-has").await?;
+    let method = reqwest::Method::from_bytes(b"BREW")?;
+    let brewed = Answer::to(Client::new().request(method, format!("{}/healthz", app.base))).await?;
+    assert_eq!(brewed.refusal(), "405 method-not-allowed");
+    let metrics = get(&app, "/metrics").await?.body.to_string();
+    assert!(!metrics.contains("a-path-that-nobody-has") && !metrics.contains("BREW"));
+    Ok(())
+}
+
 /// Waits for a process to end by itself.
 fn ended(process: &mut std::process::Child) -> anyhow::Result<std::process::ExitStatus> {
     for _ in 0..100 {

@@ -80,7 +80,8 @@ pub fn verify(proof: &str, request: Request<'_>, now: Timestamp) -> Result<Proof
     let jwk = token.header("jwk").ok_or(DpopError::Invalid)?;
     let key = Jwk::deserialize(jwk).map_err(|_| DpopError::Invalid)?.key()?;
     let claims: Claims = token.verify(&key)?;
-    if claims.jti.is_empty() || claims.jti.len() > MAX_JTI {
+    let is_storable = !claims.jti.is_empty() && claims.jti.len() <= MAX_JTI && claims.jti.is_ascii();
+    if !is_storable || claims.jti.contains(|letter: char| letter.is_ascii_control()) {
         return Err(DpopError::Invalid);
     }
     if claims.htm != request.method || claims.htu != request.url {

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::es256::{BadSignature, Es256Signer, PublicKey, SigningFailed, sha256};
 
-/// Larger than any token that we make (a receipt with its chain is about 3 KiB), small enough to parse for nothing.
-pub const MAX_BYTES: usize = 16 * 1024;
+/// Larger than any token that we make: a receipt with its chain is about 3 KiB, a full status list about 60 KiB.
+pub const MAX_BYTES: usize = 96 * 1024;
 
 /// Base64url without padding (RFC 7515 §2).
 pub fn base64url(bytes: &[u8]) -> String {

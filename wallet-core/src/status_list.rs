@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -58,6 +58,7 @@ impl Default for StatusList {
 struct Claims {
     sub: String,
     iat: i64,
+    exp: i64,
     ttl: i64,
     status_list: Lst,
 }
@@ -66,6 +67,17 @@ struct Claims {
 struct Lst {
     bits: usize,
     lst: String,
+}
+
+/// From when a published list holds, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Validity {
+    /// When it was signed.
+    pub issued_at: Timestamp,
+    /// How long it may be kept before it is asked for again.
+    pub ttl: SignedDuration,
+    /// How long it is believed at all: an older one may have been held back to hide a revocation.
+    pub lifetime: SignedDuration,
 }
 
 impl StatusList {
@@ -88,8 +100,7 @@ impl StatusList {
     pub fn sign(
         &self,
         uri: &str,
-        ttl_seconds: i64,
-        now: Timestamp,
+        validity: Validity,
         header: Map<String, Value>,
         signer: &(impl Es256Signer + ?Sized),
     ) -> Result<String, SigningFailed> {
@@ -97,14 +108,21 @@ impl StatusList {
         let compressed = encoder.write_all(&self.packed).and_then(|()| encoder.finish());
         let compressed = compressed.map_err(|error| SigningFailed(error.to_string()))?;
         let status_list = Lst { bits: BITS, lst: base64url(&compressed) };
-        let claims = Claims { sub: uri.to_owned(), iat: now.as_second(), ttl: ttl_seconds, status_list };
+        let claims = Claims {
+            sub: uri.to_owned(),
+            iat: validity.issued_at.as_second(),
+            exp: validity.issued_at.as_second().saturating_add(validity.lifetime.as_secs()),
+            ttl: validity.ttl.as_secs(),
+            status_list,
+        };
         jws::sign(TYP, header, &claims, signer)
     }
 
-    /// Reads a token signed by `key` for the list at `uri`.
-    pub fn verify(token: &str, uri: &str, key: &PublicKey) -> Result<StatusList, JwsError> {
+    /// Reads a token signed by `key` for the list at `uri` that holds at `now`.
+    pub fn verify(token: &str, uri: &str, key: &PublicKey, now: Timestamp) -> Result<StatusList, JwsError> {
         let claims: Claims = UnverifiedJws::parse(token, TYP)?.verify(key)?;
-        if claims.sub != uri || claims.status_list.bits != BITS {
+        let holds = claims.iat <= now.as_second() && now.as_second() < claims.exp;
+        if claims.sub != uri || claims.status_list.bits != BITS || !holds {
             return Err(JwsError::Header);
         }
         let compressed = from_base64url(&claims.status_list.lst)?;
@@ -140,12 +158,41 @@ mod tests {
         list.set(5, Status::Invalid);
         list.set(6, Status::Suspended);
         list.set(CAPACITY - 1, Status::Invalid);
-        let token = list.sign("https://x.test/1", 60, Timestamp::UNIX_EPOCH, Map::new(), &key).unwrap();
-        let read = StatusList::verify(&token, "https://x.test/1", &(&key).into()).unwrap();
+        let read = read_back(&list, &key, "https://x.test/1", 0).unwrap();
         let statuses: Vec<_> = [4, 5, 6, 7, CAPACITY - 1, CAPACITY].map(|index| read.get(index)).into();
         use Status::{Invalid, Suspended, Valid};
         assert_eq!(statuses, [Some(Valid), Some(Invalid), Some(Suspended), Some(Valid), Some(Invalid), None]);
-        assert!(StatusList::verify(&token, "https://x.test/2", &(&key).into()).is_err());
+        assert!(read_back(&list, &key, "https://x.test/2", 0).is_err());
+    }
+
+    #[test]
+    fn a_list_that_was_held_back_is_not_believed() {
+        let key = SigningKey::generate_from_rng(&mut rand::rng());
+        let verdicts = [-1, 0, 3599, 3600]
+            .map(|second| read_back(&StatusList::default(), &key, "https://x.test/1", second).is_ok());
+        assert_eq!(verdicts, [false, true, true, false]);
+    }
+
+    #[test]
+    fn a_full_list_of_random_statuses_is_read() {
+        let key = SigningKey::generate_from_rng(&mut rand::rng());
+        let mut list = StatusList::default();
+        for index in 0..CAPACITY {
+            list.set(index, [Status::Valid, Status::Invalid, Status::Suspended][rand::random_range(0..3)]);
+        }
+        assert!(read_back(&list, &key, "https://x.test/1", 0).unwrap() == list);
+    }
+
+    fn read_back(
+        list: &StatusList,
+        key: &SigningKey,
+        uri: &str,
+        second: i64,
+    ) -> Result<StatusList, JwsError> {
+        let (ttl, lifetime) = (SignedDuration::from_secs(60), SignedDuration::from_secs(3600));
+        let validity = Validity { issued_at: Timestamp::UNIX_EPOCH, ttl, lifetime };
+        let token = list.sign("https://x.test/1", validity, Map::new(), key).unwrap();
+        StatusList::verify(&token, uri, &key.into(), Timestamp::from_second(second).unwrap())
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The installation's keys: made on the first start, kept in one file that is sealed under a key file.
 //!
-//! `keys/key-file` (32 bytes, mode 0600) opens `keys/issuer.sealed`, which holds the root, the issuing CA and the
+//! The key file (32 bytes, mode 0600) opens `keys/issuer.sealed`, which holds the root, the issuing CA and the
 //! signer with their certificates, and one secret from which all symmetric keys are derived. Keep the key file on
 //! another medium than the back-up of the rest.
 
@@ -18,7 +18,7 @@ use rcgen::{
 };
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::signer::FileSigner;
 use super::vault::Vault;
@@ -29,7 +29,7 @@ const KEY_FILE_BYTES: usize = 32;
 /// The years that each certificate of the chain is valid for. A signer is replaced long before its CA ends.
 const YEARS: [i64; 3] = [20, 10, 3];
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 struct KeyFileContents {
     root_key: Vec<u8>,
     root_der: Vec<u8>,
@@ -41,7 +41,7 @@ struct KeyFileContents {
 }
 
 /// Symmetric keys, one a use, so that no value made for one use means anything in another.
-#[derive(Clone)]
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Secrets {
     /// Document number → eid.
     pub eid: [u8; 32],
@@ -49,6 +49,8 @@ pub struct Secrets {
     pub subject: [u8; 32],
     /// Numeric code → what is stored of it.
     pub code: [u8; 32],
+    /// What was asked under an Idempotency-Key → what is stored of it.
+    pub fingerprint: [u8; 32],
     /// Name and number → a line of the local register.
     pub register: [u8; 32],
     /// Personal data at rest.
@@ -68,6 +70,7 @@ impl Secrets {
             eid: derive("ecert eid")?,
             subject: derive("ecert subject")?,
             code: derive("ecert numeric code")?,
+            fingerprint: derive("ecert idempotency fingerprint")?,
             register: derive("ecert register")?,
             vault: derive("ecert vault")?,
         })
@@ -103,7 +106,8 @@ pub fn open_or_create(
     let keys: KeyFileContents = serde_json::from_slice(&opened).context("the key store has another form")?;
     let key =
         SigningKey::from_pkcs8_der(&keys.signer_key).map_err(|_| anyhow::anyhow!("no P-256 signing key"))?;
-    let signer = FileSigner::new(key, vec![keys.signer_der, keys.issuing_der], keys.root_der);
+    let signer =
+        FileSigner::new(key, vec![keys.signer_der.clone(), keys.issuing_der.clone()], keys.root_der.clone());
     Ok((signer, Secrets::derive(&keys.secret)?))
 }
 
@@ -140,6 +144,8 @@ fn write_new(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     file.sync_all()?;
     let linked = fs::hard_link(&temporary, path);
     fs::remove_file(&temporary)?;
+    // The folder too: after a power cut the store must not be there without its key.
+    fs::File::open(folder)?.sync_all()?;
     match linked {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             Err(error).with_context(|| format!("can't write {}", path.display()))

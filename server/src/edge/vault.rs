@@ -50,7 +50,10 @@ impl Vault {
 
     /// Opens a value sealed as JSON.
     pub fn open_json<T: DeserializeOwned>(&self, context: &str, sealed: &[u8]) -> anyhow::Result<T> {
-        Ok(serde_json::from_slice(&self.open(context, sealed)?)?)
+        let opened = self.open(context, sealed)?;
+        // Where, but not serde's own words: they quote values, and these are people's.
+        serde_json::from_slice(&opened)
+            .map_err(|error| anyhow!("a sealed value has another form, at column {}", error.column()))
     }
 }
 

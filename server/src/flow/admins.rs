@@ -11,7 +11,6 @@ use crate::store::audit::{self, Entry};
 use crate::store::{Store, admins};
 
 /// A new admin, with the token that is shown once.
-#[derive(Debug)]
 pub struct NewAdmin {
     /// Who.
     pub id: AdminId,

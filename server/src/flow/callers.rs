@@ -1,7 +1,7 @@
 //! Who is calling. Each kind of caller is a type; a use case that takes one can't be reached without the proof.
 
 use subtle::ConstantTimeEq as _;
-use wallet_core::dpop::{self, DpopError, Request};
+use wallet_core::dpop::{self, DpopError, Proof, Request};
 use wallet_core::es256::sha256;
 use wallet_core::ids::{AdminId, ApiKeyId};
 use wallet_core::jws;
@@ -9,9 +9,9 @@ use wallet_core::refusal::Refusal;
 
 use super::Context;
 use crate::stop::Flow;
-use crate::store::devices::{self, Device};
-use crate::store::relying_parties::{self, RelyingParty};
-use crate::store::{Conn, admins};
+pub use crate::store::devices::Device;
+pub use crate::store::relying_parties::RelyingParty;
+use crate::store::{Conn, admins, devices, relying_parties};
 
 /// What an RP's API key begins with.
 pub const API_KEY_PREFIX: &str = "ek_live_";
@@ -42,28 +42,35 @@ pub fn admin(ctx: &Context, token: &str) -> Flow<AdminId> {
 /// The holder's device behind an access token and a fresh DPoP proof (RFC 9449 §7).
 pub fn holder(ctx: &Context, token: &str, proof: &str, method: &str, url: &str) -> Flow<Device> {
     let request = Request { method, url, access_token: Some(token) };
-    let proven = new_proof(ctx, proof, request)?;
+    let proof = verified(ctx, proof, request)?;
     let (token_hash, now) = (sha256(token.as_bytes()), ctx.now());
     let device = ctx.store.read(|conn| Ok(devices::by_token(conn, &token_hash, now)?))?;
-    match device {
-        Some(device) if device.jkt == proven.jkt => Ok(device),
-        _ => Err(unauthenticated("the access token is not valid for this device key").into()),
-    }
+    let ours = device.filter(|device| device.key == proof.key);
+    let device = ours.ok_or_else(|| unauthenticated("the access token is not valid for this device key"))?;
+    // Last, so that a stranger's proof costs no write.
+    use_up(ctx, &device.jkt, &proof)?;
+    Ok(device)
 }
 
 /// A device that has no access token yet: it proves only that it holds its key.
 pub fn new_device(ctx: &Context, proof: &str, method: &str, url: &str) -> Flow<Device> {
-    new_proof(ctx, proof, Request { method, url, access_token: None })
+    let proof = verified(ctx, proof, Request { method, url, access_token: None })?;
+    let jkt = jws::thumbprint(&proof.key);
+    use_up(ctx, &jkt, &proof)?;
+    Ok(Device { jkt, key: proof.key })
 }
 
-fn new_proof(ctx: &Context, proof: &str, request: Request<'_>) -> Flow<Device> {
-    let proven = dpop::verify(proof, request, ctx.now()).map_err(|error| unauthenticated(why(error)))?;
-    let jkt = jws::thumbprint(&proven.key);
-    let remember = |conn: &mut Conn| Ok(devices::remember_proof(conn, &jkt, &proven.jti, proven.stale_at)?);
-    if !ctx.store.write(remember)? {
-        return Err(unauthenticated("the DPoP proof was used before").into());
+fn verified(ctx: &Context, proof: &str, request: Request<'_>) -> Result<Proof, Refusal> {
+    dpop::verify(proof, request, ctx.now()).map_err(|error| unauthenticated(why(error)))
+}
+
+fn use_up(ctx: &Context, jkt: &str, proof: &Proof) -> Flow<()> {
+    let remember = |conn: &mut Conn| Ok(devices::remember_proof(conn, jkt, &proof.jti, proof.stale_at)?);
+    if ctx.store.write(remember)? {
+        Ok(())
+    } else {
+        Err(unauthenticated("the DPoP proof was used before").into())
     }
-    Ok(Device { jkt, key: proven.key })
 }
 
 fn why(error: DpopError) -> &'static str {

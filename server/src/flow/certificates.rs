@@ -5,10 +5,10 @@ use wallet_core::ids::{AdminId, CertificateId};
 use wallet_core::refusal::Refusal;
 
 use super::Context;
+use super::callers::Device;
 use crate::stop::Flow;
 use crate::store::audit::{self, Entry};
 use crate::store::certificates::{self, Certificate, Ended};
-use crate::store::devices::Device;
 use crate::store::{Conn, outbox};
 
 /// Reasons are for the record, not for stories.
@@ -17,7 +17,7 @@ const MAX_REASON: usize = 200;
 /// An admin revokes, with a reason.
 pub fn revoke_by_admin(ctx: &Context, admin: AdminId, id: CertificateId, reason: &str) -> Flow<()> {
     let reason = reason.trim();
-    if reason.is_empty() || reason.chars().count() > MAX_REASON {
+    if reason.is_empty() || reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
         let expected = format!("1 to {MAX_REASON} characters");
         return Err(Refusal::RequestInvalid { field: "reason", expected }.into());
     }
@@ -35,6 +35,8 @@ pub fn revoke_by_holder(ctx: &Context, device: &Device, id: CertificateId) -> Fl
 /// counting.
 pub fn revoke_by_paper(ctx: &Context, paper_code: &str) -> Flow<()> {
     let hash = paper_code_hash(paper_code);
+    // Looked up before anything is locked: strangers may send what they like here.
+    ctx.store.read(|conn| Ok(certificates::by_revocation_code(conn, &hash)?))?.ok_or(Refusal::NotFound)?;
     revoke(ctx, "paper", "revoked with the paper code", |conn| {
         Ok(certificates::by_revocation_code(conn, &hash)?)
     })
@@ -64,6 +66,14 @@ fn revoke(
         audit::append(conn, &Entry { actor, action: "certificate.revoke", object: &object, outcome }, now)?;
         Ok(())
     })
+}
+
+/// The certificate, if it is in force.
+pub(super) fn in_force(conn: &mut Conn, id: CertificateId, now: jiff::Timestamp) -> Flow<Certificate> {
+    let certificate = certificates::find(conn, id)?;
+    let certificate =
+        certificate.ok_or_else(|| anyhow::anyhow!("a certificate that is referred to is missing"))?;
+    if certificate.in_force(now) { Ok(certificate) } else { Err(Refusal::CertificateRevoked.into()) }
 }
 
 /// Ends an active certificate and asks for its status list to be published anew.

@@ -10,10 +10,10 @@ use wallet_core::es256::sha256;
 use wallet_core::refusal::Refusal;
 
 use super::Context;
+use super::callers::Device;
 use crate::stop::Flow;
 use crate::store::certificates::{self, Certificate};
 use crate::store::codes::{self, Minted};
-use crate::store::devices::Device;
 use crate::store::{Conn, redemptions};
 
 /// Sixteen digits for the holder to read out.
@@ -28,15 +28,16 @@ pub struct NumericCodeAnswer {
 /// Mints digits for the device's certificate; the ones before end.
 pub fn mint(ctx: &Context, device: &Device, share: Share) -> Flow<NumericCodeAnswer> {
     let now = ctx.now();
-    let code = NumericCode::mint(&mut rand::rng());
     let expires_at = now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX);
-    ctx.store.write(|conn| {
+    let code = ctx.store.write(|conn| {
+        let code = NumericCode::mint(&mut rand::rng());
         let certificate = certificates::of_device(conn, &device.jkt)?.ok_or(Refusal::NotFound)?;
         if !certificate.in_force(now) {
             return Err(Refusal::CertificateRevoked.into());
         }
         let minted = Minted { certificate: certificate.id, share, expires_at, spent: false };
-        Ok(codes::replace(conn, &code.mac(&ctx.secrets.code), &minted)?)
+        codes::replace(conn, &code.mac(&ctx.secrets.code), &minted)?;
+        Ok(code)
     })?;
     Ok(NumericCodeAnswer { code: code.grouped(), expires_at })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use wallet_core::capture::Capture;
@@ -16,13 +16,14 @@ use wallet_core::onnx::{Engine, ModelError};
 use wallet_core::receipt::x5c;
 use wallet_core::refusal::{Reason, Refusal};
 
+use super::callers::Device;
 use super::issuer::{CONSENT_VERSION, ConsentPurpose};
 use super::{Context, captures, issuance, pictures, random};
 use crate::edge::source::Confirmation;
 use crate::stop::{Flow, Stop};
 use crate::store::Conn;
 use crate::store::audit::{self, Entry};
-use crate::store::devices::{self, Device};
+use crate::store::devices;
 use crate::store::enrolments::{self, Enrolment, State};
 
 /// From consent to certificate. Two minutes are meant; an hour lets a person find their card.
@@ -35,7 +36,7 @@ const TOKEN: SignedDuration = SignedDuration::from_hours(24 * 90);
 /// against our answers gets no more than this.
 const MAX_TRIES: i64 = 12;
 /// Under this age a guardian must approve as well, which is not possible yet (人脸识别技术应用安全管理办法, art. 10).
-const GUARDIAN_AGE: i16 = 14;
+const GUARDIAN_AGE: i32 = 14;
 
 /// What the holder agreed to.
 #[derive(Debug, Deserialize)]
@@ -129,7 +130,7 @@ pub fn start(ctx: &Context, device: &Device, consent: &Consent) -> Flow<Started>
         devices::put(conn, device, &sha256(access_token.as_bytes()), later(TOKEN))?;
         enrolments::insert(conn, &enrolment, now)?;
         enrolments::insert_consent(conn, consent_id, enrolment.id, CONSENT_VERSION, &consent_receipt, now)?;
-        audit_enrolment(conn, &enrolment, "enrolment.start", "done", now)
+        note(conn, &enrolment, "enrolment.start", "done", now)
     })?;
     let (id, expires_at) = (enrolment.id, enrolment.expires_at);
     Ok(Started { id, access_token, token_type: "DPoP", expires_at, consent_receipt })
@@ -153,27 +154,20 @@ pub fn submit_document(
     front: Vec<u8>,
     back: Vec<u8>,
 ) -> Flow<DocumentRead> {
-    let enrolment = begin_try(ctx, device, id)?;
-    if !matches!(enrolment.state, State::Started | State::DocumentRead { .. }) {
-        return Err(not_at_this_step(&enrolment.state));
-    }
+    let is_due = |state: &State| matches!(state, State::Started | State::DocumentRead { .. });
+    let enrolment = begin_try(ctx, device, id, is_due)?;
     let today = ctx.today();
-    let (card, portrait) = ctx.models.run(move |engine| read_card(engine, &front, &back, today))???;
-    let age = today.year()
-        - card.birth.year()
-        - i16::from((today.month(), today.day()) < (card.birth.month(), card.birth.day()));
-    if age < GUARDIAN_AGE {
+    let read = ctx.models.run(move |engine| read_card(engine, &front, &back, today));
+    let (card, portrait) = or_give_back(ctx, id, read)???;
+    if card.birth.saturating_add(GUARDIAN_AGE.years()) > today {
         let hint =
             ("未满十四周岁须由监护人共同办理", "Under 14, a guardian must enrol together with you").into();
-        return Err(Refusal::EnrolmentRefused(Reason { code: "guardian-required", field: None, hint }).into());
+        let refusal = Refusal::EnrolmentRefused(Reason { code: "guardian-required", field: None, hint });
+        return refuse(ctx, &enrolment, "enrolment.document", refusal);
     }
     let document = SealedDocument { card, portrait: portrait.to_bytes() };
     let to = State::DocumentRead { sealed_document: ctx.vault.seal_json(&seal_context(id), &document)? };
-    let now = ctx.now();
-    ctx.store.write(|conn| {
-        enrolments::advance(conn, id, &enrolment.state, &to)?;
-        audit_enrolment(conn, &enrolment, "enrolment.document", "read", now)
-    })?;
+    advance(ctx, &enrolment, &to, "enrolment.document", "read")?;
     Ok(DocumentRead { state: to.name(), fields: document.card })
 }
 
@@ -207,7 +201,7 @@ pub fn confirm(ctx: &Context, device: &Device, id: EnrolmentId) -> Flow<Challeng
             other => return Err(not_at_this_step(other)),
         };
         let to = State::Challenged { sealed_document, nonce, deadline };
-        Ok(enrolments::advance(conn, id, &enrolment.state, &to)?)
+        enrolments::advance(conn, &enrolment, &to)?.map_err(|current| not_at_this_step(&current))
     })?;
     Ok(Challenge::silent(&nonce, deadline))
 }
@@ -220,7 +214,7 @@ pub fn submit_capture(
     capture: Capture,
     signature: &[u8],
 ) -> Flow<Enrolled> {
-    let enrolment = begin_try(ctx, device, id)?;
+    let enrolment = begin_try(ctx, device, id, |state| matches!(state, State::Challenged { .. }))?;
     let State::Challenged { sealed_document, nonce, deadline } = &enrolment.state else {
         return Err(not_at_this_step(&enrolment.state));
     };
@@ -232,12 +226,12 @@ pub fn submit_capture(
             Refusal::Unauthenticated { why: "the capture's signature is not by this device key" }.into()
         );
     }
-    let observations = captures::observe(ctx, capture)??;
+    let observations = or_give_back(ctx, id, captures::observe(ctx, capture))??;
     let document: SealedDocument = ctx.vault.open_json(&seal_context(id), sealed_document)?;
     let template = match compare(ctx, &observations, &document)? {
         Verdict::Same(template) => template,
         Verdict::Again(refusal) => return Err(refusal.into()),
-        Verdict::Other(refusal) => return refuse(ctx, &enrolment, refusal),
+        Verdict::Other(refusal) => return refuse(ctx, &enrolment, "enrolment.capture", refusal),
     };
     // The source may be slow or away: it is asked before the transaction, never inside.
     match ctx.source.confirm(&document.card.name, &document.card.number)? {
@@ -284,38 +278,51 @@ fn compare(ctx: &Context, observations: &[Observation], document: &SealedDocumen
     }
 }
 
-fn refuse(ctx: &Context, enrolment: &Enrolment, refusal: Refusal) -> Flow<Enrolled> {
-    let now = ctx.now();
+/// Ends an enrolment without a certificate, and says so.
+fn refuse<T>(ctx: &Context, enrolment: &Enrolment, action: &'static str, refusal: Refusal) -> Flow<T> {
     let to = State::Refused { reason: refusal.reason().unwrap_or("refused").to_owned() };
-    ctx.store.write(|conn| {
-        enrolments::advance(conn, enrolment.id, &enrolment.state, &to)?;
-        audit_enrolment(conn, enrolment, "enrolment.capture", "refused", now)
-    })?;
+    advance(ctx, enrolment, &to, action, "refused")?;
     Err(refusal.into())
 }
 
 fn refer(ctx: &Context, enrolment: &Enrolment, sealed_document: Vec<u8>) -> Flow<Enrolled> {
-    let now = ctx.now();
     let reason = "source-not-found";
     let to = State::Referred { sealed_document, reason: reason.to_owned() };
-    ctx.store.write(|conn| {
-        enrolments::advance(conn, enrolment.id, &enrolment.state, &to)?;
-        audit_enrolment(conn, enrolment, "enrolment.capture", "referred", now)
-    })?;
+    advance(ctx, enrolment, &to, "enrolment.capture", "referred")?;
     Ok(Enrolled::Referred { reason })
 }
 
+fn advance(ctx: &Context, from: &Enrolment, to: &State, action: &'static str, outcome: &str) -> Flow<()> {
+    let now = ctx.now();
+    ctx.store.write(|conn| {
+        enrolments::advance(conn, from, to)?.map_err(|current| not_at_this_step(&current))?;
+        note(conn, from, action, outcome, now)
+    })
+}
+
 /// Counts a try in a transaction of its own, so that it stays counted whatever comes of it.
-fn begin_try(ctx: &Context, device: &Device, id: EnrolmentId) -> Flow<Enrolment> {
+fn begin_try(ctx: &Context, device: &Device, id: EnrolmentId, is_due: fn(&State) -> bool) -> Flow<Enrolment> {
     let now = ctx.now();
     ctx.store.write(|conn| {
         let enrolment = find(conn, device, id, now)?;
+        if !is_due(&enrolment.state) {
+            return Err(not_at_this_step(&enrolment.state));
+        }
         if enrolment.tries >= MAX_TRIES {
-            return Err(Refusal::RateLimited { retry_after: 3600 }.into());
+            let left = enrolment.expires_at.duration_since(now).as_secs();
+            return Err(Refusal::RateLimited { retry_after: u32::try_from(left).unwrap_or(1).max(1) }.into());
         }
         enrolments::count_try(conn, id)?;
         Ok(enrolment)
     })
+}
+
+/// A try that was not looked at, because we had too much to do, is given back.
+fn or_give_back<T>(ctx: &Context, id: EnrolmentId, tried: Flow<T>) -> Flow<T> {
+    if matches!(tried, Err(Stop::Refused(Refusal::Overloaded { .. }))) {
+        ctx.store.write(|conn| Ok(enrolments::give_back_try(conn, id)?))?;
+    }
+    tried
 }
 
 fn find(conn: &mut Conn, device: &Device, id: EnrolmentId, now: Timestamp) -> Flow<Enrolment> {
@@ -334,7 +341,7 @@ fn seal_context(id: EnrolmentId) -> String {
     format!("enrolments.document {id}")
 }
 
-pub(super) fn audit_enrolment(
+fn note(
     conn: &mut Conn,
     enrolment: &Enrolment,
     action: &'static str,

@@ -10,12 +10,14 @@ use wallet_core::face::Template;
 use wallet_core::ids::CertificateId;
 use wallet_core::jws::base64url;
 use wallet_core::pairwise::Eid;
+use wallet_core::refusal::Refusal;
 
+use super::callers::Device;
 use super::certificates::{end, paper_code_hash};
-use super::{Context, enrolments::audit_enrolment, random, status_lists};
+use super::{Context, random, status_lists};
 use crate::stop::Flow;
+use crate::store::audit::{self, Entry};
 use crate::store::certificates::{Certificate, Ended};
-use crate::store::devices::Device;
 use crate::store::enrolments::{Enrolment, State};
 use crate::store::{Conn, certificates, enrolments, holders};
 
@@ -61,9 +63,12 @@ pub(super) fn issue(
     let sealed_attributes = ctx.vault.seal_json(&attributes_context(id), &disclosures)?;
     let sealed_template = ctx.vault.seal(&template_context(id), &template.to_bytes())?;
     let bytes = ctx.store.write(|conn| {
+        let approved = State::Approved { certificate: id };
+        let advanced = enrolments::advance(conn, enrolment, &approved)?;
+        advanced.map_err(|current| Refusal::EnrolmentNotAtThisStep { state: current.name() })?;
         let holder = holders::find_or_insert(conn, &eid, now)?;
         supersede(conn, holder, id, now)?;
-        let status = status_lists::free_place(conn)?;
+        let status = status_lists::free_place(conn, now)?;
         let certificate = Certificate {
             id,
             holder,
@@ -81,8 +86,10 @@ pub(super) fn issue(
         for handle in &handles {
             certificates::insert_handle(conn, &sha256(handle), id)?;
         }
-        enrolments::advance(conn, enrolment.id, &enrolment.state, &State::Approved { certificate: id })?;
-        audit_enrolment(conn, enrolment, "enrolment.capture", "approved", now)?;
+        let object = id.to_string();
+        let entry =
+            Entry { actor: &device.jkt, action: "certificate.issue", object: &object, outcome: "done" };
+        audit::append(conn, &entry, now)?;
         let claims = claims(ctx, &certificate, &disclosures);
         Ok(sign(&claims, ctx.signer.chain(), ctx.signer.as_ref())?)
     })?;

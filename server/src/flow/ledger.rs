@@ -21,18 +21,15 @@ pub struct TrialBalance {
     pub sum_micros: i64,
 }
 
-/// The trial balance as of now.
+/// The trial balance as of now. That it was read is on record before it is answered.
 pub fn trial_balance(ctx: &Context, admin: AdminId) -> Flow<TrialBalance> {
-    let now = ctx.now();
-    ctx.store.write(|conn| {
-        let balances = ledger::balances(conn)?;
-        let total: i128 = balances.values().sum();
-        let narrow = |micros: i128| i64::try_from(micros).map_err(|_| wallet_core::money::MoneyOverflow);
-        let accounts = balances.into_iter().map(|(account, micros)| Ok((account, narrow(micros)?)));
-        let accounts = accounts.collect::<Result<_, wallet_core::money::MoneyOverflow>>()?;
-        let actor = admin.to_string();
-        let entry = Entry { actor: &actor, action: "ledger.read", object: "trial_balance", outcome: "done" };
-        audit::append(conn, &entry, now)?;
-        Ok(TrialBalance { transactions: ledger::count(conn)?, accounts, sum_micros: narrow(total)? })
+    let (actor, now) = (admin.to_string(), ctx.now());
+    let entry = Entry { actor: &actor, action: "ledger.read", object: "trial_balance", outcome: "done" };
+    ctx.store.write(|conn| Ok(audit::append(conn, &entry, now)?))?;
+    ctx.store.read(|conn| {
+        let accounts = ledger::balances(conn)?;
+        let sum = accounts.values().try_fold(0_i64, |sum, micros| sum.checked_add(*micros));
+        let sum_micros = sum.ok_or(wallet_core::money::MoneyOverflow)?;
+        Ok(TrialBalance { transactions: ledger::count(conn)?, accounts, sum_micros })
     })
 }

@@ -7,6 +7,7 @@ pub mod captures;
 pub mod certificates;
 pub mod codes;
 pub mod enrolments;
+pub mod idempotency;
 pub mod issuance;
 pub mod issuer;
 pub mod ledger;
@@ -14,6 +15,7 @@ pub mod pictures;
 pub mod prices;
 pub mod redemptions;
 pub mod relying_parties;
+pub mod retention;
 pub mod settlement;
 pub mod status_lists;
 

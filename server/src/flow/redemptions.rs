@@ -11,34 +11,30 @@ use serde::{Deserialize, Serialize};
 use wallet_core::attributes::Attribute;
 use wallet_core::capture::Capture;
 use wallet_core::code::Code;
-use wallet_core::es256::sha256;
+use wallet_core::face::Template;
 use wallet_core::face::judgement::judge as judge_face;
-use wallet_core::face::{Judgement, Template};
-use wallet_core::ids::{RedemptionId, RequestId};
+use wallet_core::ids::RedemptionId;
 use wallet_core::jws::base64url;
 use wallet_core::refusal::Refusal;
 
+use super::callers::RelyingParty;
+use super::certificates::in_force;
 use super::codes::{self, Presented, Resolution};
-use super::settlement::{self, Answer, Verdict};
+use super::idempotency::{Idempotency, claim, finish};
+use super::retention::READABLE;
+use super::settlement::{self, Answer, Judged, Verdict};
 use super::{Context, captures, issuance, random};
-use crate::billing::price::Service;
-use crate::stop::{Flow, Stop};
+use crate::stop::Flow;
 use crate::store::audit::{self, Entry};
-use crate::store::certificates::{self, Certificate};
-use crate::store::idempotency::{self, Claim, Lease};
+use crate::store::certificates::Certificate;
+use crate::store::idempotency::{self, Lease};
 use crate::store::redemptions::{self, Redemption, State};
-use crate::store::relying_parties::{self, RelyingParty};
-use crate::store::{Conn, throttles};
+use crate::store::{Conn, relying_parties, throttles};
 
 /// From opening to capture: the person is standing there.
 const CHALLENGE: SignedDuration = SignedDuration::from_secs(120);
-/// Captures that could not be judged, in one redemption.
-const MAX_UNUSABLE: i64 = 5;
-/// Longer than any judgement takes; a crashed one frees its key after this.
-const LEASE: SignedDuration = SignedDuration::from_secs(60);
-/// How long an answer with personal data can be read again.
-const READABLE: SignedDuration = SignedDuration::from_hours(72);
-/// Well-formed codes that were not known, per relying party: a minute, and a day.
+/// Well-formed digits that were not known, per relying party: a minute, and a day. A QR is signed and can't be guessed,
+/// so expired pictures of one must not shut a relying party out.
 const MISSES: [(i64, i64); 2] = [(60, 5), (86_400, 100)];
 
 /// A request to redeem.
@@ -50,15 +46,6 @@ pub struct Opening {
     pub purpose: String,
     /// What is asked for; without it, all that the purpose covers.
     pub attributes: Option<BTreeSet<Attribute>>,
-}
-
-/// An Idempotency-Key with the fingerprint of what was asked under it.
-#[derive(Debug, Clone)]
-pub struct Idempotency {
-    /// The key.
-    pub key: String,
-    /// SHA-256 over the operation and its body.
-    pub fingerprint: [u8; 32],
 }
 
 /// An open redemption.
@@ -101,22 +88,22 @@ impl Opened {
 /// Redeems a code: it is used up from here on, whatever comes of the face.
 pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening: &Opening) -> Flow<Opened> {
     let now = ctx.now();
-    let lease = lease(rp, idempotency, now);
+    let lease = idempotency.lease(rp, now);
     let opened = ctx.store.write(|conn| {
-        match claim(ctx, conn, &lease, now)? {
-            Some(answer) => return Ok(Ok(answer)),
-            None => gate(conn, rp)?,
+        gate(conn, rp)?;
+        if let Some(answer) = claim(ctx, conn, &lease, now)? {
+            return Ok(Ok(answer));
         }
         let asked = match asked(conn, rp, opening)? {
             Ok(asked) => asked,
             Err(refusal) => return refuse_on_record(conn, &lease, rp, refusal, now),
         };
-        limit_misses(conn, rp, now)?;
+        limit_misses(conn, rp, &opening.code, now)?;
         let presented = match codes::resolve(ctx, conn, &opening.code, now)? {
             Resolution::Presented(presented) => presented,
             Resolution::Redeemed => return Err(Refusal::CodeAlreadyRedeemed.into()),
             Resolution::Unknown => {
-                count_miss(conn, rp, now)?;
+                count_miss(conn, rp, &opening.code, now)?;
                 return refuse_on_record(conn, &lease, rp, Refusal::CodeUnknown, now);
             }
         };
@@ -164,7 +151,7 @@ pub fn judge(
     capture: Capture,
 ) -> Flow<Answer> {
     let now = ctx.now();
-    let lease = lease(rp, idempotency, now);
+    let lease = idempotency.lease(rp, now);
     let begun = ctx.store.write(|conn| begin(ctx, conn, &lease, rp, id, &capture, now))?;
     let (redemption, certificate) = match begun {
         Begun::Answered(answer) => return Ok(*answer),
@@ -193,29 +180,22 @@ fn begin(
     capture: &Capture,
     now: Timestamp,
 ) -> Flow<Begun> {
+    gate(conn, rp)?;
     if let Some(answer) = claim(ctx, conn, lease, now)? {
         return Ok(Begun::Answered(Box::new(answer)));
     }
-    gate(conn, rp)?;
     let redemption = redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?;
     let is_open = redemption.state == State::Challenged
         && now <= redemption.deadline
-        && redemption.unusable_attempts < MAX_UNUSABLE;
+        && redemption.unusable_attempts < settlement::MAX_UNUSABLE;
     if !is_open {
         return Err(Refusal::RedemptionClosed.into());
     }
     if *capture.nonce() != redemption.nonce {
         return Err(captures::nonce_mismatch().into());
     }
-    let certificate = in_force(conn, &redemption, now)?;
+    let certificate = in_force(conn, redemption.certificate, now)?;
     Ok(Begun::Ready(Box::new(redemption), Box::new(certificate)))
-}
-
-/// The certificate of a redemption, if it still is in force.
-pub(super) fn in_force(conn: &mut Conn, redemption: &Redemption, now: Timestamp) -> Flow<Certificate> {
-    let certificate = certificates::find(conn, redemption.certificate)?;
-    let certificate = certificate.ok_or_else(|| anyhow::anyhow!("a redemption without its certificate"))?;
-    if certificate.in_force(now) { Ok(certificate) } else { Err(Refusal::CertificateRevoked.into()) }
 }
 
 fn evaluate(ctx: &Context, certificate: &Certificate, capture: Capture) -> Flow<Verdict> {
@@ -227,32 +207,35 @@ fn evaluate(ctx: &Context, certificate: &Certificate, capture: Capture) -> Flow<
         Err(Refusal::CaptureUnusable(reason)) => return Ok(Verdict::Unusable(reason)),
         Err(refusal) => return Err(refusal.into()),
     };
-    let judgement: Judgement = judge_face(&observations, &template, &ctx.models.thresholds());
+    let judgement = judge_face(&observations, &template, &ctx.models.thresholds());
+    let scores = [judgement.comparison_score, judgement.continuity, judgement.liveness];
+    if !scores.iter().all(|score| score.is_finite()) {
+        // A broken model is our fault: nobody is judged, or billed, by it.
+        return Err(anyhow::anyhow!("a model gave a score that is no number").into());
+    }
     Ok(Verdict::Judged(judgement))
 }
 
 /// A redemption as it stands.
-#[derive(Serialize)]
-#[serde(untagged)]
 pub enum Shown {
     /// Still waiting for a capture.
     Open(Opened),
     /// Judged, and readable.
-    Judged(Box<Answer>),
+    Judged(Box<Judged>),
 }
 
-/// Reads a redemption of the relying party; the answer for 72 h.
+/// Reads a redemption of the relying party; the answer for 72 h, and each reading of it is on record.
 pub fn show(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Shown> {
     let now = ctx.now();
-    let redemption = ctx.store.write(|conn| {
-        let found = redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?;
-        audit_redemption(conn, rp, id, "redemption.read", "done", now)?;
-        Ok(found)
-    })?;
+    let redemption =
+        ctx.store.read(|conn| Ok(redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?))?;
     match &redemption.state {
-        State::Judged { sealed_answer, closed_at, .. } if now.duration_since(*closed_at) <= READABLE => {
-            let answer = ctx.vault.open_json(&settlement::answer_context(id), sealed_answer)?;
-            Ok(Shown::Judged(Box::new(answer)))
+        State::Judged { sealed_answer: Some(sealed), closed_at, .. }
+            if now.duration_since(*closed_at) <= READABLE =>
+        {
+            let judged = ctx.vault.open_json(&settlement::answer_context(id), sealed)?;
+            ctx.store.write(|conn| audit_redemption(conn, rp, id, "redemption.read", "done", now))?;
+            Ok(Shown::Judged(judged))
         }
         State::Judged { .. } => Err(Refusal::NotFound.into()),
         State::Challenged if now > redemption.deadline => Err(Refusal::RedemptionClosed.into()),
@@ -273,7 +256,7 @@ fn gate(conn: &mut Conn, rp: &RelyingParty) -> Flow<()> {
     if !rp.active {
         return Err(Refusal::RpSuspended.into());
     }
-    if !relying_parties::has_bought(conn, rp.id, Service::EcertRedeem.as_str())? {
+    if !relying_parties::has_bought(conn, rp.id, settlement::SERVICE.as_str())? {
         return Err(Refusal::ServiceNotBought.into());
     }
     Ok(())
@@ -309,7 +292,10 @@ fn refuse_on_record<T>(
     Ok(Err(refusal))
 }
 
-fn limit_misses(conn: &mut Conn, rp: &RelyingParty, now: Timestamp) -> Flow<()> {
+fn limit_misses(conn: &mut Conn, rp: &RelyingParty, code: &Code, now: Timestamp) -> Flow<()> {
+    if !matches!(code, Code::Numeric(_)) {
+        return Ok(());
+    }
     for (window, most) in MISSES {
         let start = now.as_second() / window * window;
         if throttles::read(conn, &miss_subject(rp, window), start)? >= most {
@@ -320,7 +306,10 @@ fn limit_misses(conn: &mut Conn, rp: &RelyingParty, now: Timestamp) -> Flow<()> 
     Ok(())
 }
 
-fn count_miss(conn: &mut Conn, rp: &RelyingParty, now: Timestamp) -> Flow<()> {
+fn count_miss(conn: &mut Conn, rp: &RelyingParty, code: &Code, now: Timestamp) -> Flow<()> {
+    if !matches!(code, Code::Numeric(_)) {
+        return Ok(());
+    }
     for (window, _) in MISSES {
         throttles::count(conn, &miss_subject(rp, window), now.as_second() / window * window)?;
     }
@@ -331,46 +320,7 @@ fn miss_subject(rp: &RelyingParty, window: i64) -> String {
     format!("code-misses/{window}/{}", rp.id)
 }
 
-fn lease(rp: &RelyingParty, idempotency: &Idempotency, now: Timestamp) -> Lease {
-    Lease {
-        rp: rp.id,
-        key: idempotency.key.clone(),
-        fingerprint: idempotency.fingerprint,
-        by: RequestId::new(now, &mut rand::rng()),
-        until: now.saturating_add(LEASE).unwrap_or(Timestamp::MAX),
-    }
-}
-
-/// Claims the key: `None` when it is ours, the answer when it was given before.
-fn claim<T: serde::de::DeserializeOwned>(
-    ctx: &Context,
-    conn: &mut Conn,
-    lease: &Lease,
-    now: Timestamp,
-) -> Flow<Option<T>> {
-    match idempotency::claim(conn, lease, now)? {
-        Claim::Claimed => Ok(None),
-        Claim::Answered(sealed) => Ok(Some(ctx.vault.open_json(&key_context(lease), &sealed)?)),
-        Claim::Running => Err(Refusal::RequestInProgress.into()),
-        Claim::OtherRequest => Err(Refusal::IdempotencyKeyReused.into()),
-    }
-}
-
-/// Stores the answer under the key, in the transaction that decided it.
-pub(super) fn finish(ctx: &Context, conn: &mut Conn, lease: &Lease, answer: &impl Serialize) -> Flow<()> {
-    let sealed = ctx.vault.seal_json(&key_context(lease), answer)?;
-    if idempotency::finish(conn, lease, &sealed)? {
-        Ok(())
-    } else {
-        Err(Stop::Refused(Refusal::RequestInProgress))
-    }
-}
-
-fn key_context(lease: &Lease) -> String {
-    format!("idempotency_keys.answer {} {}", lease.rp, base64url(&sha256(lease.key.as_bytes())))
-}
-
-pub(super) fn audit_redemption(
+fn audit_redemption(
     conn: &mut Conn,
     rp: &RelyingParty,
     id: RedemptionId,

@@ -42,7 +42,7 @@ pub struct Purpose {
 }
 
 /// A relying party with the API key that is shown once.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct Admitted {
     /// Who.
     pub id: RelyingPartyId,
@@ -77,7 +77,9 @@ pub fn admit(ctx: &Context, admin: AdminId, application: &Application) -> Flow<A
 
 fn check(application: &Application) -> Result<Vec<Service>, Refusal> {
     let invalid = |field, expected: &str| Refusal::RequestInvalid { field, expected: expected.to_owned() };
-    let is_name = |name: &str| !name.trim().is_empty() && name.chars().count() <= 80;
+    let is_name = |name: &str| {
+        !name.trim().is_empty() && name.chars().count() <= 80 && !name.chars().any(char::is_control)
+    };
     if !is_name(&application.name) {
         return Err(invalid("name", "1 to 80 characters"));
     }

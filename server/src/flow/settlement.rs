@@ -15,18 +15,20 @@ use wallet_core::money::{Amount, Currency};
 use wallet_core::receipt::{Receipt, ReceiptCharge, x5c};
 use wallet_core::refusal::{HolderMessage, Reason, Refusal};
 
-use super::redemptions::{audit_redemption, finish, in_force};
+use super::certificates::in_force;
+use super::idempotency::finish;
 use super::{Context, issuance};
 use crate::billing::posting::Balanced;
 use crate::billing::price::{self, Price, Service};
 use crate::stop::Flow;
+use crate::store::audit::{self, Entry};
 use crate::store::certificates::Certificate;
 use crate::store::idempotency::Lease;
 use crate::store::redemptions::{self, Attempt, Redemption, State};
-use crate::store::relying_parties::RelyingParty;
 use crate::store::{Conn, charges, holders, ledger};
 
-const SERVICE: Service = Service::EcertRedeem;
+/// What a redemption is metered as.
+pub(super) const SERVICE: Service = Service::EcertRedeem;
 
 /// What became of the capture.
 pub(super) enum Verdict {
@@ -38,7 +40,7 @@ pub(super) enum Verdict {
 
 /// The answer to an attempt, as it is given and kept.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// Passed or failed, and charged.
     Judged(Box<Judged>),
@@ -91,6 +93,9 @@ pub(super) fn answer_context(id: RedemptionId) -> String {
     format!("redemptions.answer {id}")
 }
 
+/// Captures that could not be judged, in one redemption.
+pub(super) const MAX_UNUSABLE: i64 = 5;
+
 /// Writes the outcome of an attempt submitted at `submitted_at`.
 pub(super) fn settle(
     ctx: &Context,
@@ -103,7 +108,7 @@ pub(super) fn settle(
     ctx.store.write(|conn| {
         // Two captures of one redemption may have been judged at once: the first to come here is the one that counts.
         let current = redemptions::find(conn, redemption.id, redemption.rp)?.ok_or(Refusal::NotFound)?;
-        if current.state != State::Challenged {
+        if current.state != State::Challenged || current.unusable_attempts >= MAX_UNUSABLE {
             return Err(Refusal::RedemptionClosed.into());
         }
         let (answer, outcome) = match verdict {
@@ -116,12 +121,13 @@ pub(super) fn settle(
             }
         };
         if let Answer::Judged(judged) = &answer {
-            let sealed = ctx.vault.seal_json(&answer_context(redemption.id), &answer)?;
+            let sealed = ctx.vault.seal_json(&answer_context(redemption.id), judged)?;
             redemptions::close(conn, redemption.id, judged.judgement.passed, &sealed, now)?;
         }
         finish(ctx, conn, lease, &answer)?;
-        let rp = RelyingParty { id: redemption.rp, active: true };
-        audit_redemption(conn, &rp, redemption.id, "redemption.judge", outcome, now)?;
+        let (actor, object) = (redemption.rp.to_string(), redemption.id.to_string());
+        let entry = Entry { actor: &actor, action: "redemption.judge", object: &object, outcome };
+        audit::append(conn, &entry, now)?;
         Ok(answer)
     })
 }
@@ -139,7 +145,7 @@ fn charge(
     now: Timestamp,
 ) -> Flow<Judged> {
     // Revoked while the models ran: refused, and nothing is charged.
-    let certificate = in_force(conn, redemption, now)?;
+    let certificate = in_force(conn, redemption.certificate, now)?;
     let prices = charges::prices_of(conn, SERVICE)?;
     let price = price::price_at(&prices, submitted_at);
     let price = price.ok_or_else(|| anyhow::anyhow!("no price of {} is in force", SERVICE.as_str()))?;
@@ -282,7 +288,13 @@ fn value(attribute: Attribute, disclosures: &[Disclosure], today: Date) -> anyho
             .ok_or_else(|| anyhow::anyhow!("an attribute is missing"))
     };
     match attribute {
-        Attribute::Over18 => Ok(is_of_age(stored(Attribute::BirthDate)?.parse()?, today).into()),
+        Attribute::Over18 => {
+            // Without the parser's own words: they would quote the date into a log.
+            let birth = stored(Attribute::BirthDate)?
+                .parse()
+                .map_err(|_| anyhow::anyhow!("a stored date is damaged"))?;
+            Ok(is_of_age(birth, today).into())
+        }
         other => Ok(stored(other)?.into()),
     }
 }

@@ -1,18 +1,22 @@
 //! Publishing which certificates were ended.
 
+use jiff::{SignedDuration, Timestamp};
 use wallet_core::receipt::x5c;
 use wallet_core::refusal::Refusal;
-use wallet_core::status_list::{CAPACITY, Status, StatusList};
+use wallet_core::status_list::{CAPACITY, Status, StatusList, Validity};
 
 use super::{Context, random};
 use crate::stop::Flow;
 use crate::store::{Conn, certificates, outbox, status_lists};
 
 /// How long a verifier may keep a list before it asks again.
-const TTL_SECONDS: i64 = 60;
-/// The list that new certificates get their place in. A second one opens when this is half full.
-pub const CURRENT: i64 = 1;
-/// A random place is free with probability above one half while the list is at most half full; 64 misses are never seen.
+const TTL: SignedDuration = SignedDuration::from_secs(60);
+/// A list is signed anew every hour; one that is older than this was held back by somebody.
+const LIFETIME: SignedDuration = SignedDuration::from_hours(6);
+/// The list that the first certificates get their places in.
+pub const FIRST: i64 = 1;
+/// The next list opens when one is half full: until then a random place is free every second time, and this many
+/// misses in a row are never seen.
 const PLACE_TRIES: usize = 64;
 
 /// Where a list is published.
@@ -21,14 +25,28 @@ pub fn uri(ctx: &Context, number: i64) -> String {
 }
 
 /// A free place, drawn at random so that neighbours in the list are strangers.
-pub fn free_place(conn: &mut Conn) -> Flow<(i64, u32)> {
+pub(super) fn free_place(conn: &mut Conn, now: Timestamp) -> Flow<(i64, u32)> {
+    let list = match certificates::newest_status_list(conn)? {
+        None => FIRST,
+        Some((list, taken)) if taken < i64::from(CAPACITY / 2) => list,
+        Some((list, _)) => {
+            outbox::append(conn, outbox::REPUBLISH_STATUS_LIST, &(list + 1).to_string(), now)?;
+            list + 1
+        }
+    };
     for _ in 0..PLACE_TRIES {
         let index = u32::from_be_bytes(random()) % CAPACITY;
-        if !certificates::status_is_taken(conn, CURRENT, index)? {
-            return Ok((CURRENT, index));
+        if !certificates::status_is_taken(conn, list, index)? {
+            return Ok((list, index));
         }
     }
-    Err(anyhow::anyhow!("status list {CURRENT} is full").into())
+    Err(anyhow::anyhow!("no free place was found in status list {list}").into())
+}
+
+/// Signs every list anew, so that none that is in use expires.
+pub fn publish_all(ctx: &Context) -> Flow<()> {
+    let numbers = ctx.store.read(|conn| Ok(status_lists::numbers(conn)?))?;
+    numbers.into_iter().try_for_each(|number| publish(ctx, number))
 }
 
 /// Publishes the lists that wait in the outbox.
@@ -51,7 +69,8 @@ pub fn publish(ctx: &Context, number: i64) -> Flow<()> {
             list.set(index, Status::Invalid);
         }
         let header = x5c(ctx.signer.chain());
-        let token = list.sign(&uri(ctx, number), TTL_SECONDS, now, header, ctx.signer.as_ref())?;
+        let validity = Validity { issued_at: now, ttl: TTL, lifetime: LIFETIME };
+        let token = list.sign(&uri(ctx, number), validity, header, ctx.signer.as_ref())?;
         Ok(status_lists::publish(conn, number, &token, now)?)
     })
 }

@@ -12,12 +12,11 @@ use wallet_core::refusal::Refusal;
 
 use super::problem::Problem;
 use super::run;
-use crate::flow::{Context, callers};
-use crate::store::devices::Device;
-use crate::store::relying_parties;
+use crate::flow::Context;
+use crate::flow::callers::{self, Device};
 
 /// A relying party that showed a valid API key.
-pub struct RelyingParty(pub relying_parties::RelyingParty);
+pub struct RelyingParty(pub callers::RelyingParty);
 
 /// A holder's device with a valid access token and a fresh DPoP proof.
 pub struct Holder(pub Device);

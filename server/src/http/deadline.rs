@@ -18,8 +18,6 @@ pub async fn requests(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    match timeout(MOST, next.call(request)).await {
-        Ok(answered) => answered,
-        Err(_) => Err(Problem::too_slow().into()),
-    }
+    // The request itself can't be kept for the answer: actix wants it undivided while it looks for the route.
+    timeout(MOST, next.call(request)).await.unwrap_or_else(|_| Err(Problem::too_slow().into()))
 }

@@ -10,7 +10,8 @@ use wallet_core::refusal::Refusal;
 
 use super::callers::{By, Holder, NewDevice};
 use super::problem::Problem;
-use super::{run, uploads};
+use super::run;
+use super::uploads::{self, Uploads};
 use crate::flow::Context;
 use crate::flow::enrolments::{self, Challenge, Consent, DocumentRead, Enrolled};
 
@@ -34,11 +35,14 @@ pub async fn start(
 pub async fn submit_document(
     By(holder, (id, body)): By<Holder, (Path<EnrolmentId>, Multipart)>,
     request: HttpRequest,
+    uploads: Data<Uploads>,
     ctx: Data<Context>,
 ) -> Result<Json<DocumentRead>, Problem> {
-    let document = uploads::document(request.headers(), body).await?;
-    let read =
-        run(ctx, move |ctx| enrolments::submit_document(ctx, &holder.0, *id, document.front, document.back));
+    let document = uploads::document(&uploads, request.headers(), body).await?;
+    let read = run(ctx, move |ctx| {
+        let _until_read = document.place;
+        enrolments::submit_document(ctx, &holder.0, *id, document.front, document.back)
+    });
     read.await.map(Json)
 }
 
@@ -54,14 +58,17 @@ pub async fn confirm(
 pub async fn submit_capture(
     By(holder, (id, body)): By<Holder, (Path<EnrolmentId>, Multipart)>,
     request: HttpRequest,
+    uploads: Data<Uploads>,
     ctx: Data<Context>,
 ) -> Result<Json<Enrolled>, Problem> {
-    let signed = uploads::capture(request.headers(), body).await?;
+    let signed = uploads::capture(&uploads, request.headers(), body).await?;
     let signature = signed.signature.ok_or_else(|| {
         let expected = "a wallet signs the statement with its device key".to_owned();
         Refusal::RequestInvalid { field: "signature", expected }
     })?;
-    let enrolled =
-        run(ctx, move |ctx| enrolments::submit_capture(ctx, &holder.0, *id, signed.capture, &signature));
+    let enrolled = run(ctx, move |ctx| {
+        let _until_judged = signed.place;
+        enrolments::submit_capture(ctx, &holder.0, *id, signed.capture, &signature)
+    });
     enrolled.await.map(Json)
 }

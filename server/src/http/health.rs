@@ -14,6 +14,6 @@ pub async fn alive() -> HttpResponse {
 
 /// `GET /readyz`: the database answers with what was published at the start.
 pub async fn ready(ctx: Data<Context>) -> Result<HttpResponse, Problem> {
-    run(ctx, |ctx| status_lists::token(ctx, status_lists::CURRENT)).await?;
+    run(ctx, |ctx| status_lists::token(ctx, status_lists::FIRST)).await?;
     Ok(HttpResponse::Ok().body("ready\n"))
 }

@@ -29,8 +29,10 @@ where
     T: Send + 'static,
     F: FnOnce(&Context) -> Flow<T> + Send + 'static,
 {
-    match web::block(move || work(&ctx)).await {
+    // Carried along, so that a malfunction in there is logged with its request id.
+    let span = tracing::Span::current();
+    match web::block(move || span.in_scope(|| work(&ctx))).await {
         Ok(outcome) => outcome.map_err(Problem::from),
-        Err(_) => Err(Problem::internal("the thread pool is shutting down")),
+        Err(_) => Err(Problem::internal("a use case panicked, or the service is stopping")),
     }
 }

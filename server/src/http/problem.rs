@@ -13,8 +13,7 @@ use crate::stop::Stop;
 
 /// The answer to a method that an address does not have.
 pub async fn wrong_method() -> Result<HttpResponse, Problem> {
-    let detail = "this address has another method".to_owned();
-    Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail))
+    Err(Problem::wrong_method())
 }
 
 /// The answer where there is no address.
@@ -36,7 +35,9 @@ struct Body {
     status: u16,
     detail: String,
     code: &'static str,
-    billable: bool,
+    /// `false`: nothing was charged. Absent where that is not known, and the same Idempotency-Key will tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    billable: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,13 +84,25 @@ impl Problem {
     pub fn internal(what: impl fmt::Display) -> Problem {
         tracing::error!(error = %what, "malfunction");
         let status = StatusCode::INTERNAL_SERVER_ERROR;
-        Problem::new(status, "internal", "something is broken on our side; nothing was charged".to_owned())
+        let detail = "something is broken on our side; ask again with the same Idempotency-Key".to_owned();
+        Problem::new(status, "internal", detail).with_unknown_outcome()
+    }
+
+    /// The address has another method.
+    pub fn wrong_method() -> Problem {
+        let detail = "this address has another method".to_owned();
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
     }
 
     /// The request took longer than any is given.
     pub fn too_slow() -> Problem {
         let detail = "the request took too long; send it again with the same Idempotency-Key".to_owned();
-        Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", detail)
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", detail).with_unknown_outcome()
+    }
+
+    fn with_unknown_outcome(mut self) -> Problem {
+        self.body.billable = None;
+        self
     }
 
     /// Adds the receipt of an attempt that was not judgeable.
@@ -119,7 +132,7 @@ impl Problem {
             status: status.as_u16(),
             detail,
             code,
-            billable: false,
+            billable: Some(false),
             reason: None,
             field: None,
             retry_after: None,

@@ -9,17 +9,17 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use wallet_core::attributes::Attribute;
 use wallet_core::code::Code;
-use wallet_core::es256::sha256;
 use wallet_core::ids::RedemptionId;
-use wallet_core::pairwise::keyed;
 use wallet_core::refusal::Refusal;
 
 use super::callers::{By, RelyingParty};
 use super::problem::Problem;
-use super::{run, uploads};
+use super::run;
+use super::uploads::{self, Uploads};
 use crate::flow::Context;
-use crate::flow::redemptions::{self, Idempotency, Opening, Shown};
-use crate::flow::settlement::Answer;
+use crate::flow::idempotency::Idempotency;
+use crate::flow::redemptions::{self, Opening, Shown};
+use crate::flow::settlement::{Answer, Judged};
 
 /// The longest Idempotency-Key: a UUID has 36 characters.
 const MAX_KEY: usize = 64;
@@ -42,7 +42,11 @@ pub async fn open(
 ) -> Result<HttpResponse, Problem> {
     let body = body.into_inner();
     let asked = serde_json::to_vec(&body).map_err(Problem::internal)?;
-    let idempotency = idempotency(&request, &sha256(&asked))?;
+    let idempotency = idempotency(&ctx, &request, key(&request)?, &asked);
+    if body.purpose.chars().any(char::is_control) {
+        let expected = "the name of a registered purpose".to_owned();
+        return Err(Refusal::RequestInvalid { field: "purpose", expected }.into());
+    }
     let code: Code = body.code.parse().map_err(|_| Refusal::CodeMalformed)?;
     let opening = Opening { code, purpose: body.purpose, attributes: body.attributes };
     let opened = run(ctx, move |ctx| redemptions::open(ctx, &rp.0, &idempotency, &opening)).await?;
@@ -53,15 +57,19 @@ pub async fn open(
 pub async fn submit_capture(
     By(rp, (id, body)): By<RelyingParty, (Path<RedemptionId>, Multipart)>,
     request: HttpRequest,
+    uploads: Data<Uploads>,
     ctx: Data<Context>,
-) -> Result<Json<Answer>, Problem> {
-    let key_is_there = idempotency(&request, &[])?;
-    let capture = uploads::capture(request.headers(), body).await?.capture;
-    let idempotency =
-        Idempotency { fingerprint: fingerprint(&request, &capture.fingerprint()), ..key_is_there };
-    let answer = run(ctx, move |ctx| redemptions::judge(ctx, &rp.0, *id, &idempotency, capture)).await?;
-    match answer {
-        Answer::Judged(_) => Ok(Json(answer)),
+) -> Result<Json<Box<Judged>>, Problem> {
+    let key = key(&request)?;
+    let uploads::SignedCapture { capture, place, .. } =
+        uploads::capture(&uploads, request.headers(), body).await?;
+    let idempotency = idempotency(&ctx, &request, key, &capture.fingerprint());
+    let answer = run(ctx, move |ctx| {
+        let _until_judged = place;
+        redemptions::judge(ctx, &rp.0, *id, &idempotency, capture)
+    });
+    match answer.await? {
+        Answer::Judged(judged) => Ok(Json(judged)),
         Answer::Unusable(unusable) => {
             Err(Problem::unusable(unusable.reason, unusable.hint).with_receipt(unusable.receipt))
         }
@@ -72,8 +80,11 @@ pub async fn submit_capture(
 pub async fn show(
     By(rp, id): By<RelyingParty, Path<RedemptionId>>,
     ctx: Data<Context>,
-) -> Result<Json<Shown>, Problem> {
-    run(ctx, move |ctx| redemptions::show(ctx, &rp.0, *id)).await.map(Json)
+) -> Result<HttpResponse, Problem> {
+    match run(ctx, move |ctx| redemptions::show(ctx, &rp.0, *id)).await? {
+        Shown::Open(opened) => Ok(HttpResponse::Ok().json(opened)),
+        Shown::Judged(judged) => Ok(HttpResponse::Ok().json(judged)),
+    }
 }
 
 /// The receipts of a redemption.
@@ -91,14 +102,12 @@ pub async fn receipts(
     Ok(Json(Receipts { receipts }))
 }
 
-fn idempotency(request: &HttpRequest, body: &[u8]) -> Result<Idempotency, Problem> {
-    let header = request.headers().get("Idempotency-Key").and_then(|key| key.to_str().ok());
-    let key =
-        header.filter(|key| !key.is_empty() && key.len() <= MAX_KEY).ok_or(Refusal::IdempotencyKeyMissing)?;
-    Ok(Idempotency { key: key.to_owned(), fingerprint: fingerprint(request, body) })
+fn key(request: &HttpRequest) -> Result<String, Problem> {
+    let key = request.headers().get("Idempotency-Key").and_then(|key| key.to_str().ok());
+    let key = key.filter(|key| !key.is_empty() && key.len() <= MAX_KEY);
+    Ok(key.ok_or(Refusal::IdempotencyKeyMissing)?.to_owned())
 }
 
-/// What was asked, and where: the same key at another address is another request.
-fn fingerprint(request: &HttpRequest, body: &[u8]) -> [u8; 32] {
-    keyed(&[0; 32], &[request.method().as_str().as_bytes(), request.path().as_bytes(), body])
+fn idempotency(ctx: &Context, request: &HttpRequest, key: String, body: &[u8]) -> Idempotency {
+    Idempotency::new(ctx, key, &[request.method().as_str().as_bytes(), request.path().as_bytes(), body])
 }

@@ -1,9 +1,12 @@
 //! Multipart uploads, read within bounds.
 
+use std::sync::Arc;
+
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::http::header::HeaderMap;
 use actix_web::web::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wallet_core::capture::{Capture, MAX_FRAMES, MAX_STATEMENT_BYTES};
 use wallet_core::jws::from_base64url;
 use wallet_core::refusal::Refusal;
@@ -17,12 +20,32 @@ const MAX_CAPTURE_BYTES: usize = 24 * 1024 * 1024;
 /// ES256 in base64url is 86 characters.
 const MAX_SIGNATURE_BYTES: usize = 128;
 
+/// How many uploads may be in memory at once, over all callers: an upload is taken in only with a place, and keeps it
+/// until it was judged.
+pub struct Uploads(Arc<Semaphore>);
+
+/// A place among the uploads.
+pub type Place = OwnedSemaphorePermit;
+
+impl Uploads {
+    /// Room for so many.
+    pub fn new(most: usize) -> Uploads {
+        Uploads(Arc::new(Semaphore::new(most)))
+    }
+
+    fn place(&self) -> Result<Place, Refusal> {
+        Arc::clone(&self.0).try_acquire_owned().map_err(|_| Refusal::Overloaded { retry_after: 1 })
+    }
+}
+
 /// Both sides of a document.
 pub struct Document {
     /// The side with the portrait.
     pub front: Vec<u8>,
     /// The side with the validity.
     pub back: Vec<u8>,
+    /// Kept until both were read.
+    pub place: Place,
 }
 
 /// A capture, with the device's signature when a wallet took it.
@@ -31,6 +54,8 @@ pub struct SignedCapture {
     pub capture: Capture,
     /// `r ‖ s`.
     pub signature: Option<Vec<u8>>,
+    /// Kept until the capture was judged.
+    pub place: Place,
 }
 
 fn invalid(field: &'static str, expected: impl Into<String>) -> Problem {
@@ -44,8 +69,9 @@ impl From<MultipartError> for Problem {
 }
 
 /// Reads the parts `front` and `back`.
-pub async fn document(headers: &HeaderMap, body: Multipart) -> Result<Document, Problem> {
+pub async fn document(uploads: &Uploads, headers: &HeaderMap, body: Multipart) -> Result<Document, Problem> {
     require_multipart(headers)?;
+    let place = uploads.place()?;
     let (mut front, mut back) = (None, None);
     each_part(body, async |name, part| {
         let side = match name {
@@ -57,15 +83,20 @@ pub async fn document(headers: &HeaderMap, body: Multipart) -> Result<Document, 
     })
     .await?;
     match (front, back) {
-        (Some(front), Some(back)) => Ok(Document { front, back }),
+        (Some(front), Some(back)) => Ok(Document { front, back, place }),
         (None, _) => Err(invalid("front", "the part with the portrait side is missing")),
         (_, None) => Err(invalid("back", "the part with the back is missing")),
     }
 }
 
 /// Reads the parts `capture` (the statement), `frame` (each picture, in order) and `signature`.
-pub async fn capture(headers: &HeaderMap, body: Multipart) -> Result<SignedCapture, Problem> {
+pub async fn capture(
+    uploads: &Uploads,
+    headers: &HeaderMap,
+    body: Multipart,
+) -> Result<SignedCapture, Problem> {
     require_multipart(headers)?;
+    let place = uploads.place()?;
     let (mut statement, mut signature, mut frames, mut total) = (None, None, Vec::new(), 0);
     each_part(body, async |name, part| match name {
         "capture" => once(&mut statement, "capture", bytes_of(part, MAX_STATEMENT_BYTES).await?),
@@ -83,7 +114,7 @@ pub async fn capture(headers: &HeaderMap, body: Multipart) -> Result<SignedCaptu
     let statement =
         statement.ok_or_else(|| invalid("capture", "the statement about the frames is missing"))?;
     let capture = Capture::bind(statement, frames).map_err(|error| invalid("capture", error.0))?;
-    Ok(SignedCapture { capture, signature: signature.map(decode_signature).transpose()? })
+    Ok(SignedCapture { capture, signature: signature.map(decode_signature).transpose()?, place })
 }
 
 fn decode_signature(text: Vec<u8>) -> Result<Vec<u8>, Problem> {

@@ -9,16 +9,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::flow::{Context, status_lists};
+use crate::flow::{Context, retention, status_lists};
 use crate::stop::{Flow, Stop};
-use crate::store::{devices, throttles};
 
 /// A revocation reaches the published list within this and the time of signing it.
 const OUTBOX_EVERY: Duration = Duration::from_millis(500);
-/// Used proofs and old counters are small; an hour of them does no harm.
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
-/// The longest window of a counter is a day.
-const KEEP_COUNTERS_SECONDS: i64 = 2 * 86_400;
+/// What is forgotten by the hour, or signed anew, may be an hour late.
+const HOURLY: Duration = Duration::from_secs(3600);
 
 /// The jobs of a running service.
 pub struct Jobs {
@@ -30,8 +27,9 @@ pub struct Jobs {
 pub fn start(ctx: Data<Context>) -> Jobs {
     let (stop, stopped) = watch::channel(false);
     let outbox = every(OUTBOX_EVERY, "outbox", ctx.clone(), stopped.clone(), status_lists::publish_waiting);
-    let sweep = every(SWEEP_EVERY, "sweep", ctx, stopped, sweep);
-    Jobs { stop, tasks: vec![tokio::spawn(outbox), tokio::spawn(sweep)] }
+    let forget = every(HOURLY, "forget", ctx.clone(), stopped.clone(), retention::forget);
+    let renew = every(HOURLY, "status lists", ctx, stopped, status_lists::publish_all);
+    Jobs { stop, tasks: vec![tokio::spawn(outbox), tokio::spawn(forget), tokio::spawn(renew)] }
 }
 
 impl Jobs {
@@ -73,13 +71,4 @@ async fn every(
             Err(error) => tracing::error!(job = name, %error, "job not run"),
         }
     }
-}
-
-fn sweep(ctx: &Context) -> Flow<()> {
-    let now = ctx.now();
-    ctx.store.write(|conn| {
-        devices::sweep_proofs(conn, now)?;
-        throttles::sweep(conn, now.as_second() - KEEP_COUNTERS_SECONDS)?;
-        Ok(())
-    })
 }

@@ -182,6 +182,14 @@ pub enum Ended {
     Superseded,
 }
 
+/// The newest status list, and how many places of it are taken; `None` before the first certificate.
+pub fn newest_status_list(conn: &mut Conn) -> QueryResult<Option<(i64, i64)>> {
+    let newest = certificates::table.select(diesel::dsl::max(certificates::status_list));
+    let Some(list) = newest.first::<Option<i64>>(conn)? else { return Ok(None) };
+    let taken = certificates::table.filter(certificates::status_list.eq(list)).count().get_result(conn)?;
+    Ok(Some((list, taken)))
+}
+
 /// Whether a place in a status list is taken.
 pub fn status_is_taken(conn: &mut Conn, list: i64, index: u32) -> QueryResult<bool> {
     let taken = certificates::table

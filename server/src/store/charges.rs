@@ -77,8 +77,3 @@ pub fn insert(conn: &mut Conn, charge: &Charge<'_>, now: Timestamp) -> QueryResu
     );
     diesel::insert_into(c::table).values(row).execute(conn).map(drop)
 }
-
-/// The number of charges of a relying party.
-pub fn count(conn: &mut Conn, rp: RelyingPartyId) -> QueryResult<i64> {
-    charges::table.filter(charges::rp_id.eq(rp.to_string())).count().get_result(conn)
-}

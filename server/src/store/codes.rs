@@ -60,3 +60,8 @@ pub fn spend(conn: &mut Conn, code_mac: &[u8; 32]) -> QueryResult<()> {
     let row = codes::table.find(code_mac.as_slice()).filter(codes::spent.eq(0));
     exactly_one(diesel::update(row).set(codes::spent.eq(1)).execute(conn)?)
 }
+
+/// Forgets codes that ended before `time`. A redeemed one stays one-time: its redemption remembers it.
+pub fn forget(conn: &mut Conn, time: Timestamp) -> QueryResult<usize> {
+    diesel::delete(codes::table.filter(codes::expires_at.lt(time.as_microsecond()))).execute(conn)
+}

@@ -60,6 +60,6 @@ pub fn remember_proof(conn: &mut Conn, jkt: &str, jti: &str, stale_at: Timestamp
 }
 
 /// Forgets proofs that are refused for their age alone.
-pub fn sweep_proofs(conn: &mut Conn, now: Timestamp) -> QueryResult<usize> {
+pub fn forget_proofs(conn: &mut Conn, now: Timestamp) -> QueryResult<usize> {
     diesel::delete(proofs::table.filter(proofs::stale_at.lt(now.as_microsecond()))).execute(conn)
 }

@@ -200,8 +200,28 @@ pub fn count_try(conn: &mut Conn, id: EnrolmentId) -> QueryResult<()> {
     exactly_one(row.set(enrolments::tries.eq(enrolments::tries + 1)).execute(conn)?)
 }
 
-/// Moves on from a state, if the enrolment is still in it.
-pub fn advance(conn: &mut Conn, id: EnrolmentId, from: &State, to: &State) -> QueryResult<()> {
-    let row = enrolments::table.find(id.to_string()).filter(enrolments::state.eq(from.name()));
-    exactly_one(diesel::update(row).set(StateRow::from(to)).execute(conn)?)
+/// Gives a try back that was not used.
+pub fn give_back_try(conn: &mut Conn, id: EnrolmentId) -> QueryResult<()> {
+    let row = diesel::update(enrolments::table.find(id.to_string()));
+    exactly_one(row.set(enrolments::tries.eq(enrolments::tries - 1)).execute(conn)?)
+}
+
+/// Ends enrolments that were not finished in time, and erases what was read for them.
+pub fn abandon_expired(conn: &mut Conn, now: Timestamp) -> QueryResult<usize> {
+    let expired = enrolments::table
+        .filter(enrolments::expires_at.lt(now.as_microsecond()))
+        .filter(enrolments::state.eq_any(["started", "document_read", "challenged"]));
+    let refused = State::Refused { reason: "abandoned".to_owned() };
+    diesel::update(expired).set(StateRow::from(&refused)).execute(conn)
+}
+
+/// Moves on, if the enrolment is still exactly as it was read; otherwise answers the state that it is in.
+pub fn advance(conn: &mut Conn, from: &Enrolment, to: &State) -> QueryResult<Result<(), State>> {
+    let current = find(conn, from.id, &from.device_jkt)?;
+    let current = present(current, "enrolments.id")?.state;
+    if current != from.state {
+        return Ok(Err(current));
+    }
+    let row = enrolments::table.find(from.id.to_string()).filter(enrolments::state.eq(current.name()));
+    exactly_one(diesel::update(row).set(StateRow::from(to)).execute(conn)?).map(Ok)
 }

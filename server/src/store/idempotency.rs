@@ -80,11 +80,11 @@ fn insert(conn: &mut Conn, lease: &Lease, now: Timestamp) -> QueryResult<()> {
     diesel::insert_into(keys::table).values(row).execute(conn).map(drop)
 }
 
-/// Stores the answer; `false` when the lease has passed to another request, whose answer it is then to give.
+/// Stores the answer; `false` when there is one already. Whose lease it is now does not matter: the first answer stands.
 pub fn finish(conn: &mut Conn, lease: &Lease, sealed_answer: &[u8]) -> QueryResult<bool> {
     let ours = keys::table
         .find(id(lease))
-        .filter(keys::lease.eq(lease.by.to_string()))
+        .filter(keys::fingerprint.eq(lease.fingerprint.as_slice()))
         .filter(keys::sealed_answer.is_null());
     Ok(diesel::update(ours).set(keys::sealed_answer.eq(sealed_answer)).execute(conn)? == 1)
 }
@@ -96,4 +96,9 @@ pub fn release(conn: &mut Conn, lease: &Lease) -> QueryResult<()> {
         .filter(keys::lease.eq(lease.by.to_string()))
         .filter(keys::sealed_answer.is_null());
     diesel::delete(ours).execute(conn).map(drop)
+}
+
+/// Forgets keys claimed before `time`. What they did stays done once: a redemption closes once.
+pub fn forget(conn: &mut Conn, time: Timestamp) -> QueryResult<usize> {
+    diesel::delete(keys::table.filter(keys::created_at.lt(time.as_microsecond()))).execute(conn)
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 use jiff::Timestamp;
 use wallet_core::ids::LedgerTransactionId;
 use wallet_core::money::Currency;
@@ -40,15 +41,20 @@ pub fn post(
     Ok(())
 }
 
-/// Every account's balance in micro-yuan, summed exactly from the postings. Not a column of sums, so that there is
-/// nothing to disagree with; a table of balances comes when the ledger is too long for this.
-pub fn balances(conn: &mut Conn) -> QueryResult<BTreeMap<String, i128>> {
-    let rows = postings::table.select((postings::account, postings::micros)).load::<(String, i64)>(conn)?;
-    let mut balances = BTreeMap::new();
-    for (account, micros) in rows {
-        *balances.entry(account).or_insert(0) += i128::from(micros);
-    }
-    Ok(balances)
+#[derive(QueryableByName)]
+struct Balance {
+    #[diesel(sql_type = Text)]
+    account: String,
+    #[diesel(sql_type = BigInt)]
+    micros: i64,
+}
+
+/// Every account's balance in micro-yuan, summed from the postings. Not a column of sums, so that there is nothing to
+/// disagree with; materialised balances come when the ledger is too long for this.
+pub fn balances(conn: &mut Conn) -> QueryResult<BTreeMap<String, i64>> {
+    let sums = "SELECT account, CAST(SUM(micros) AS BIGINT) AS micros FROM postings GROUP BY account";
+    let balances: Vec<Balance> = diesel::sql_query(sums).load(conn)?;
+    Ok(balances.into_iter().map(|balance| (balance.account, balance.micros)).collect())
 }
 
 /// The number of transactions.

@@ -32,17 +32,19 @@ use diesel::connection::{
 };
 use diesel::pg::PgConnection;
 use diesel::r2d2::{self, ManageConnection, Pool};
-use diesel::result::{ConnectionError, DatabaseErrorKind, Error as QueryError};
+use diesel::result::{ConnectionError, DatabaseErrorInformation, DatabaseErrorKind, Error as QueryError};
 use diesel::sqlite::SqliteConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+
+use wallet_core::refusal::Refusal;
 
 use crate::stop::{Flow, Stop};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
 
-/// How often a transaction that lost a race is run anew. Three writers on one row need two; ten is never seen.
-const TRIES: u32 = 10;
+/// How often a transaction that lost a race is run anew. Sixteen writers of one row needed eleven.
+const TRIES: u32 = 30;
 /// How long a request waits for a connection before it is refused, and for SQLite's write lock.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -100,18 +102,30 @@ impl Store {
         let mut conn = self.connection()?;
         let mut tries = 1;
         loop {
-            let lost_race = match attempt(&mut conn, &mut work) {
-                Err(Stop::Broken(error)) if tries < TRIES && is_lost_race(&error) => error,
+            match attempt(&mut conn, &mut work) {
+                Err(Stop::Broken(error)) if is_busy(&error) => return Err(busy()),
+                Err(Stop::Broken(error)) if tries < TRIES && is_lost_race(&error) => {
+                    tracing::debug!(tries, "transaction run anew");
+                    // Unequal pauses part those that would meet again.
+                    std::thread::sleep(Duration::from_millis(rand::random_range(0..=2 * u64::from(tries))));
+                }
                 outcome => return outcome,
-            };
-            tracing::debug!(%lost_race, tries, "transaction run anew");
+            }
             tries += 1;
         }
     }
 
     fn connection(&self) -> Flow<r2d2::PooledConnection<Manager>> {
-        Ok(self.pool.get().context("no database connection became free")?)
+        self.pool.get().map_err(|error| {
+            tracing::warn!(%error, "no database connection became free");
+            busy()
+        })
     }
+}
+
+/// The database has more to do than it can: nothing was done, and it makes sense to come again.
+fn busy() -> Stop {
+    Refusal::Overloaded { retry_after: 2 }.into()
 }
 
 fn attempt<T>(conn: &mut Conn, work: &mut impl FnMut(&mut Conn) -> Flow<T>) -> Flow<T> {
@@ -137,13 +151,21 @@ fn attempt<T>(conn: &mut Conn, work: &mut impl FnMut(&mut Conn) -> Flow<T>) -> F
 }
 
 /// Two transactions met. A unique violation counts: under SERIALIZABLE it is how the loser of an insert learns of it,
-/// and the next run reads the winner's row.
+/// and the next run reads the winner's row. Diesel has no kind for a deadlock (SQLSTATE 40P01), only its text.
 fn is_lost_race(error: &anyhow::Error) -> bool {
-    use DatabaseErrorKind::{SerializationFailure, UniqueViolation};
-    matches!(
-        error.downcast_ref::<QueryError>(),
-        Some(QueryError::DatabaseError(SerializationFailure | UniqueViolation, _))
-    )
+    match error.downcast_ref::<QueryError>() {
+        Some(QueryError::DatabaseError(kind, message)) => {
+            matches!(kind, DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::UniqueViolation)
+                || message.message().contains("deadlock detected")
+        }
+        _ => false,
+    }
+}
+
+/// SQLite's write lock was not to be had within [`PATIENCE`].
+fn is_busy(error: &anyhow::Error) -> bool {
+    let text = |message: &dyn DatabaseErrorInformation| message.message().contains("database is locked");
+    matches!(error.downcast_ref(), Some(QueryError::DatabaseError(_, message)) if text(message.as_ref()))
 }
 
 /// What a compare-and-set must say: exactly one row, or somebody else was faster and the whole is run anew.
@@ -157,8 +179,10 @@ pub fn exactly_one(rows: usize) -> diesel::QueryResult<()> {
     }
 }
 
+/// What may be shown of a URL: neither user and password nor parameters.
 fn without_password(url: &str) -> &str {
-    url.rsplit_once('@').map_or(url, |(_, host)| host)
+    let host = url.rsplit_once('@').map_or(url, |(_, host)| host);
+    host.split_once('?').map_or(host, |(host, _)| host)
 }
 
 /// Makes connections for the pool.

@@ -36,3 +36,8 @@ pub fn done(conn: &mut Conn, topic: &str, subject: &str, now: Timestamp) -> Quer
         .filter(outbox::done_at.is_null());
     diesel::update(entries).set(outbox::done_at.eq(now.as_microsecond())).execute(conn).map(drop)
 }
+
+/// Forgets effects done before `time`.
+pub fn forget_done(conn: &mut Conn, time: Timestamp) -> QueryResult<usize> {
+    diesel::delete(outbox::table.filter(outbox::done_at.lt(time.as_microsecond()))).execute(conn)
+}

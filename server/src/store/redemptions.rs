@@ -45,8 +45,8 @@ pub enum State {
     Judged {
         /// Passed, or failed.
         passed: bool,
-        /// The whole answer.
-        sealed_answer: Vec<u8>,
+        /// The whole answer, until it is erased.
+        sealed_answer: Option<Vec<u8>>,
         /// When.
         closed_at: Timestamp,
     },
@@ -100,10 +100,9 @@ pub fn find(conn: &mut Conn, id: RedemptionId, rp: RelyingPartyId) -> QueryResul
     let (certificate, purpose, asked, share, nonce, deadline, unusable_attempts, (state, answer, closed_at)) =
         row;
     let judged = |passed| -> QueryResult<State> {
-        let sealed_answer = present(answer, "redemptions.sealed_answer")?;
         Ok(State::Judged {
             passed,
-            sealed_answer,
+            sealed_answer: answer,
             closed_at: time(present(closed_at, "redemptions.closed_at")?)?,
         })
     };
@@ -142,6 +141,13 @@ pub fn close(
         r::closed_at.eq(now.as_microsecond()),
     );
     exactly_one(diesel::update(row).set(values).execute(conn)?)
+}
+
+/// Erases the answers of redemptions closed before `time`; that they were judged, and how, stays.
+pub fn erase_answers(conn: &mut Conn, time: Timestamp) -> QueryResult<usize> {
+    use redemptions as r;
+    let old = r::table.filter(r::closed_at.lt(time.as_microsecond())).filter(r::sealed_answer.is_not_null());
+    diesel::update(old).set(r::sealed_answer.eq(None::<Vec<u8>>)).execute(conn)
 }
 
 /// Counts a capture that could not be judged.

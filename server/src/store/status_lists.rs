@@ -17,6 +17,11 @@ pub fn publish(conn: &mut Conn, number: i64, token: &str, now: Timestamp) -> Que
     Ok(())
 }
 
+/// Every list that was published.
+pub fn numbers(conn: &mut Conn) -> QueryResult<Vec<i64>> {
+    status_lists::table.select(status_lists::number).order(status_lists::number).load(conn)
+}
+
 /// The signed list.
 pub fn token(conn: &mut Conn, number: i64) -> QueryResult<Option<String>> {
     status_lists::table.find(number).select(status_lists::token).first(conn).optional()

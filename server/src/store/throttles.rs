@@ -27,6 +27,6 @@ pub fn read(conn: &mut Conn, subject: &str, window_start: i64) -> QueryResult<i6
 }
 
 /// Drops counters of windows that began before `start`.
-pub fn sweep(conn: &mut Conn, start: i64) -> QueryResult<usize> {
+pub fn forget(conn: &mut Conn, start: i64) -> QueryResult<usize> {
     diesel::delete(throttles::table.filter(throttles::window_start.lt(start))).execute(conn)
 }

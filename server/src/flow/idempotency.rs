@@ -1,0 +1,73 @@
+//! The same request twice is one request: claiming an Idempotency-Key, and answering under it.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wallet_core::es256::sha256;
+use wallet_core::ids::RequestId;
+use wallet_core::jws::base64url;
+use wallet_core::pairwise::keyed;
+use wallet_core::refusal::Refusal;
+
+use super::Context;
+use super::callers::RelyingParty;
+use crate::stop::Flow;
+use crate::store::Conn;
+use crate::store::idempotency::{self, Claim, Lease};
+
+/// Longer than a judgement takes; a crashed one frees its key after this. Should a slow one lose its lease, the first to
+/// finish still gives the one answer.
+const LEASE: SignedDuration = SignedDuration::from_secs(60);
+
+/// An Idempotency-Key with the fingerprint of what was asked under it.
+#[derive(Debug, Clone)]
+pub struct Idempotency {
+    /// The key.
+    pub key: String,
+    /// Of the operation and its body.
+    pub fingerprint: [u8; 32],
+}
+
+impl Idempotency {
+    /// `parts` say what is asked, and where: the same key at another address is another request. Keyed, since a plain
+    /// hash over sixteen digits could be searched through.
+    pub fn new(ctx: &Context, key: String, parts: &[&[u8]]) -> Idempotency {
+        Idempotency { key, fingerprint: keyed(&ctx.secrets.fingerprint, parts) }
+    }
+
+    pub(super) fn lease(&self, rp: &RelyingParty, now: Timestamp) -> Lease {
+        Lease {
+            rp: rp.id,
+            key: self.key.clone(),
+            fingerprint: self.fingerprint,
+            by: RequestId::new(now, &mut rand::rng()),
+            until: now.saturating_add(LEASE).unwrap_or(Timestamp::MAX),
+        }
+    }
+}
+
+/// Claims the key: `None` when it is ours, the answer when it was given before.
+pub(super) fn claim<T: DeserializeOwned>(
+    ctx: &Context,
+    conn: &mut Conn,
+    lease: &Lease,
+    now: Timestamp,
+) -> Flow<Option<T>> {
+    match idempotency::claim(conn, lease, now)? {
+        Claim::Claimed => Ok(None),
+        Claim::Answered(sealed) => Ok(Some(ctx.vault.open_json(&context(lease), &sealed)?)),
+        Claim::Running => Err(Refusal::RequestInProgress.into()),
+        Claim::OtherRequest => Err(Refusal::IdempotencyKeyReused.into()),
+    }
+}
+
+/// Stores the answer under the key, in the transaction that decided it.
+pub(super) fn finish(ctx: &Context, conn: &mut Conn, lease: &Lease, answer: &impl Serialize) -> Flow<()> {
+    let sealed = ctx.vault.seal_json(&context(lease), answer)?;
+    if idempotency::finish(conn, lease, &sealed)? { Ok(()) } else { Err(Refusal::RequestInProgress.into()) }
+}
+
+/// What a sealed answer is bound to.
+fn context(lease: &Lease) -> String {
+    format!("idempotency_keys.answer {} {}", lease.rp, base64url(&sha256(lease.key.as_bytes())))
+}

@@ -1,0 +1,30 @@
+//! Forgetting: what is no longer needed is erased, by a job that may run at any time and any number of times.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Context;
+use crate::stop::Flow;
+use crate::store::{codes, devices, enrolments, idempotency, outbox, redemptions, throttles};
+
+/// How long an answer with personal data can be read again, by its address or its Idempotency-Key.
+pub(super) const READABLE: SignedDuration = SignedDuration::from_hours(72);
+/// Counters and used codes: the longest window that anything looks back on is a day.
+const SHORT: SignedDuration = SignedDuration::from_hours(48);
+/// Effects that were done, for whoever looks for the cause of something.
+const DONE_EFFECTS: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Erases all that is past its time.
+pub fn forget(ctx: &Context) -> Flow<()> {
+    let now = ctx.now();
+    let before = |age: SignedDuration| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
+    ctx.store.write(|conn| {
+        devices::forget_proofs(conn, now)?;
+        enrolments::abandon_expired(conn, now)?;
+        codes::forget(conn, before(SHORT))?;
+        throttles::forget(conn, before(SHORT).as_second())?;
+        redemptions::erase_answers(conn, before(READABLE))?;
+        idempotency::forget(conn, before(READABLE))?;
+        outbox::forget_done(conn, before(DONE_EFFECTS))?;
+        Ok(())
+    })
+}
