@@ -1,21 +1,17 @@
 //! The engine: all sessions of one worker thread, and the pipelines over them.
 //!
-//! Each stage is public for measuring; callers use [`Engine::observe`] and [`Engine::read_id_card`].
-
-use jiff::civil::Date;
+//! Each stage is public for measuring; callers use [`Engine::observe`] and [`Engine::read_id_card`] (in `id_card.rs`).
 
 use super::detector::{DEFAULT_SIDE, Detector};
 use super::embedder::Embedder;
-use super::id_card;
 use super::liveness::Liveness;
 use super::raster;
 use super::runtime::{ModelError, Models};
 use super::text_detector::TextDetector;
 use super::text_reader::{ReadLine, TextReader};
-use crate::document::{DocumentProblem, IdCard};
 use crate::face::geometry::Similarity;
 use crate::face::quality::{self, ALIGNED_LEN, Limits};
-use crate::face::{Detection, FaceBox, Landmarks, Observation, Quality, Template, Unusable};
+use crate::face::{Detection, FaceBox, Landmarks, Observation, Template, Unusable};
 use crate::picture::Picture;
 
 /// The long side of the second look, for when the first finds no face.
@@ -34,38 +30,21 @@ pub struct Engine {
     limits: Limits,
 }
 
-/// The face on a document.
-#[derive(Debug, Clone)]
-pub struct Portrait {
-    pub template: Template,
-    pub face_box: FaceBox,
-    pub landmarks: Landmarks,
-    pub quality: Quality,
-}
-
-/// A card as read, with its portrait.
-#[derive(Debug, Clone)]
-pub struct IdCardReading {
-    pub card: IdCard,
-    pub portrait: Portrait,
-    /// Mean over the front's lines of the confidence in their most doubtful character, 0 to 1.
-    pub front_confidence: f32,
-    /// The same of the back.
-    pub back_confidence: f32,
-}
-
-impl Engine {
-    pub(super) fn new(models: &Models) -> Result<Engine, ModelError> {
+impl Models {
+    /// The sessions of one more worker: about 60 MB and half a second.
+    pub fn engine(&self) -> Result<Engine, ModelError> {
         Ok(Engine {
-            detector: Detector::new(models)?,
-            embedder: Embedder::new(models)?,
-            liveness: Liveness::new(models)?,
-            text_detector: TextDetector::new(models)?,
-            text_reader: TextReader::new(models)?,
+            detector: Detector::new(self)?,
+            embedder: Embedder::new(self)?,
+            liveness: Liveness::new(self)?,
+            text_detector: TextDetector::new(self)?,
+            text_reader: TextReader::new(self)?,
             limits: Limits::DEFAULT,
         })
     }
+}
 
+impl Engine {
     /// What one frame says: detect → align → quality → embed → passive liveness. The inner error is what the person
     /// can mend, the outer one a malfunction. The costly models run only on frames that pass the gate.
     pub fn observe(&mut self, picture: &Picture) -> Result<Result<Observation, Unusable>, ModelError> {
@@ -87,16 +66,6 @@ impl Engine {
             width: picture.width(),
             height: picture.height(),
         }))
-    }
-
-    /// Reads both sides of a Chinese identity card and checks them; `today` is the day in China.
-    pub fn read_id_card(
-        &mut self,
-        front: &Picture,
-        back: &Picture,
-        today: Date,
-    ) -> Result<Result<IdCardReading, DocumentProblem>, ModelError> {
-        id_card::read(self, front, back, today)
     }
 
     /// Faces, best first: at [`DEFAULT_SIDE`], and at [`CLOSE_SIDE`] when there is none.

@@ -1,5 +1,5 @@
 //! Passive presentation-attack detection: one frame → probability that the face is live. One signal of several: it
-//! stops most prints and replays seen, and is no certification (design, 5-face.md).
+//! stops most prints and replays seen, and is no certification (docs/SECURITY.md).
 
 #![allow(
     clippy::cast_possible_truncation,

@@ -20,5 +20,6 @@ pub mod text_reader;
 mod id_card;
 mod shape;
 
-pub use engine::{Engine, IdCardReading, Portrait};
+pub use engine::Engine;
+pub use id_card::{IdCardReading, Portrait};
 pub use runtime::{ModelError, Models};

@@ -9,7 +9,6 @@ use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::TensorRef;
 use sha2::{Digest, Sha256};
 
-use super::engine::Engine;
 use super::manifest::{Entry, Manifest, Role, VERSION};
 use crate::face::Thresholds;
 
@@ -76,11 +75,6 @@ impl Models {
             },
             model_id: of(Role::FaceEmbedder).map(model_id).unwrap_or_default(),
         })
-    }
-
-    /// The sessions of one more worker: about 60 MB and half a second.
-    pub fn engine(&self) -> Result<Engine, ModelError> {
-        Engine::new(self)
     }
 
     /// The thresholds in the manifest.

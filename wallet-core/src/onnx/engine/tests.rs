@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::civil::date;
 
 use super::*;
+use crate::document::DocumentProblem;
 use crate::face::judgement::{self, CaptureLimits};
 use crate::face::matching::cosine;
 
