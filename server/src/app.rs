@@ -54,6 +54,7 @@ pub fn broken(stop: Stop) -> anyhow::Error {
 /// set.
 pub fn context(config: &Config, ports: Ports, listening: Option<SocketAddr>) -> anyhow::Result<Context> {
     let clock = ports.clock.unwrap_or_else(|| Arc::new(SystemClock));
+    config.make_data_dir()?;
     let store = Store::open(&config.database_url(), config.database_connections)?;
     store.migrate()?;
     let (signer, secrets) =

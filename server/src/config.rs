@@ -86,6 +86,17 @@ impl Config {
         self.database.clone().unwrap_or_else(default)
     }
 
+    /// Makes the data folder, readable by nobody else, where it is missing.
+    pub fn make_data_dir(&self) -> anyhow::Result<()> {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder
+            .create(&self.data_dir)
+            .with_context(|| format!("can't make the folder {}", self.data_dir.display()))
+    }
+
     /// The key file.
     pub fn key_file(&self) -> PathBuf {
         self.key_file.clone().unwrap_or_else(|| self.data_dir.join("key-file"))

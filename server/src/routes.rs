@@ -1,4 +1,5 @@
-//! The whole API, a line each. A redemption is `http/redemptions.rs` → `flow/redemptions.rs` → `store/redemptions.rs`.
+//! The whole API, a line each. A redemption is `http/redemptions.rs` → `flow/redemptions.rs` (and `flow/settlement.rs`, where it is
+//! decided and charged) → `store/redemptions.rs`.
 
 use actix_web::Route;
 use actix_web::web::{ServiceConfig, get, post, resource, to};

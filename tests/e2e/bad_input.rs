@@ -2,7 +2,7 @@
 
 use ecert_tests::app::{TestApp, card, enrolment_frames, later_frames, samples};
 use ecert_tests::clients::{Answer, Holder};
-use ecert_tests::samples::{decode, jpeg};
+use ecert_tests::samples::{NEUTRAL, decode, jpeg};
 use ecert_tests::specimen::{CardPhotos, Sex, Specimen, blurred};
 use reqwest::Method;
 use serde_json::json;
@@ -51,6 +51,19 @@ async fn cards_that_can_not_be_read_are_to_be_photographed_again() -> Test {
     assert_eq!(refusal_of(&swapped).await?, "422 document-unusable/sides-swapped");
     let none = CardPhotos { front: samples().landscape().to_vec(), back: good.back.clone() };
     assert_eq!(refusal_of(&none).await?, "422 document-unusable/not-a-document");
+    Ok(())
+}
+
+#[actix_web::test]
+async fn a_portrait_too_small_to_compare_with_is_asked_for_again() -> Test {
+    // The photograph as a small part of a grey portrait: the face comes out about 75 px high.
+    let photo = decode(samples().franck(NEUTRAL)?)?;
+    let mut portrait = image::RgbImage::from_pixel(1800, 2250, image::Rgb([190, 195, 200]));
+    image::imageops::replace(&mut portrait, &photo, 540, 800);
+    let (width, height) = ecert_tests::specimen::PORTRAIT;
+    let portrait = image::imageops::resize(&portrait, width, height, image::imageops::FilterType::Triangle);
+    let photos = Specimen::franck().photographed_with(&portrait, samples())?;
+    assert_eq!(refusal_of(&photos).await?, "422 document-unusable/portrait-too-small");
     Ok(())
 }
 

@@ -32,6 +32,22 @@ async fn a_qr_passes_gives_exactly_what_was_shared_and_is_charged_once() -> Test
 }
 
 #[actix_web::test]
+async fn the_answers_have_the_documented_form() -> Test {
+    let app = TestApp::start().await?;
+    let (mut holder, rp) = (app.enrolled().await?, app.relying_party().await?);
+    let open = rp.open(&holder.qr(Share::Name)?).await?;
+    let unusable = rp.judge(&open, &landscape()?).await?.expect_status(422)?;
+    insta::assert_json_snapshot!("unusable", unusable, { ".receipt" => "[JWS]" });
+    let judged = rp.judge(&open, &later_frames()).await?.expect_status(200)?;
+    insta::assert_json_snapshot!("judged", judged, {
+        ".id" => "[red_]", ".subject" => "[sub_]", ".receipt" => "[JWS]", ".result" => "[JWS]", ".model" => "[model]",
+        ".charge.id" => "[chg_]", ".charge.transaction" => "[ltx_]", ".judgement.comparison_score" => "[score]",
+        ".judgement.continuity" => "[score]", ".judgement.liveness" => "[score]", ".thresholds.*" => "[threshold]",
+    });
+    Ok(())
+}
+
+#[actix_web::test]
 async fn sixteen_digits_pass_and_are_charged() -> Test {
     let app = TestApp::start().await?;
     let (holder, rp) = (app.enrolled().await?, app.relying_party().await?);

@@ -24,6 +24,7 @@ pub(super) enum AdminAction {
 
 pub(super) fn run(config: &Config, action: AdminAction) -> anyhow::Result<()> {
     let AdminAction::Add { name, json } = action;
+    config.make_data_dir()?;
     let store = Store::open(&config.database_url(), 1)?;
     store.migrate()?;
     let admin = admins::add(&store, &SystemClock, &name).map_err(broken)?;

@@ -36,6 +36,7 @@ pub(super) fn run(config: &Config, action: RegisterAction) -> anyhow::Result<()>
         RegisterAction::Add { name, number } => vec![person(&name, &number)?],
         RegisterAction::Import { file } => read(&file)?,
     };
+    config.make_data_dir()?;
     let store = Store::open(&config.database_url(), 1)?;
     store.migrate()?;
     let now = SystemClock.now();

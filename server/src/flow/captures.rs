@@ -1,8 +1,11 @@
 //! From the frames of a capture to observations of one face.
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use wallet_core::capture::Capture;
 use wallet_core::face::judgement::check_capture;
 use wallet_core::face::{CaptureLimits, Observation};
+use wallet_core::jws::base64url;
 use wallet_core::onnx::{Engine, ModelError};
 use wallet_core::refusal::{Reason, Refusal};
 
@@ -12,6 +15,27 @@ use crate::stop::Flow;
 /// How many frames a capture needs. Two show that it is no single still; more cost the person time.
 pub const LIMITS: CaptureLimits =
     CaptureLimits { min_frames: 2, max_frames: wallet_core::capture::MAX_FRAMES };
+
+/// What a capture must show.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Challenge {
+    /// 16 bytes, base64url.
+    nonce: String,
+    /// The kind of liveness check.
+    mode: String,
+    /// At least and at most so many frames.
+    frames: [usize; 2],
+    /// Until when.
+    deadline: Timestamp,
+}
+
+impl Challenge {
+    /// The challenge of a nonce that asks for nothing but to be looked at.
+    pub(super) fn silent(nonce: &[u8; 16], deadline: Timestamp) -> Challenge {
+        let frames = [LIMITS.min_frames, LIMITS.max_frames];
+        Challenge { nonce: base64url(nonce), mode: "silent".to_owned(), frames, deadline }
+    }
+}
 
 /// The capture answers another challenge.
 pub(super) fn nonce_mismatch() -> Refusal {

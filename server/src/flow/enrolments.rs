@@ -17,6 +17,7 @@ use wallet_core::receipt::x5c;
 use wallet_core::refusal::{Reason, Refusal};
 
 use super::callers::Device;
+use super::captures::Challenge;
 use super::issuer::{CONSENT_VERSION, ConsentPurpose};
 use super::{Context, captures, issuance, pictures, random};
 use crate::edge::source::Confirmation;
@@ -64,28 +65,6 @@ pub struct Started {
 pub struct DocumentRead {
     state: &'static str,
     fields: IdCard,
-}
-
-/// What a capture must show.
-#[derive(Serialize)]
-pub struct Challenge {
-    /// 16 bytes, base64url.
-    pub nonce: String,
-    /// The kind of liveness check.
-    pub mode: &'static str,
-    /// At least and at most so many frames.
-    pub frames: [usize; 2],
-    /// Until when.
-    pub deadline: Timestamp,
-}
-
-impl Challenge {
-    /// The silent challenge of a nonce.
-    pub(super) fn silent(nonce: &[u8; 16], deadline: Timestamp) -> Challenge {
-        let limits = captures::LIMITS;
-        let frames = [limits.min_frames, limits.max_frames];
-        Challenge { nonce: base64url(nonce), mode: "silent", frames, deadline }
-    }
 }
 
 /// How an enrolment ended.

@@ -14,16 +14,16 @@ use wallet_core::code::Code;
 use wallet_core::face::Template;
 use wallet_core::face::judgement::judge as judge_face;
 use wallet_core::ids::RedemptionId;
-use wallet_core::jws::base64url;
 use wallet_core::refusal::Refusal;
 
 use super::callers::RelyingParty;
+use super::captures::{self, Challenge};
 use super::certificates::in_force;
 use super::codes::{self, Presented, Resolution};
 use super::idempotency::{Idempotency, claim, finish};
 use super::retention::READABLE;
 use super::settlement::{self, Answer, Judged, Verdict};
-use super::{Context, captures, issuance, random};
+use super::{Context, issuance, random};
 use crate::stop::Flow;
 use crate::store::audit::{self, Entry};
 use crate::store::certificates::Certificate;
@@ -55,32 +55,17 @@ pub struct Opened {
     state: String,
     purpose: String,
     asked: BTreeSet<Attribute>,
-    /// What the capture must show: nonce (16 bytes, base64url), mode, frames.
-    challenge: OpenedChallenge,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct OpenedChallenge {
-    nonce: String,
-    mode: String,
-    frames: [usize; 2],
-    deadline: Timestamp,
+    challenge: Challenge,
 }
 
 impl Opened {
     fn of(redemption: &Redemption) -> Self {
-        let limits = captures::LIMITS;
         Opened {
             id: redemption.id,
             state: "challenged".to_owned(),
             purpose: redemption.purpose.clone(),
             asked: redemption.asked.clone(),
-            challenge: OpenedChallenge {
-                nonce: base64url(&redemption.nonce),
-                mode: "silent".to_owned(),
-                frames: [limits.min_frames, limits.max_frames],
-                deadline: redemption.deadline,
-            },
+            challenge: Challenge::silent(&redemption.nonce, redemption.deadline),
         }
     }
 }

@@ -13,7 +13,8 @@ use super::problem::Problem;
 use super::run;
 use super::uploads::{self, Uploads};
 use crate::flow::Context;
-use crate::flow::enrolments::{self, Challenge, Consent, DocumentRead, Enrolled};
+use crate::flow::captures::Challenge;
+use crate::flow::enrolments::{self, Consent, DocumentRead, Enrolled};
 
 /// The body that begins an enrolment.
 #[derive(Deserialize)]
