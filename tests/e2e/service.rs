@@ -4,6 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use ecert_server::edge::models::Lane;
 use ecert_tests::app::{TestApp, later_frames};
 use ecert_tests::clients::Answer;
 use ecert_tests::samples::variants;
@@ -40,18 +41,24 @@ async fn more_work_than_it_is_given_is_refused_with_a_time_to_come_again() -> Te
     let app = TestApp::start_with(&["--model-workers", "1", "--model-queue", "1"], None).await?;
     let (mut holder, rp) = (app.enrolled().await?, app.relying_party().await?);
     let open = rp.open(&holder.qr(Share::Name)?).await?;
-    // The one worker is held, and the one place behind it taken.
-    let (release, held) = channel::<()>();
-    let occupy = |context: &Arc<_>, wait: Option<std::sync::mpsc::Receiver<()>>| {
-        let context: Arc<ecert_server::flow::Context> = Arc::clone(context);
-        std::thread::spawn(move || context.models.run(move |_| wait.map(|held| held.recv().ok())).map(drop))
-    };
     let context = app.context.clone().into_inner();
-    let first = occupy(&context, Some(held));
-    while context.models.gauge().get() < 1 {
-        std::thread::yield_now();
-    }
-    let second = occupy(&context, None);
+    let occupy = |job: Box<dyn FnOnce() + Send>| {
+        let context: Arc<ecert_server::flow::Context> = Arc::clone(&context);
+        std::thread::spawn(move || context.models.run(Lane::Redemption, move |_| job()).is_ok())
+    };
+    // The one worker is held …
+    let (started, has_started) = channel::<()>();
+    let (release, held) = channel::<()>();
+    let first = occupy(Box::new(move || {
+        started.send(()).ok();
+        held.recv().ok();
+    }));
+    has_started.recv()?;
+    let mut another = app.holder();
+    another.start().await?;
+    assert_eq!(another.submit_document(ecert_tests::app::card()).await?.refusal(), "503 overloaded");
+    // … and the one place behind it, which an enrolment did not get, is taken.
+    let second = occupy(Box::new(|| ()));
     while context.models.gauge().get() < 2 {
         std::thread::yield_now();
     }
@@ -59,7 +66,7 @@ async fn more_work_than_it_is_given_is_refused_with_a_time_to_come_again() -> Te
     let busy = rp.judge_with(&open, &frames, "the key").await?;
     assert_eq!((busy.refusal().as_str(), &busy.headers["retry-after"]), ("503 overloaded", &"1".parse()?));
     release.send(())?;
-    assert!(first.join().is_ok() && second.join().is_ok());
+    assert!(first.join().unwrap_or(false) && second.join().unwrap_or(false));
     assert_eq!(rp.judge_with(&open, &frames, "the key").await?.refusal(), "422 capture-unusable/no-face");
     assert_eq!(app.charges().await?, 0);
     Ok(())

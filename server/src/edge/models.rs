@@ -18,9 +18,20 @@ use crate::stop::{Flow, Stop};
 
 type Job = Box<dyn FnOnce(&mut Engine) + Send>;
 
+/// Whose work a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Anybody may begin an enrolment, so all of them together get half of the queue.
+    Enrolment,
+    /// Redemptions are for relying parties that proved themselves; they find room while enrolments crowd.
+    Redemption,
+}
+
 /// Where models run.
 pub struct ModelWorkers {
     queue: SyncSender<Job>,
+    /// Jobs of all lanes above which an enrolment's is refused.
+    enrolment_bound: i64,
     in_flight: IntGauge,
     thresholds: Thresholds,
     model_id: String,
@@ -39,6 +50,7 @@ impl ModelWorkers {
         }
         Ok(Self {
             queue,
+            enrolment_bound: i64::try_from(workers + waiting / 2)?,
             in_flight: IntGauge::new("ecert_model_jobs", "Model jobs running or waiting")?,
             thresholds: models.thresholds(),
             model_id: models.model_id().to_owned(),
@@ -47,7 +59,14 @@ impl ModelWorkers {
 
     /// Runs `job` on a worker and waits for it. Refuses at once with `overloaded` when the queue is full.
     /// Must be called from a thread that may block.
-    pub fn run<T: Send + 'static>(&self, job: impl FnOnce(&mut Engine) -> T + Send + 'static) -> Flow<T> {
+    pub fn run<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        job: impl FnOnce(&mut Engine) -> T + Send + 'static,
+    ) -> Flow<T> {
+        if lane == Lane::Enrolment && self.in_flight.get() >= self.enrolment_bound {
+            return Err(Refusal::Overloaded { retry_after: 1 }.into());
+        }
         let (answer, answered) = sync_channel(1);
         let job: Job = Box::new(move |engine| {
             // The one who waits may be gone: a closed channel is then nobody's loss.

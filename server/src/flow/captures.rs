@@ -10,6 +10,7 @@ use wallet_core::onnx::{Engine, ModelError};
 use wallet_core::refusal::{Reason, Refusal};
 
 use super::{Context, pictures};
+use crate::edge::models::Lane;
 use crate::stop::Flow;
 
 /// How many frames a capture needs. Two show that it is no single still; more cost the person time.
@@ -48,9 +49,13 @@ pub(super) fn nonce_mismatch() -> Refusal {
 }
 
 /// What the models see in a capture; the inner refusal is about the capture, not about the service.
-pub(super) fn observe(ctx: &Context, capture: Capture) -> Flow<Result<Vec<Observation>, Refusal>> {
+pub(super) fn observe(
+    ctx: &Context,
+    lane: Lane,
+    capture: Capture,
+) -> Flow<Result<Vec<Observation>, Refusal>> {
     let frames = capture.into_frames();
-    Ok(ctx.models.run(move |engine| observe_frames(engine, &frames))??)
+    Ok(ctx.models.run(lane, move |engine| observe_frames(engine, &frames))??)
 }
 
 fn observe_frames(

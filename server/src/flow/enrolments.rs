@@ -20,6 +20,7 @@ use super::callers::Device;
 use super::captures::Challenge;
 use super::issuer::{CONSENT_VERSION, ConsentPurpose};
 use super::{Context, captures, issuance, pictures, random};
+use crate::edge::models::Lane;
 use crate::edge::source::Confirmation;
 use crate::stop::{Flow, Stop};
 use crate::store::Conn;
@@ -136,7 +137,7 @@ pub fn submit_document(
     let is_due = |state: &State| matches!(state, State::Started | State::DocumentRead { .. });
     let enrolment = begin_try(ctx, device, id, is_due)?;
     let today = ctx.today();
-    let read = ctx.models.run(move |engine| read_card(engine, &front, &back, today));
+    let read = ctx.models.run(Lane::Enrolment, move |engine| read_card(engine, &front, &back, today));
     let (card, portrait) = or_give_back(ctx, id, read)???;
     if card.birth.saturating_add(GUARDIAN_AGE.years()) > today {
         let hint =
@@ -205,7 +206,7 @@ pub fn submit_capture(
             Refusal::Unauthenticated { why: "the capture's signature is not by this device key" }.into()
         );
     }
-    let observations = or_give_back(ctx, id, captures::observe(ctx, capture))??;
+    let observations = or_give_back(ctx, id, captures::observe(ctx, Lane::Enrolment, capture))??;
     let document: SealedDocument = ctx.vault.open_json(&seal_context(id), sealed_document)?;
     let template = match compare(ctx, &observations, &document)? {
         Verdict::Same(template) => template,

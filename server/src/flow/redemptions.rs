@@ -24,6 +24,7 @@ use super::idempotency::{Idempotency, claim, finish};
 use super::retention::READABLE;
 use super::settlement::{self, Answer, Judged, Verdict};
 use super::{Context, issuance, random};
+use crate::edge::models::Lane;
 use crate::stop::Flow;
 use crate::store::audit::{self, Entry};
 use crate::store::certificates::Certificate;
@@ -187,7 +188,7 @@ fn evaluate(ctx: &Context, certificate: &Certificate, capture: Capture) -> Flow<
     let template =
         ctx.vault.open(&issuance::template_context(certificate.id), &certificate.sealed_template)?;
     let template = Template::from_bytes(&template)?;
-    let observations = match captures::observe(ctx, capture)? {
+    let observations = match captures::observe(ctx, Lane::Redemption, capture)? {
         Ok(observations) => observations,
         Err(Refusal::CaptureUnusable(reason)) => return Ok(Verdict::Unusable(reason)),
         Err(refusal) => return Err(refusal.into()),
