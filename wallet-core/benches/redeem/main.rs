@@ -7,11 +7,11 @@
 //!
 //! A bench reports: a goal that is missed is printed as such and does not make the run fail.
 
+mod peer;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -19,12 +19,14 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
+use wallet_core::face::Template;
 use wallet_core::face::matching::cosine;
 use wallet_core::face::quality::{self, Limits};
-use wallet_core::face::{TEMPLATE_LEN, Template};
 use wallet_core::onnx::engine::the_one_face;
 use wallet_core::onnx::{Engine, Models};
 use wallet_core::picture::Picture;
+
+use peer::Peer;
 
 /// What is compared, in the order in which it is done. [`Peer`] answers under the same names.
 const STAGES: [&str; 4] = ["detect", "align", "embed", "match"];
@@ -87,14 +89,6 @@ struct Ours {
     engine: Engine,
     /// The first frame's template, with which all are matched.
     reference: Option<Template>,
-}
-
-/// The other side: a process that answers a line with a line.
-struct Peer {
-    process: Child,
-    questions: ChildStdin,
-    answers: Lines<BufReader<ChildStdout>>,
-    version: String,
 }
 
 /// All that was measured, by side and stage, frame after frame.
@@ -196,69 +190,6 @@ impl Ours {
         let costs = STAGES.into_iter().chain(BESIDES).map(str::to_owned).zip(costs).collect();
         Ok(Observed { costs, template })
     }
-}
-
-impl Peer {
-    /// Starts OpenCV's process, hands over the frames and waits until it is ready.
-    fn start(cache: &Path, frames: &[Frame]) -> Result<Peer> {
-        let script = workspace()?.join("tests/peer/opencv.py");
-        let folder = tempfile::tempdir()?;
-        let mut command = Command::new(variable("ECERT_OPENCV_PYTHON")?);
-        command.arg(script).arg("bench").arg(cache.join("peer"));
-        for (index, frame) in frames.iter().enumerate() {
-            let (file, picture) = (folder.path().join(format!("{index}.png")), &frame.picture);
-            let (width, height) = (picture.width(), picture.height());
-            image::save_buffer(&file, picture.rgb(), width, height, image::ColorType::Rgb8)?;
-            command.arg(file);
-        }
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let questions = process.stdin.take().context("no stdin")?;
-        let answers = BufReader::new(process.stdout.take().context("no stdout")?).lines();
-        let mut peer = Peer { process, questions, answers, version: String::new() };
-        // It is ready once it has read the pictures, so the folder may go.
-        peer.version = peer.answer::<Ready>()?.version;
-        Ok(peer)
-    }
-
-    /// One frame through OpenCV.
-    fn observe(&mut self, index: usize) -> Result<Observed> {
-        writeln!(self.questions, "{index}").context("OpenCV's process has ended")?;
-        let answer: Answer = self.answer()?;
-        let cost =
-            |[cpu, wall]: [u64; 2]| Cost { cpu: Duration::from_nanos(cpu), wall: Duration::from_nanos(wall) };
-        let feature: [f32; TEMPLATE_LEN] = answer.feature.try_into().ok().context("128 numbers")?;
-        Ok(Observed {
-            costs: answer.costs.into_iter().map(|(stage, pair)| (stage, cost(pair))).collect(),
-            template: Template::normalise(feature)?,
-        })
-    }
-
-    /// Ends the process, which stops at the end of its input; its version.
-    fn stop(self) -> Result<String> {
-        let Peer { mut process, questions, answers, version } = self;
-        drop((questions, answers));
-        let status = process.wait()?;
-        ensure!(status.success(), "OpenCV's process: {status}");
-        Ok(version)
-    }
-
-    fn answer<T: for<'de> Deserialize<'de>>(&mut self) -> Result<T> {
-        let line = self.answers.next().context("OpenCV's process has ended; what it said is above")??;
-        serde_json::from_str(&line).with_context(|| format!("not an answer: {line}"))
-    }
-}
-
-/// What the other side says first.
-#[derive(Deserialize)]
-struct Ready {
-    version: String,
-}
-
-/// What the other side says to a frame; nanoseconds, CPU then wall.
-#[derive(Deserialize)]
-struct Answer {
-    costs: BTreeMap<String, [u64; 2]>,
-    feature: Vec<f32>,
 }
 
 /// What the work returns, and what it took. The CPU time is the whole process's, as on the other side, so that a
