@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::error::{JsonPayloadError, PathError};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, JsonConfig, PathConfig};
 use actix_web::{App, HttpServer};
@@ -13,7 +12,6 @@ use actix_web_prom::PrometheusMetricsBuilder;
 use anyhow::{Context as _, anyhow, bail};
 use jiff::tz::TimeZone;
 use wallet_core::onnx::Models;
-use wallet_core::refusal::Refusal;
 
 use crate::config::{Config, SourceKind};
 use crate::edge::clock::{Clock, SystemClock};
@@ -22,7 +20,7 @@ use crate::edge::models::ModelWorkers;
 use crate::edge::source::{AuthoritativeSource, DocumentOnly, LocalRegister};
 use crate::edge::vault::Vault;
 use crate::flow::{Context, prices, status_lists};
-use crate::http::problem::{Problem, no_route};
+use crate::http::problem::{self, no_route};
 use crate::http::uploads::Uploads;
 use crate::http::{deadline, log};
 use crate::jobs;
@@ -139,9 +137,9 @@ pub fn start(config: &Config, ports: Ports) -> anyhow::Result<Running> {
             .app_data(
                 JsonConfig::default()
                     .limit(MAX_JSON_BYTES)
-                    .error_handler(|error, _| json_problem(&error).into()),
+                    .error_handler(|error, _| problem::of_json(&error).into()),
             )
-            .app_data(PathConfig::default().error_handler(|error, _| path_problem(&error).into()))
+            .app_data(PathConfig::default().error_handler(|_, _| problem::of_path().into()))
             // The last is the outermost.
             .wrap(from_fn(deadline::requests))
             .wrap(metrics.clone())
@@ -155,27 +153,4 @@ pub fn start(config: &Config, ports: Ports) -> anyhow::Result<Running> {
     .listen(listener)?
     .run();
     Ok(Running { address, context, handle: server.handle(), server })
-}
-
-fn json_problem(error: &JsonPayloadError) -> Problem {
-    match error {
-        JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
-            Refusal::CaptureTooLarge.into()
-        }
-        JsonPayloadError::ContentType => Refusal::MediaUnsupported.into(),
-        JsonPayloadError::Deserialize(error) => {
-            // serde's own words name the field and the place but may quote a value: only the first are kept.
-            let expected = format!(
-                "valid JSON of the documented form (line {}, column {})",
-                error.line(),
-                error.column()
-            );
-            Refusal::RequestInvalid { field: "body", expected }.into()
-        }
-        _ => Refusal::RequestInvalid { field: "body", expected: "a complete JSON body".to_owned() }.into(),
-    }
-}
-
-fn path_problem(_: &PathError) -> Problem {
-    Refusal::NotFound.into()
 }

@@ -105,9 +105,9 @@ impl Config {
     /// The folder with the models: as set, else where `cargo xtask setup` puts them.
     pub fn model_dir(&self) -> anyhow::Result<PathBuf> {
         let cache = || {
-            let xdg = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-            let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-            xdg.or_else(home).map(|cache| cache.join("ecert"))
+            let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+            let user = || set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
+            set("ECERT_CACHE").or_else(|| user().map(|cache| cache.join("ecert")))
         };
         self.model_dir.clone().or_else(cache).context("set --model-dir: there is no HOME to look in")
     }
@@ -126,7 +126,7 @@ impl Config {
     }
 }
 
-/// The list of settings as clap arguments: `(id, variable, help)` in the order of the struct.
+/// The list of settings as clap arguments, in the order of the struct.
 fn settings() -> Vec<clap::Arg> {
     Config::augment_args(Command::new("settings")).get_arguments().cloned().collect()
 }

@@ -1,5 +1,5 @@
 //! The whole API, a line each. A redemption is `http/redemptions.rs` → `flow/redemptions.rs` (and `flow/settlement.rs`, where it is
-//! decided and charged) → `store/redemptions.rs`.
+//! decided and charged) → `store/redemptions.rs`. Beside them stand `flow/{idempotency,codes,captures}.rs`; docs/ARCHITECTURE.md lists all.
 
 use actix_web::Route;
 use actix_web::web::{ServiceConfig, get, post, resource, to};

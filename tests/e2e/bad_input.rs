@@ -184,7 +184,7 @@ async fn codes_that_are_malformed_or_expired() -> Test {
     let (mut holder, rp) = (app.enrolled().await?, app.relying_party().await?);
     for code in ["", "1234", "EC1:", "EC1:NOT BASE45 é", "1234 5678 9012 3456", &"9".repeat(100_000)] {
         let answer = rp.redeem(code).await?;
-        let expected = if code.len() > 16 * 1024 { "413 capture-too-large" } else { "400 code-malformed" };
+        let expected = if code.len() > 16 * 1024 { "400 request-invalid" } else { "400 code-malformed" };
         assert_eq!(answer.refusal(), expected);
     }
     let (qr, digits) = (holder.qr(Share::Name)?, holder.digits("name").await?);
@@ -208,7 +208,7 @@ async fn a_capture_for_another_nonce_is_not_judged() -> Test {
 }
 
 #[actix_web::test]
-async fn bodies_of_another_form_name_the_field() -> Test {
+async fn bodies_of_another_form_are_refused_as_such() -> Test {
     let app = TestApp::start().await?;
     let rp = app.relying_party().await?;
     for body in [

@@ -1,5 +1,6 @@
 //! Who may call what.
 
+use ecert_server::edge::clock::Clock as _;
 use ecert_tests::app::{TestApp, card, later_frames};
 use ecert_tests::clients::{Answer, RelyingParty, fresh_key};
 use reqwest::{Client, Method};
@@ -48,6 +49,28 @@ async fn every_guarded_route_refuses_whoever_proves_nothing() -> Test {
 }
 
 #[actix_web::test]
+async fn credentials_of_one_kind_open_no_route_of_another() -> Test {
+    let app = TestApp::start().await?;
+    let (holder, rp) = (app.enrolled().await?, app.relying_party().await?);
+    for (method, path) in guarded_routes() {
+        let path = path.replace("{id}", "enr_01ARZ3NDEKTSV4RRFFQ69G5FAV");
+        let kind = ["/v1/redemptions", "/v1/admin"].into_iter().position(|start| path.starts_with(start));
+        let url = format!("{}{path}", app.base);
+        let request = Client::new().request(method.clone(), &url);
+        let rp_asks = request.try_clone().unwrap().bearer_auth(&rp.api_key);
+        let admin_asks = request.bearer_auth(app.admin.token());
+        let holder_asks = holder.request(method.clone(), &path)?;
+        for (asks, own) in [(rp_asks, Some(0)), (admin_asks, Some(1)), (holder_asks, None)] {
+            // Enrolling takes a proof without a token, so a holder's proof with one is refused there as well.
+            if kind != own || path == "/v1/enrolments" {
+                assert_eq!(Answer::to(asks).await?.refusal(), "401 unauthenticated", "{method} {path}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[actix_web::test]
 async fn a_key_that_is_unknown_or_has_another_secret_is_refused() -> Test {
     let app = TestApp::start().await?;
     let rp = app.relying_party().await?;
@@ -84,13 +107,21 @@ async fn a_dpop_proof_is_good_for_one_request_one_url_one_key_and_one_minute() -
     let other_method = holder.proof("GET", &url)?;
     let token = holder.token.as_deref();
     let request = Request { method: "POST", url: &url, access_token: token };
-    let other_key = prove(&other.key, &(&other.key).into(), request, &fresh_key(), jiff::Timestamp::now())?;
+    let other_key = prove(&other.key, &(&other.key).into(), request, &fresh_key(), app.clock.now())?;
     let stale = holder.proof("POST", &url)?;
-    for refused in [&proof, &elsewhere, &other_method, &other_key] {
-        assert_eq!(mint(refused).await?.refusal(), "401 unauthenticated");
+    let refused = [
+        (&proof, "used before"),
+        (&elsewhere, "another method or URL"),
+        (&other_method, "another method or URL"),
+        (&other_key, "not valid for this device key"),
+    ];
+    for (proof, why) in refused {
+        let answer = mint(proof).await?;
+        assert_eq!(answer.refusal(), "401 unauthenticated");
+        assert!(answer.body["detail"].as_str().unwrap().contains(why), "{answer:?}");
     }
     app.wait(62);
-    assert_eq!(mint(&stale).await?.refusal(), "401 unauthenticated");
+    assert!(mint(&stale).await?.body["detail"].as_str().unwrap().contains("stale"));
     Ok(())
 }
 

@@ -48,6 +48,11 @@ async fn the_fields_read_are_exactly_those_on_the_card() -> Test {
     assert_eq!(fields["birth"], "1990-03-07");
     assert_eq!(fields["address"], specimen.address);
     assert_eq!(fields["number"], specimen.number);
+    assert_eq!(fields["issuer"], specimen.issuer);
+    assert_eq!(
+        (&fields["valid_from"], &fields["valid_until"]["until"]),
+        (&"2021-06-01".into(), &"2041-06-01".into())
+    );
     Ok(())
 }
 

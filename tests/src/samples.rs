@@ -149,10 +149,11 @@ pub fn variants(bytes: &[u8], n: u32) -> Result<Vec<Vec<u8>>> {
         .collect()
 }
 
-/// The same rule as the server's: `ECERT_MODEL_DIR`, else `ecert` in the user's cache folder.
+/// The same rule as the server's: `ECERT_MODEL_DIR`, else `ECERT_CACHE`, else `ecert` in the user's cache folder.
 fn cache_dir() -> Result<PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("ECERT_MODEL_DIR")
+        .or_else(|| set("ECERT_CACHE"))
         .or_else(|| Some(set("XDG_CACHE_HOME")?.join("ecert")))
         .or_else(|| Some(set("HOME")?.join(".cache/ecert")))
         .context("none of ECERT_MODEL_DIR, XDG_CACHE_HOME and HOME is set")

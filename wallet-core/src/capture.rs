@@ -11,7 +11,7 @@ use crate::jws::{base64url, from_base64url};
 
 /// A statement about twelve frames is about 1.5 KiB.
 pub const MAX_STATEMENT_BYTES: usize = 8 * 1024;
-/// More frames than this are not looked at; each costs about 40 CPU-ms of models.
+/// More frames than this are not looked at; each costs about 25 CPU-ms (docs/BENCHMARKS.md).
 pub const MAX_FRAMES: usize = 12;
 /// From the first frame to the last. A challenge takes seconds; a minute is a collection, not a capture.
 const MAX_SPAN_MS: u32 = 60_000;

@@ -53,19 +53,28 @@ pub struct Proof {
 
 /// Why a proof was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.detail())]
 pub enum DpopError {
     /// Not a token of this kind, or its signature is wrong.
-    #[error("the DPoP proof is malformed or its signature is wrong")]
     Invalid,
     /// `htm` or `htu` name another request.
-    #[error("the DPoP proof is for another method or URL")]
     OtherRequest,
     /// `iat` is too old or in the future.
-    #[error("the DPoP proof is stale; check the device's clock")]
     Stale,
     /// `ath` is missing or belongs to another access token.
-    #[error("the DPoP proof is for another access token")]
     OtherToken,
+}
+
+impl DpopError {
+    /// For the developer of the wallet.
+    pub fn detail(self) -> &'static str {
+        match self {
+            DpopError::Invalid => "the DPoP proof is malformed or its signature is wrong",
+            DpopError::OtherRequest => "the DPoP proof is for another method or URL",
+            DpopError::Stale => "the DPoP proof is stale; check the device's clock",
+            DpopError::OtherToken => "the DPoP proof is for another access token",
+        }
+    }
 }
 
 impl From<JwsError> for DpopError {

@@ -2,7 +2,7 @@
 //! verifier: that is what `alg: none` and key-confusion attacks live on.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -31,6 +31,9 @@ pub enum JwsError {
     /// `alg` is not ES256, `typ` is another, or a critical header is not understood.
     #[error("the token's header is not acceptable")]
     Header,
+    /// It was signed for something else, or for another time.
+    #[error("the token is not for this use at this time")]
+    NotForThis,
     /// The signature does not match.
     #[error("the token's signature is not valid")]
     Signature,
@@ -95,6 +98,12 @@ pub fn sign(
     Ok(format!("{input}.{}", base64url(&signature)))
 }
 
+/// The JWS header members that carry a chain (RFC 7515 §4.1.6: `x5c`, base64 of DER, the signer first).
+pub fn x5c(chain: &[Vec<u8>]) -> Map<String, Value> {
+    let certificates = chain.iter().map(|der| STANDARD.encode(der).into()).collect();
+    Map::from_iter([("x5c".to_owned(), Value::Array(certificates))])
+}
+
 /// A token whose signature nobody has looked at yet: only its header can be read, to find the key.
 #[derive(Debug)]
 pub struct UnverifiedJws<'a> {
@@ -126,6 +135,15 @@ impl<'a> UnverifiedJws<'a> {
         self.header.get(name)
     }
 
+    /// The certificates of the header's `x5c`, DER. They prove nothing by themselves: see [`crate::chain`].
+    pub fn chain(&self) -> Result<Vec<Vec<u8>>, JwsError> {
+        let certificates = self.header("x5c").and_then(Value::as_array).ok_or(JwsError::Header)?;
+        let der = |value: &Value| {
+            value.as_str().and_then(|text| STANDARD.decode(text).ok()).ok_or(JwsError::Header)
+        };
+        certificates.iter().map(der).collect()
+    }
+
     /// Checks the signature and only then reads the claims.
     pub fn verify<C: DeserializeOwned>(&self, key: &PublicKey) -> Result<C, JwsError> {
         key.verify(self.signed.as_bytes(), &self.signature)?;
@@ -155,7 +173,19 @@ mod tests {
         let verdict = UnverifiedJws::parse(&token, "x+jwt").unwrap().verify::<Value>(&(&other).into());
         assert_eq!(verdict.unwrap_err(), JwsError::Signature);
         assert_eq!(UnverifiedJws::parse(&token, "y+jwt").unwrap_err(), JwsError::Header);
-        assert!(UnverifiedJws::parse(&token.replacen('.', "..", 1), "x+jwt").is_err());
+        let (head, rest) = token.split_once('.').unwrap();
+        let changed = format!("{head}.{}", rest.replacen("eyJhIjoxfQ", "eyJhIjoyfQ", 1));
+        assert_ne!(changed, token);
+        let verdict = UnverifiedJws::parse(&changed, "x+jwt").unwrap().verify::<Value>(&(&key).into());
+        assert_eq!(verdict.unwrap_err(), JwsError::Signature);
+    }
+
+    #[test]
+    fn a_critical_header_that_nobody_understands_is_refused() {
+        let key = SigningKey::generate_from_rng(&mut rand::rng());
+        let header = Map::from_iter([("crit".to_owned(), serde_json::json!(["exp"]))]);
+        let token = sign("x", header, &serde_json::json!({}), &key).unwrap();
+        assert_eq!(UnverifiedJws::parse(&token, "x").unwrap_err(), JwsError::Header);
     }
 
     #[test]

@@ -2,15 +2,12 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::chain::{self, ChainRefused};
 use crate::es256::{Es256Signer, SigningFailed};
 use crate::ids::{AttemptId, ChargeId, LedgerTransactionId, RedemptionId, RelyingPartyId};
-use crate::jws::{self, JwsError, UnverifiedJws};
+use crate::jws::{self, JwsError, UnverifiedJws, x5c};
 use crate::money::Amount;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 const TYP: &str = "ecert-receipt+jwt";
 
@@ -63,12 +60,6 @@ pub enum ReceiptRefused {
     Chain(#[from] ChainRefused),
 }
 
-/// The JWS header members that carry a chain (RFC 7515 §4.1.6: `x5c`, base64 of DER, the signer first).
-pub fn x5c(chain: &[Vec<u8>]) -> Map<String, Value> {
-    let certificates = chain.iter().map(|der| STANDARD.encode(der).into()).collect();
-    Map::from_iter([("x5c".to_owned(), Value::Array(certificates))])
-}
-
 impl Receipt {
     /// Signs as a JWS with the chain in its header.
     pub fn sign(
@@ -82,12 +73,7 @@ impl Receipt {
     /// Checks a receipt offline against the issuer's `root` (DER). The chain is judged at `now`.
     pub fn verify(token: &str, root: &[u8], now: Timestamp) -> Result<Receipt, ReceiptRefused> {
         let token = UnverifiedJws::parse(token, TYP)?;
-        let certificates = token.header("x5c").and_then(Value::as_array).ok_or(JwsError::Header)?;
-        let der = |value: &Value| {
-            value.as_str().and_then(|text| STANDARD.decode(text).ok()).ok_or(JwsError::Header)
-        };
-        let chain = certificates.iter().map(der).collect::<Result<Vec<_>, _>>()?;
-        let key = chain::verify(&chain, root, now)?;
+        let key = chain::verify(&token.chain()?, root, now)?;
         Ok(token.verify(&key)?)
     }
 }

@@ -83,7 +83,7 @@ pub enum Refusal {
     CodeAlreadyRedeemed,
     /// The same request is being worked on.
     RequestInProgress,
-    /// The redemption is over: judged, cancelled, or past its deadline.
+    /// The redemption is over: judged, or past its deadline or its tries.
     RedemptionClosed,
     /// The enrolment is not at this step.
     EnrolmentNotAtThisStep {
@@ -102,7 +102,7 @@ pub enum Refusal {
     DocumentUnusable(Reason),
     /// The person is not enrolled, finally.
     EnrolmentRefused(Reason),
-    /// The key was used before with another request.
+    /// The key was used before for another request: another method, path or body.
     IdempotencyKeyReused,
     /// Too often.
     RateLimited {
@@ -149,22 +149,16 @@ impl Refusal {
 
     /// What the caller did wrong and what to do: for the developer of the client.
     pub fn detail(&self) -> String {
-        match self {
-            Refusal::RequestInvalid { field, expected } => format!("`{field}`: {expected}"),
-            Refusal::Unauthenticated { why } => (*why).to_owned(),
-            Refusal::EnrolmentNotAtThisStep { state } => format!("the enrolment is `{state}`"),
+        let fixed = match self {
+            Refusal::RequestInvalid { field, expected } => return format!("`{field}`: {expected}"),
+            Refusal::EnrolmentNotAtThisStep { state } => return format!("the enrolment is `{state}`"),
             Refusal::CaptureUnusable(reason)
             | Refusal::DocumentUnusable(reason)
-            | Refusal::EnrolmentRefused(reason) => reason.hint.en.clone(),
+            | Refusal::EnrolmentRefused(reason) => return reason.hint.en.clone(),
             Refusal::RateLimited { retry_after } | Refusal::Overloaded { retry_after } => {
-                format!("come again in {retry_after} s")
+                return format!("come again in {retry_after} s");
             }
-            other => other.fixed_detail().to_owned(),
-        }
-    }
-
-    fn fixed_detail(&self) -> &'static str {
-        match self {
+            Refusal::Unauthenticated { why } => why,
             Refusal::CodeMalformed => "a code is the text of the QR, or 16 digits with a valid check",
             Refusal::IdempotencyKeyMissing => {
                 "send an Idempotency-Key of 1 to 64 characters, new for each operation"
@@ -178,13 +172,15 @@ impl Refusal {
             Refusal::NotFound => "there is nothing at this address for this caller",
             Refusal::CodeAlreadyRedeemed => "a code is redeemed once; ask for a fresh one",
             Refusal::RequestInProgress => "the same Idempotency-Key is being worked on; come again",
-            Refusal::RedemptionClosed => "the redemption was judged, cancelled or is past its deadline",
+            Refusal::RedemptionClosed => "the redemption was judged, or is past its deadline or its tries",
             Refusal::CertificateRevoked => "the certificate is no longer valid",
-            Refusal::CaptureTooLarge => "a picture is at most 8 MiB and 40 megapixels",
-            Refusal::MediaUnsupported => "send JPEG, PNG or WebP, 8 bits a channel, not animated",
-            Refusal::IdempotencyKeyReused => "this Idempotency-Key belongs to a request with another body",
-            _ => "",
-        }
+            Refusal::CaptureTooLarge => "a picture is at most 8 MiB and 40 megapixels, a capture 24 MiB",
+            Refusal::MediaUnsupported => {
+                "send JPEG, PNG or WebP, 8 bits a channel, not animated, in the documented parts"
+            }
+            Refusal::IdempotencyKeyReused => "this Idempotency-Key belongs to another request",
+        };
+        fixed.to_owned()
     }
 
     /// The word that says which of several reasons it was.

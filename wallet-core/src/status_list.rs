@@ -18,7 +18,7 @@ use crate::jws::{self, JwsError, UnverifiedJws, base64url, from_base64url};
 const TYP: &str = "statuslist+jwt";
 const BITS: usize = 2;
 const PER_BYTE: usize = 8 / BITS;
-/// Entries in one list: 128 Ki, 32 KiB before compression. A new holder hides among that many others.
+/// Entries in one list: 128 Ki, 32 KiB before compression. Half of it is used.
 pub const CAPACITY: u32 = 1 << 17;
 
 /// A certificate's published status (Token Status List §7.1).
@@ -123,7 +123,7 @@ impl StatusList {
         let claims: Claims = UnverifiedJws::parse(token, TYP)?.verify(key)?;
         let holds = claims.iat <= now.as_second() && now.as_second() < claims.exp;
         if claims.sub != uri || claims.status_list.bits != BITS || !holds {
-            return Err(JwsError::Header);
+            return Err(JwsError::NotForThis);
         }
         let compressed = from_base64url(&claims.status_list.lst)?;
         let mut packed = Vec::new();

@@ -30,7 +30,7 @@ const KEY_FILE_BYTES: usize = 32;
 const YEARS: [i64; 3] = [20, 10, 3];
 
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
-struct KeyFileContents {
+struct KeyStore {
     root_key: Vec<u8>,
     root_der: Vec<u8>,
     issuing_key: Vec<u8>,
@@ -103,7 +103,7 @@ pub fn open_or_create(
     let opened = Zeroizing::new(opened.with_context(|| {
         format!("{} does not open with the key file {}", sealed_path.display(), key_file.display())
     })?);
-    let keys: KeyFileContents = serde_json::from_slice(&opened).context("the key store has another form")?;
+    let keys: KeyStore = serde_json::from_slice(&opened).context("the key store has another form")?;
     let key =
         SigningKey::from_pkcs8_der(&keys.signer_key).map_err(|_| anyhow::anyhow!("no P-256 signing key"))?;
     let signer =
@@ -154,7 +154,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-fn create(now: jiff::Timestamp) -> anyhow::Result<KeyFileContents> {
+fn create(now: jiff::Timestamp) -> anyhow::Result<KeyStore> {
     let names = ["E-Cert Root", "E-Cert Issuing CA", "E-Cert Signer"];
     let [root, issuing, signer] = [0, 1, 2].map(|level| parameters(level, &names, now));
     let [root_key, issuing_key, signer_key] =
@@ -166,7 +166,7 @@ fn create(now: jiff::Timestamp) -> anyhow::Result<KeyFileContents> {
     let signer_certificate = signer?.signed_by(&signer_key, &by_issuing)?;
     let mut secret = [0; 32];
     rand::rng().fill_bytes(&mut secret);
-    Ok(KeyFileContents {
+    Ok(KeyStore {
         root_key: root_key.serialize_der(),
         root_der: root_certificate.der().to_vec(),
         issuing_key: issuing_key.serialize_der(),

@@ -1,4 +1,5 @@
-//! The outside world behind ports: time, keys, models, registers. Everything here can be replaced by a deployment.
+//! The outside world: time, keys, models, registers. [`clock::Clock`], [`signer::Signer`] and [`source::AuthoritativeSource`] are
+//! ports with more than one adapter to come.
 
 pub mod clock;
 pub mod keys;

@@ -21,7 +21,7 @@ type Job = Box<dyn FnOnce(&mut Engine) + Send>;
 /// Whose work a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// Anybody may begin an enrolment, so all of them together get half of the queue.
+    /// Anybody may begin an enrolment, so its jobs are refused once half of the queue is taken, by whomever.
     Enrolment,
     /// Redemptions are for relying parties that proved themselves; they find room while enrolments crowd.
     Redemption,

@@ -1,7 +1,7 @@
-//! Who is calling. Each kind of caller is a type; a use case that takes one can't be reached without the proof.
+//! Who is calling: from credentials to a caller. `http/callers.rs` makes them arguments that a handler can't have without.
 
 use subtle::ConstantTimeEq as _;
-use wallet_core::dpop::{self, DpopError, Proof, Request};
+use wallet_core::dpop::{self, Proof, Request};
 use wallet_core::es256::sha256;
 use wallet_core::ids::{AdminId, ApiKeyId};
 use wallet_core::jws;
@@ -61,7 +61,7 @@ pub fn new_device(ctx: &Context, proof: &str, method: &str, url: &str) -> Flow<D
 }
 
 fn verified(ctx: &Context, proof: &str, request: Request<'_>) -> Result<Proof, Refusal> {
-    dpop::verify(proof, request, ctx.now()).map_err(|error| unauthenticated(why(error)))
+    dpop::verify(proof, request, ctx.now()).map_err(|error| unauthenticated(error.detail()))
 }
 
 fn use_up(ctx: &Context, jkt: &str, proof: &Proof) -> Flow<()> {
@@ -70,14 +70,5 @@ fn use_up(ctx: &Context, jkt: &str, proof: &Proof) -> Flow<()> {
         Ok(())
     } else {
         Err(unauthenticated("the DPoP proof was used before").into())
-    }
-}
-
-fn why(error: DpopError) -> &'static str {
-    match error {
-        DpopError::Invalid => "the DPoP proof is malformed or its signature is wrong",
-        DpopError::OtherRequest => "the DPoP proof is for another method or URL",
-        DpopError::Stale => "the DPoP proof is stale; check the device's clock",
-        DpopError::OtherToken => "the DPoP proof is for another access token",
     }
 }

@@ -11,9 +11,8 @@ use wallet_core::es256::sha256;
 use wallet_core::face::judgement::judge;
 use wallet_core::face::{self, Observation, Template};
 use wallet_core::ids::{ConsentId, EnrolmentId};
-use wallet_core::jws::{self, base64url};
+use wallet_core::jws::{self, base64url, x5c};
 use wallet_core::onnx::{Engine, ModelError};
-use wallet_core::receipt::x5c;
 use wallet_core::refusal::{Reason, Refusal};
 
 use super::callers::Device;
@@ -56,7 +55,9 @@ pub struct Started {
     id: EnrolmentId,
     access_token: String,
     token_type: &'static str,
-    expires_at: Timestamp,
+    /// The enrolment must be finished by then.
+    enrolment_expires_at: Timestamp,
+    token_expires_at: Timestamp,
     /// JWS: what was agreed to, when, signed by us for the holder to keep.
     consent_receipt: String,
 }
@@ -74,7 +75,7 @@ pub struct DocumentRead {
 pub enum Enrolled {
     /// A certificate was issued.
     Approved(Box<issuance::Issued>),
-    /// A person decides; the holder is told.
+    /// Set aside for a person to decide. Nobody can decide it yet; it ends with the enrolment's documents.
     Referred {
         /// Why.
         reason: &'static str,
@@ -103,17 +104,24 @@ pub fn start(ctx: &Context, device: &Device, consent: &Consent) -> Flow<Started>
         tries: 0,
         expires_at: later(LIFETIME),
     };
+    let token_expires_at = later(TOKEN);
     let consent_id = ConsentId::new(now, &mut rand::rng());
     let consent_receipt = sign_consent(ctx, consent_id, &enrolment, now)?;
     let access_token = format!("et_{}", base64url(&random::<32>()));
     ctx.store.write(|conn| {
-        devices::put(conn, device, &sha256(access_token.as_bytes()), later(TOKEN))?;
+        devices::put(conn, device, &sha256(access_token.as_bytes()), token_expires_at)?;
         enrolments::insert(conn, &enrolment, now)?;
         enrolments::insert_consent(conn, consent_id, enrolment.id, CONSENT_VERSION, &consent_receipt, now)?;
         note(conn, &enrolment, "enrolment.start", "done", now)
     })?;
-    let (id, expires_at) = (enrolment.id, enrolment.expires_at);
-    Ok(Started { id, access_token, token_type: "DPoP", expires_at, consent_receipt })
+    Ok(Started {
+        id: enrolment.id,
+        access_token,
+        token_type: "DPoP",
+        enrolment_expires_at: enrolment.expires_at,
+        token_expires_at,
+        consent_receipt,
+    })
 }
 
 fn sign_consent(ctx: &Context, id: ConsentId, enrolment: &Enrolment, now: Timestamp) -> Flow<String> {

@@ -25,8 +25,8 @@ pub struct TrialBalance {
 pub fn trial_balance(ctx: &Context, admin: AdminId) -> Flow<TrialBalance> {
     let (actor, now) = (admin.to_string(), ctx.now());
     let entry = Entry { actor: &actor, action: "ledger.read", object: "trial_balance", outcome: "done" };
-    ctx.store.write(|conn| Ok(audit::append(conn, &entry, now)?))?;
-    ctx.store.read(|conn| {
+    ctx.store.write(|conn| {
+        audit::append(conn, &entry, now)?;
         let accounts = ledger::balances(conn)?;
         let sum = accounts.values().try_fold(0_i64, |sum, micros| sum.checked_add(*micros));
         let sum_micros = sum.ok_or(wallet_core::money::MoneyOverflow)?;

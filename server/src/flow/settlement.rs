@@ -10,9 +10,9 @@ use wallet_core::attributes::{Attribute, released};
 use wallet_core::ecert::{AssuranceLevel, Disclosure};
 use wallet_core::face::{Judgement, Thresholds};
 use wallet_core::ids::{AttemptId, ChargeId, LedgerTransactionId, RedemptionId};
-use wallet_core::jws;
+use wallet_core::jws::{self, x5c};
 use wallet_core::money::{Amount, Currency};
-use wallet_core::receipt::{Receipt, ReceiptCharge, x5c};
+use wallet_core::receipt::{Receipt, ReceiptCharge};
 use wallet_core::refusal::{HolderMessage, Reason, Refusal};
 
 use super::certificates::in_force;
@@ -113,11 +113,11 @@ pub(super) fn settle(
         }
         let (answer, outcome) = match verdict {
             Verdict::Judged(judgement) => {
-                let answer = charge(ctx, conn, redemption, judgement, submitted_at, now)?;
+                let answer = record_judged(ctx, conn, redemption, judgement, submitted_at, now)?;
                 (Answer::Judged(Box::new(answer)), outcome(judgement))
             }
             Verdict::Unusable(reason) => {
-                (Answer::Unusable(note_unusable(ctx, conn, redemption, reason, now)?), "unusable")
+                (Answer::Unusable(record_unusable(ctx, conn, redemption, reason, now)?), "unusable")
             }
         };
         if let Answer::Judged(judged) = &answer {
@@ -136,7 +136,7 @@ fn outcome(judgement: &Judgement) -> &'static str {
     if judgement.passed { "passed" } else { "failed" }
 }
 
-fn charge(
+fn record_judged(
     ctx: &Context,
     conn: &mut Conn,
     redemption: &Redemption,
@@ -212,7 +212,7 @@ fn book(
     Ok(ReceiptCharge { id, amount, price_version: price.version.clone(), transaction })
 }
 
-fn note_unusable(
+fn record_unusable(
     ctx: &Context,
     conn: &mut Conn,
     redemption: &Redemption,

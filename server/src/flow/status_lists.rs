@@ -1,7 +1,7 @@
 //! Publishing which certificates were ended.
 
 use jiff::{SignedDuration, Timestamp};
-use wallet_core::receipt::x5c;
+use wallet_core::jws::x5c;
 use wallet_core::refusal::Refusal;
 use wallet_core::status_list::{CAPACITY, Status, StatusList, Validity};
 

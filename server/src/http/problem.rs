@@ -3,6 +3,7 @@
 use std::fmt;
 
 use actix_web::body::BoxBody;
+use actix_web::error::JsonPayloadError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
@@ -19,6 +20,27 @@ pub async fn wrong_method() -> Result<HttpResponse, Problem> {
 /// The answer where there is no address.
 pub async fn no_route() -> Result<HttpResponse, Problem> {
     Err(Refusal::NotFound.into())
+}
+
+/// The answer to a body that is not the JSON that was asked for.
+pub fn of_json(error: &JsonPayloadError) -> Problem {
+    let expected = match error {
+        JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+            "at most 16 KiB of JSON".to_owned()
+        }
+        JsonPayloadError::ContentType => "the content type application/json".to_owned(),
+        // serde's own words may quote a value; where it is says enough.
+        JsonPayloadError::Deserialize(error) => {
+            format!("JSON of the documented form (line {}, column {})", error.line(), error.column())
+        }
+        _ => "a complete JSON body".to_owned(),
+    };
+    Refusal::RequestInvalid { field: "body", expected }.into()
+}
+
+/// The answer to an address with something in it that is no id.
+pub fn of_path() -> Problem {
+    Refusal::NotFound.into()
 }
 
 /// What is answered when something can't be done.
@@ -111,7 +133,7 @@ impl Problem {
         self
     }
 
-    /// Replaces the reason, where it was read back from an answer given before.
+    /// A capture that could not be judged, from the answer kept under its key.
     pub fn unusable(reason: String, hint: HolderMessage) -> Problem {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         let mut problem = Problem::new(status, "capture-unusable", hint.en.clone());

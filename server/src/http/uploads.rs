@@ -9,12 +9,11 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wallet_core::capture::{Capture, MAX_FRAMES, MAX_STATEMENT_BYTES};
 use wallet_core::jws::from_base64url;
+use wallet_core::picture::MAX_BYTES;
 use wallet_core::refusal::Refusal;
 
 use super::problem::Problem;
 
-/// One picture; the decoder has the same bound.
-const MAX_PICTURE_BYTES: usize = 8 * 1024 * 1024;
 /// All frames of a capture together: twelve of a phone's camera at good quality are about 6 MiB.
 const MAX_CAPTURE_BYTES: usize = 24 * 1024 * 1024;
 /// ES256 in base64url is 86 characters.
@@ -79,7 +78,7 @@ pub async fn document(uploads: &Uploads, headers: &HeaderMap, body: Multipart) -
             "back" => &mut back,
             _ => return Err(invalid("body", "only the parts `front` and `back`")),
         };
-        once(side, "body", bytes_of(part, MAX_PICTURE_BYTES).await?)
+        once(side, "body", bytes_of(part, MAX_BYTES).await?)
     })
     .await?;
     match (front, back) {
@@ -102,7 +101,7 @@ pub async fn capture(
         "capture" => once(&mut statement, "capture", bytes_of(part, MAX_STATEMENT_BYTES).await?),
         "signature" => once(&mut signature, "signature", bytes_of(part, MAX_SIGNATURE_BYTES).await?),
         "frame" if frames.len() < MAX_FRAMES => {
-            let frame = bytes_of(part, MAX_PICTURE_BYTES).await?;
+            let frame = bytes_of(part, MAX_BYTES).await?;
             total += frame.len();
             frames.push(frame);
             if total > MAX_CAPTURE_BYTES { Err(Refusal::CaptureTooLarge.into()) } else { Ok(()) }

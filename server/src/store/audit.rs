@@ -10,11 +10,11 @@ use super::schema::audit;
 /// One act. It names ids only, never personal data.
 #[derive(Debug)]
 pub struct Entry<'a> {
-    /// Who: `rp_…`, `adm_…`, a device's thumbprint, or `paper`.
+    /// Who: `rp_…`, `adm_…`, a device's thumbprint, `paper`, or `cli`.
     pub actor: &'a str,
     /// What, as `noun.verb`.
     pub action: &'static str,
-    /// To what: an id.
+    /// To what: an id, the name of a thing of which there is one, or `-`.
     pub object: &'a str,
     /// With which outcome.
     pub outcome: &'a str,

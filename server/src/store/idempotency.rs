@@ -32,7 +32,7 @@ pub enum Claim {
     Claimed,
     /// Another request with it is being worked on.
     Running,
-    /// It belongs to a request with another body.
+    /// It belongs to another request: another method, path or body.
     OtherRequest,
     /// The answer that was given, sealed.
     Answered(Vec<u8>),

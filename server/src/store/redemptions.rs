@@ -170,7 +170,7 @@ pub struct Attempt<'a> {
     pub service: &'a str,
     /// `passed`, `failed` or `unusable`.
     pub outcome: &'a str,
-    /// Why it was not judged.
+    /// Why it failed, or could not be judged.
     pub reason: Option<&'a str>,
     /// Its charge: there is one exactly when it was judged.
     pub charge: Option<ChargeId>,

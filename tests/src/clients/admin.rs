@@ -19,6 +19,11 @@ impl Admin {
         Admin { http: Client::new(), base: base.to_owned(), token: token.to_owned() }
     }
 
+    /// The bearer token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// POSTs JSON to a path.
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
         Answer::to(self.http.post(format!("{}{path}", self.base)).bearer_auth(&self.token).json(body)).await

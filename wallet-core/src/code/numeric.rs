@@ -6,12 +6,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::SignedDuration;
 use rand_core::CryptoRng;
-use sha2::Sha256;
 
 use super::CodeMalformed;
+use crate::pairwise::keyed;
 
 /// How long a minted code lives.
 pub const LIFETIME: SignedDuration = SignedDuration::from_secs(120);
@@ -56,11 +55,7 @@ impl NumericCode {
     /// What is stored instead of the code: HMAC-SHA256 under a server key. 43 bits could be searched through if the
     /// database leaked with a plain hash.
     pub fn mac(&self, key: &[u8; 32]) -> [u8; 32] {
-        let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(key) else {
-            unreachable!("HMAC takes a key of any length")
-        };
-        mac.update(&self.0);
-        mac.finalize().into_bytes().into()
+        keyed(key, &[b"numeric code", &self.0])
     }
 }
 

@@ -12,7 +12,7 @@ use std::fmt;
 
 use coset::{CoseSign1, CoseSign1Builder, HeaderBuilder, TaggedCborSerializable, iana};
 use jiff::{SignedDuration, Timestamp};
-use qrcode::render::{svg, unicode};
+use qrcode::render::unicode;
 use qrcode::types::QrError;
 use qrcode::{EcLevel, QrCode};
 
@@ -52,7 +52,7 @@ impl fmt::Debug for Q1 {
     }
 }
 
-type Payload = (serde_bytes::ByteArray16, i64, i64, serde_bytes::ByteArray8, u8);
+type Payload = (byte_arrays::ByteArray16, i64, i64, byte_arrays::ByteArray8, u8);
 
 impl Q1 {
     /// A code made at `now` (whole seconds count) and shown for [`LIFETIME`].
@@ -156,7 +156,7 @@ fn read_payload(bytes: &[u8]) -> Result<Q1, CodeMalformed> {
 }
 
 /// Byte strings of a fixed length, which serde would otherwise write as arrays of numbers.
-mod serde_bytes {
+mod byte_arrays {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
     macro_rules! byte_array {
@@ -221,11 +221,6 @@ impl Symbol {
             .dark_color(unicode::Dense1x2::Light)
             .light_color(unicode::Dense1x2::Dark)
             .build()
-    }
-
-    /// For a page.
-    pub fn to_svg(&self) -> String {
-        self.0.render::<svg::Color<'_>>().build()
     }
 
     /// As rows of modules, `true` where dark, without the quiet zone of four modules that a picture needs.

@@ -11,14 +11,17 @@ pub use verify::{CertRefused, VerifiedCert};
 
 #[cfg(test)]
 mod tests {
+    use ciborium::Value;
     use jiff::{SignedDuration, Timestamp};
     use p256::ecdsa::SigningKey;
     use p256::elliptic_curve::Generate;
 
     use super::format::{Malformed, UnverifiedCert};
     use super::sign::sign;
-    use super::{AssuranceLevel, Claims, Disclosure, StatusReference};
+    use super::verify::verify;
+    use super::{AssuranceLevel, CertRefused, Claims, Disclosure, StatusReference};
     use crate::attributes::Attribute;
+    use crate::chain::ChainRefused;
 
     fn claims(device: &SigningKey) -> Claims {
         let name = Disclosure { name: Attribute::Name, value: "林知远".into(), salt: "c2FsdA".into() };
@@ -33,7 +36,7 @@ mod tests {
             device: device.into(),
             status: StatusReference { index: 70_000, uri: "https://id.test/v1/status-lists/1".into() },
             assurance: AssuranceLevel::Ial2,
-            digests: vec![(Attribute::Name, name.digest()), (Attribute::BirthDate, birth.digest())],
+            digests: vec![(Attribute::BirthDate, birth.digest()), (Attribute::Name, name.digest())],
         }
     }
 
@@ -43,12 +46,51 @@ mod tests {
         let (claims, chain) = (claims(&key), vec![vec![1], vec![2]]);
         let bytes = sign(&claims, &chain, &key).unwrap();
         let read = UnverifiedCert::from_bytes(&bytes).unwrap();
-        assert_eq!((&read.claims, &read.chain), (&claims, &chain));
-        let again =
-            ciborium::from_reader::<ciborium::Value, _>(claims.to_cbor().unwrap().as_slice()).unwrap();
-        let mut bytes = Vec::new();
-        ciborium::into_writer(&again, &mut bytes).unwrap();
-        assert_eq!(bytes, claims.to_cbor().unwrap());
+        let mut sorted = claims.clone();
+        sorted.digests.reverse();
+        assert_eq!((&read.claims, &read.chain), (&sorted, &chain));
+    }
+
+    /// RFC 8949 §4.2.1: in every map the encoded keys rise.
+    fn keys_rise(value: &Value) -> bool {
+        let encoded = |value: &Value| {
+            let mut bytes = Vec::new();
+            ciborium::into_writer(value, &mut bytes).unwrap();
+            bytes
+        };
+        let Value::Map(entries) = value else { return true };
+        entries.is_sorted_by(|(a, _), (b, _)| encoded(a) < encoded(b))
+            && entries.iter().all(|(_, v)| keys_rise(v))
+    }
+
+    #[test]
+    fn the_claims_are_deterministic_cbor_whatever_the_order_of_the_attributes() {
+        let key = SigningKey::generate_from_rng(&mut rand::rng());
+        let mut claims = claims(&key);
+        let bytes = claims.to_cbor().unwrap();
+        assert!(keys_rise(&ciborium::from_reader(bytes.as_slice()).unwrap()));
+        claims.digests.reverse();
+        assert_eq!(claims.to_cbor().unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_certificate_is_believed_only_unchanged_in_its_time_and_under_its_root() {
+        let chain = crate::chain::tests::TestChain::new();
+        let device = SigningKey::generate_from_rng(&mut rand::rng());
+        let claims = claims(&device);
+        let (from, until) = (claims.issued_at, claims.expires_at);
+        let bytes = sign(&claims, &chain.certificates, &chain.signer).unwrap();
+        let verdict = |bytes: &[u8], root: &[u8], now| {
+            verify(UnverifiedCert::from_bytes(bytes).unwrap(), root, now).map(drop)
+        };
+        assert_eq!(verdict(&bytes, &chain.root, from), Ok(()));
+        assert_eq!(verdict(&bytes, &chain.root, until), Err(CertRefused::NotCurrent));
+        let mut changed = bytes.clone();
+        let serial = bytes.windows(16).position(|window| window == [1; 16]).unwrap();
+        changed[serial] = 2;
+        assert_eq!(verdict(&changed, &chain.root, from), Err(CertRefused::Signature));
+        let other = crate::chain::tests::TestChain::new().root;
+        assert_eq!(verdict(&bytes, &other, from), Err(CertRefused::Chain(ChainRefused::NotTrusted)));
     }
 
     #[test]
