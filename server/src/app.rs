@@ -48,9 +48,8 @@ pub fn broken(stop: Stop) -> anyhow::Error {
     }
 }
 
-/// Opens the database, the keys and the models. `listening` is where the service is reached when no public address is
-/// set.
-pub fn context(config: &Config, ports: Ports, listening: Option<SocketAddr>) -> anyhow::Result<Context> {
+/// Opens the database, the keys and the models, for a service that listens at `address`.
+fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result<Context> {
     let clock = ports.clock.unwrap_or_else(|| Arc::new(SystemClock));
     config.make_data_dir()?;
     let store = Store::open(&config.database_url(), config.database_connections)?;
@@ -66,14 +65,9 @@ pub fn context(config: &Config, ports: Ports, listening: Option<SocketAddr>) -> 
         SourceKind::DocumentOnly => Box::new(DocumentOnly),
     };
     let zone = TimeZone::get(&config.time_zone).context("unknown time zone")?;
-    let address = listening.map_or_else(|| config.listen.clone(), |address| address.to_string());
-    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    if !public_url.starts_with("https://") && !public_url.starts_with("http://") {
-        bail!("the public address must begin with https:// (or http:// for a trial), not `{public_url}`");
-    }
     let ctx = Context {
         vault: Vault::new(&secrets.vault),
-        public_url: public_url.trim_end_matches('/').to_owned(),
+        public_url: public_url(config, address)?,
         signer: Arc::new(signer),
         store,
         models,
@@ -84,6 +78,20 @@ pub fn context(config: &Config, ports: Ports, listening: Option<SocketAddr>) -> 
     };
     prepare(&ctx).map_err(broken)?;
     Ok(ctx)
+}
+
+/// The address that wallets see, without a slash at its end: proofs are checked against it.
+fn public_url(config: &Config, address: SocketAddr) -> anyhow::Result<String> {
+    let Some(url) = &config.public_url else {
+        if address.ip().is_unspecified() {
+            tracing::warn!(%address, "set --public-url to the address that wallets see, or their proofs fail");
+        }
+        return Ok(format!("http://{address}"));
+    };
+    if !url.starts_with("https://") && !url.starts_with("http://") {
+        bail!("the public address must begin with https:// (or http:// for a trial), not `{url}`");
+    }
+    Ok(url.trim_end_matches('/').to_owned())
 }
 
 fn prepare(ctx: &Context) -> Flow<()> {
@@ -124,7 +132,7 @@ pub fn start(config: &Config, ports: Ports) -> anyhow::Result<Running> {
     let listener =
         TcpListener::bind(&config.listen).with_context(|| format!("can't listen on {}", config.listen))?;
     let address = listener.local_addr()?;
-    let context = Data::new(context(config, ports, Some(address))?);
+    let context = Data::new(context(config, ports, address)?);
     let metrics =
         PrometheusMetricsBuilder::new("ecert").endpoint("/metrics").mask_unmatched_patterns("-").build();
     let metrics = metrics.map_err(|error| anyhow!("metrics: {error}"))?;
