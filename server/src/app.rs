@@ -15,8 +15,9 @@ use wallet_core::onnx::Models;
 
 use crate::config::{Config, SourceKind};
 use crate::edge::clock::{Clock, SystemClock};
-use crate::edge::keys;
+use crate::edge::keys::{self, Secrets};
 use crate::edge::models::ModelWorkers;
+use crate::edge::signer::FileSigner;
 use crate::edge::source::{AuthoritativeSource, DocumentOnly, LocalRegister};
 use crate::edge::vault::Vault;
 use crate::flow::{Context, prices, status_lists};
@@ -25,7 +26,7 @@ use crate::http::uploads::Uploads;
 use crate::http::{deadline, log};
 use crate::jobs;
 use crate::routes::routes;
-use crate::stop::{Flow, Stop};
+use crate::stop::Flow;
 use crate::store::Store;
 
 /// A JSON body: the largest is an application with fifty purposes.
@@ -40,22 +41,24 @@ pub struct Ports {
     pub models: Option<Arc<ModelWorkers>>,
 }
 
-/// A malfunction before there is anybody to refuse.
-pub fn broken(stop: Stop) -> anyhow::Error {
-    match stop {
-        Stop::Broken(error) => error,
-        Stop::Refused(refusal) => anyhow!("{}: {}", refusal.code(), refusal.detail()),
-    }
+/// Opens the database, with its tables up to date.
+pub fn open_store(config: &Config, connections: u32) -> anyhow::Result<Store> {
+    config.make_data_dir()?;
+    let store = Store::open(&config.database_url(), connections)?;
+    store.migrate()?;
+    Ok(store)
+}
+
+/// Opens the keys, or makes them on the first start.
+pub fn open_keys(config: &Config, clock: &dyn Clock) -> anyhow::Result<(FileSigner, Secrets)> {
+    keys::open_or_create(&config.data_dir.join("keys"), &config.key_file(), clock.now())
 }
 
 /// Opens the database, the keys and the models, for a service that listens at `address`.
 fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result<Context> {
     let clock = ports.clock.unwrap_or_else(|| Arc::new(SystemClock));
-    config.make_data_dir()?;
-    let store = Store::open(&config.database_url(), config.database_connections)?;
-    store.migrate()?;
-    let (signer, secrets) =
-        keys::open_or_create(&config.data_dir.join("keys"), &config.key_file(), clock.now())?;
+    let store = open_store(config, config.database_connections)?;
+    let (signer, secrets) = open_keys(config, clock.as_ref())?;
     let models = match ports.models {
         Some(models) => models,
         None => Arc::new(start_models(config)?),
@@ -76,7 +79,7 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
         clock,
         zone,
     };
-    prepare(&ctx).map_err(broken)?;
+    prepare(&ctx)?;
     Ok(ctx)
 }
 

@@ -39,3 +39,13 @@ malfunctions!(
     wallet_core::money::MoneyOverflow,
     wallet_core::onnx::ModelError
 );
+
+/// Where there is nobody to refuse, at the start and on the command line, both are reasons not to go on.
+impl From<Stop> for anyhow::Error {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Broken(error) => error,
+            Stop::Refused(refusal) => anyhow::anyhow!("{}: {}", refusal.code(), refusal.detail()),
+        }
+    }
+}

@@ -88,9 +88,7 @@ async fn documents_that_are_no_pictures() -> Test {
 
 async fn at_the_capture(app: &TestApp) -> anyhow::Result<(Holder, [u8; 16])> {
     let mut holder = app.holder();
-    holder.start().await?;
-    holder.submit_document(card()).await?.expect_status(200)?;
-    let nonce = holder.confirm().await?;
+    let nonce = holder.reach_challenge(card()).await?;
     Ok((holder, nonce))
 }
 
@@ -135,17 +133,7 @@ async fn enrolment_captures_that_can_not_be_used() -> Test {
 async fn a_capture_signed_by_another_key_is_refused() -> Test {
     let app = TestApp::start().await?;
     let (holder, nonce) = at_the_capture(&app).await?;
-    let statement = wallet_core::capture::Statement::about(&nonce, &enrolment_frames(), 200);
-    let signature =
-        wallet_core::es256::Es256Signer::sign(&app.holder().key, &serde_json::to_vec(&statement)?)?;
-    let mut form = reqwest::multipart::Form::new()
-        .text("capture", serde_json::to_string(&statement)?)
-        .text("signature", wallet_core::jws::base64url(&signature));
-    for frame in enrolment_frames() {
-        form = form.part("frame", reqwest::multipart::Part::bytes(frame));
-    }
-    let path = format!("/v1/enrolments/{}/captures", holder.enrolment);
-    let answer = Answer::to(holder.request(Method::POST, &path)?.multipart(form)).await?;
+    let answer = holder.submit_capture_signed(&nonce, &enrolment_frames(), &app.holder().key).await?;
     assert_eq!(answer.refusal(), "401 unauthenticated");
     Ok(())
 }

@@ -4,14 +4,14 @@ use ecert_server::edge::clock::Clock as _;
 use ecert_server::flow::retention;
 use ecert_server::store::enrolments;
 use ecert_tests::app::{TestApp, card, enrolment_frames, samples, stranger_frames};
-use ecert_tests::clients::Answer;
+use ecert_tests::clients::{Answer, root};
 use ecert_tests::specimen::{Sex, Specimen};
 use futures_util::future::join_all;
 use serde_json::Value;
 use wallet_core::ecert::{AssuranceLevel, Disclosure, UnverifiedCert, verify::verify};
 use wallet_core::jws::{from_base64url, thumbprint};
 
-use crate::third_party::{root, typ, verified};
+use crate::third_party::{typ, verified};
 
 type Test = anyhow::Result<()>;
 
@@ -91,9 +91,7 @@ async fn a_person_whom_the_register_does_not_know_is_referred() -> Test {
 async fn a_portrait_of_somebody_else_ends_the_enrolment() -> Test {
     let app = TestApp::start().await?;
     let mut holder = app.holder();
-    holder.start().await?;
-    holder.submit_document(card()).await?.expect_status(200)?;
-    let nonce = holder.confirm().await?;
+    let nonce = holder.reach_challenge(card()).await?;
     let answer = holder.submit_capture(&nonce, &stranger_frames()?).await?;
     assert_eq!(answer.refusal(), "422 enrolment-refused/face-mismatch");
     let again = holder.submit_capture(&nonce, &enrolment_frames()).await?;
@@ -108,10 +106,10 @@ async fn an_enrolment_left_half_way_is_forgotten() -> Test {
     holder.start().await?;
     holder.submit_document(card()).await?.expect_status(200)?;
     app.wait(3601);
-    retention::forget(&app.context).map_err(ecert_server::app::broken)?;
+    retention::forget(&app.context)?;
     let (id, jkt) = (holder.enrolment.parse()?, thumbprint(&(&holder.key).into()));
     let left = app.context.store.read(|conn| Ok(enrolments::find(conn, id, &jkt)?));
-    let state = left.map_err(ecert_server::app::broken)?.map(|enrolment| enrolment.state);
+    let state = left?.map(|enrolment| enrolment.state);
     assert_eq!(state, Some(enrolments::State::Refused { reason: "abandoned".into() }));
     Ok(())
 }
@@ -120,9 +118,7 @@ async fn an_enrolment_left_half_way_is_forgotten() -> Test {
 async fn two_captures_at_once_make_one_certificate() -> Test {
     let app = TestApp::start().await?;
     let mut holder = app.holder();
-    holder.start().await?;
-    holder.submit_document(card()).await?.expect_status(200)?;
-    let (nonce, frames) = (holder.confirm().await?, enrolment_frames());
+    let (nonce, frames) = (holder.reach_challenge(card()).await?, enrolment_frames());
     let answers = join_all((0..3).map(|_| holder.submit_capture(&nonce, &frames))).await;
     let answers: Vec<Answer> = answers.into_iter().collect::<Result<_, _>>()?;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use ecert_tests::app::{TestApp, later_frames};
-use ecert_tests::clients::{Answer, Holder, RelyingParty};
+use ecert_tests::clients::{Answer, Holder, RelyingParty, root};
 use wallet_core::attributes::Share;
 use wallet_core::ecert::{UnverifiedCert, verify::verify};
 use wallet_core::jws::from_base64url;
 use wallet_core::status_list::{Status, StatusList};
-
-use crate::third_party::root;
 
 type Test = anyhow::Result<()>;
 

@@ -6,13 +6,11 @@ use std::sync::mpsc::channel;
 
 use ecert_server::edge::models::Lane;
 use ecert_tests::app::{TestApp, later_frames};
-use ecert_tests::clients::Answer;
+use ecert_tests::clients::{Answer, root};
 use ecert_tests::samples::variants;
 use ecert_tests::service::Service;
 use reqwest::Client;
 use wallet_core::attributes::Share;
-
-use crate::third_party::root;
 
 type Test = anyhow::Result<()>;
 

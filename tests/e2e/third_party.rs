@@ -1,8 +1,6 @@
 //! Our signatures through the eyes of somebody else's library.
 
 use anyhow::Context as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::Value;
@@ -19,10 +17,4 @@ pub(crate) fn verified(token: &str, issuer: &Value) -> anyhow::Result<Value> {
 /// The header of a token, as `jsonwebtoken` reads it.
 pub(crate) fn typ(token: &str) -> anyhow::Result<String> {
     decode_header(token)?.typ.context("no typ")
-}
-
-/// The root certificate of the issuer, DER.
-pub(crate) fn root(issuer: &Value) -> anyhow::Result<Vec<u8>> {
-    let last = issuer["x5c"].as_array().and_then(|chain| chain.last()).and_then(Value::as_str);
-    Ok(STANDARD.decode(last.context("no x5c")?)?)
 }

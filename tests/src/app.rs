@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::{Args as _, Command};
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
-use ecert_server::app::{Ports, broken, start, start_models};
+use ecert_server::app::{Ports, start, start_models};
 use ecert_server::config::Config;
 use ecert_server::edge::clock::{Clock, ManualClock};
 use ecert_server::edge::models::ModelWorkers;
@@ -113,7 +113,7 @@ impl TestApp {
         let (context, handle) = (running.context.clone(), running.handle.clone());
         actix_web::rt::spawn(running.serve());
         let base = context.public_url.clone();
-        let admin = admins::add(&context.store, clock.as_ref(), "test").map_err(broken)?;
+        let admin = admins::add(&context.store, clock.as_ref(), "test")?;
         let admin = Admin::new(&base, &admin.token);
         let app = TestApp { base, clock, context, admin, handle, _folder: folder };
         app.register(&Specimen::franck())?;
@@ -130,7 +130,8 @@ impl TestApp {
         let register = LocalRegister::new(self.context.store.clone(), self.context.secrets.register);
         let number =
             CitizenNumber::parse(&specimen.number).ok().context("the specimen's number is faulty")?;
-        register.add(&specimen.name, &number, self.clock.now()).map(drop).map_err(broken)
+        register.add(&specimen.name, &number, self.clock.now())?;
+        Ok(())
     }
 
     /// A new wallet.

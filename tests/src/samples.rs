@@ -16,23 +16,9 @@ use serde_json::Value;
 
 /// Index of the franck frame (1829) that looks straight on, mouth closed: the one for the card and for enrolment.
 pub const NEUTRAL: usize = 0;
-/// Frame 2045: straight on, lips just apart.
-pub const SPEAKING: usize = 1;
-/// Frame 2159: straight on, smiling.
-pub const SMILING: usize = 2;
-/// Frame 2683: head turned slightly.
-pub const TURNED: usize = 4;
-/// Frame 3979: looking down, eyes closed.
-pub const EYES_CLOSED: usize = 7;
-/// Frame 4035: head tilted to one shoulder.
-pub const TILTED: usize = 9;
-/// Frame 4117: mouth wide open.
-pub const MOUTH_OPEN: usize = 10;
 
 /// Where YuNet finds the face in the neutral franck frame, 720×576; a card can be drawn without a detector.
 pub const FRANCK_FACE: FaceBox = FaceBox { x: 252, y: 111, width: 264, height: 367 };
-/// Where YuNet finds the face of the astronaut, 512×512.
-pub const ASTRONAUT_FACE: FaceBox = FaceBox { x: 178, y: 63, width: 90, height: 114 };
 
 /// The frames that the package ships; fewer means a set-up that was cut short.
 const FRANCK_FRAMES: usize = 11;

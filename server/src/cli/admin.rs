@@ -2,11 +2,10 @@
 
 use clap::Subcommand;
 
-use crate::app::broken;
+use crate::app::open_store;
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
 use crate::flow::admins;
-use crate::store::Store;
 
 #[derive(Subcommand)]
 pub(super) enum AdminAction {
@@ -24,10 +23,7 @@ pub(super) enum AdminAction {
 
 pub(super) fn run(config: &Config, action: AdminAction) -> anyhow::Result<()> {
     let AdminAction::Add { name, json } = action;
-    config.make_data_dir()?;
-    let store = Store::open(&config.database_url(), 1)?;
-    store.migrate()?;
-    let admin = admins::add(&store, &SystemClock, &name).map_err(broken)?;
+    let admin = admins::add(&open_store(config, 1)?, &SystemClock, &name)?;
     if json {
         println!("{}", serde_json::json!({ "id": admin.id, "token": admin.token }));
     } else {

@@ -6,12 +6,10 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Subcommand;
 use wallet_core::document::CitizenNumber;
 
-use crate::app::broken;
+use crate::app::{open_keys, open_store};
 use crate::config::Config;
 use crate::edge::clock::{Clock as _, SystemClock};
-use crate::edge::keys;
 use crate::edge::source::LocalRegister;
-use crate::store::Store;
 
 #[derive(Subcommand)]
 pub(super) enum RegisterAction {
@@ -36,15 +34,12 @@ pub(super) fn run(config: &Config, action: RegisterAction) -> anyhow::Result<()>
         RegisterAction::Add { name, number } => vec![person(&name, &number)?],
         RegisterAction::Import { file } => read(&file)?,
     };
-    config.make_data_dir()?;
-    let store = Store::open(&config.database_url(), 1)?;
-    store.migrate()?;
-    let now = SystemClock.now();
-    let (_, secrets) = keys::open_or_create(&config.data_dir.join("keys"), &config.key_file(), now)?;
+    let (store, (_, secrets)) = (open_store(config, 1)?, open_keys(config, &SystemClock)?);
     let register = LocalRegister::new(store, secrets.register);
+    let now = SystemClock.now();
     let mut added = 0;
     for (name, number) in &people {
-        added += usize::from(register.add(name, number, now).map_err(broken)?);
+        added += usize::from(register.add(name, number, now)?);
     }
     println!("{added} added, {} stood there already", people.len() - added);
     Ok(())

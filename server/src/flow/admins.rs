@@ -7,8 +7,7 @@ use wallet_core::jws::base64url;
 use super::random;
 use crate::edge::clock::Clock;
 use crate::stop::Flow;
-use crate::store::audit::{self, Entry};
-use crate::store::{Store, admins};
+use crate::store::{Store, admins, audit};
 
 /// A new admin, with the token that is shown once.
 pub struct NewAdmin {
@@ -26,12 +25,7 @@ pub fn add(store: &Store, clock: &dyn Clock, name: &str) -> Flow<NewAdmin> {
     let token = format!("ea_{}", base64url(&random::<32>()));
     store.write(|conn| {
         admins::insert(conn, id, name, &sha256(token.as_bytes()), now)?;
-        let object = id.to_string();
-        audit::append(
-            conn,
-            &Entry { actor: "cli", action: "admin.add", object: &object, outcome: "done" },
-            now,
-        )?;
+        audit::append(conn, "cli", "admin.add", id, "done", now)?;
         Ok(())
     })?;
     Ok(NewAdmin { id, token })

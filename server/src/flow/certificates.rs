@@ -7,9 +7,8 @@ use wallet_core::refusal::Refusal;
 use super::Context;
 use super::callers::Device;
 use crate::stop::Flow;
-use crate::store::audit::{self, Entry};
 use crate::store::certificates::{self, Certificate, Ended};
-use crate::store::{Conn, outbox};
+use crate::store::{Conn, audit, outbox};
 
 /// Reasons are for the record, not for stories.
 const MAX_REASON: usize = 200;
@@ -62,18 +61,19 @@ fn revoke(
         if certificate.active {
             end(conn, &certificate, Ended::Revoked, reason, now)?;
         }
-        let object = certificate.id.to_string();
-        audit::append(conn, &Entry { actor, action: "certificate.revoke", object: &object, outcome }, now)?;
-        Ok(())
+        Ok(audit::append(conn, actor, "certificate.revoke", certificate.id, outcome, now)?)
     })
 }
 
-/// The certificate, if it is in force.
-pub(super) fn in_force(conn: &mut Conn, id: CertificateId, now: jiff::Timestamp) -> Flow<Certificate> {
+/// The certificate that another row refers to: it must be there.
+pub(super) fn referred_to(conn: &mut Conn, id: CertificateId) -> Flow<Certificate> {
     let certificate = certificates::find(conn, id)?;
-    let certificate =
-        certificate.ok_or_else(|| anyhow::anyhow!("a certificate that is referred to is missing"))?;
-    if certificate.in_force(now) { Ok(certificate) } else { Err(Refusal::CertificateRevoked.into()) }
+    Ok(certificate.ok_or_else(|| anyhow::anyhow!("a certificate that is referred to is missing"))?)
+}
+
+/// The certificate, if it is in force.
+pub(super) fn in_force(certificate: Certificate, now: jiff::Timestamp) -> Result<Certificate, Refusal> {
+    if certificate.in_force(now) { Ok(certificate) } else { Err(Refusal::CertificateRevoked) }
 }
 
 /// Ends an active certificate and asks for its status list to be published anew.

@@ -9,8 +9,9 @@ use wallet_core::code::qr::UnverifiedQr;
 use wallet_core::es256::sha256;
 use wallet_core::refusal::Refusal;
 
-use super::Context;
 use super::callers::Device;
+use super::certificates::{in_force, referred_to};
+use super::{Context, later};
 use crate::stop::Flow;
 use crate::store::certificates::{self, Certificate};
 use crate::store::codes::{self, Minted};
@@ -28,13 +29,11 @@ pub struct NumericCodeAnswer {
 /// Mints digits for the device's certificate; the ones before end.
 pub fn mint(ctx: &Context, device: &Device, share: Share) -> Flow<NumericCodeAnswer> {
     let now = ctx.now();
-    let expires_at = now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX);
+    let expires_at = later(now, LIFETIME);
     let code = ctx.store.write(|conn| {
         let code = NumericCode::mint(&mut rand::rng());
         let certificate = certificates::of_device(conn, &device.jkt)?.ok_or(Refusal::NotFound)?;
-        if !certificate.in_force(now) {
-            return Err(Refusal::CertificateRevoked.into());
-        }
+        let certificate = in_force(certificate, now)?;
         let minted = Minted { certificate: certificate.id, share, expires_at, spent: false };
         codes::replace(conn, &code.mac(&ctx.secrets.code), &minted)?;
         Ok(code)
@@ -94,8 +93,7 @@ fn resolve_numeric(ctx: &Context, conn: &mut Conn, code: &NumericCode, now: Time
     if minted.spent {
         return Ok(Resolution::Redeemed);
     }
-    let certificate = certificates::find(conn, minted.certificate)?;
-    let certificate = certificate.ok_or_else(|| anyhow::anyhow!("a numeric code without its certificate"))?;
+    let certificate = referred_to(conn, minted.certificate)?;
     let code_id = mac.to_vec();
     Ok(Resolution::Presented(Box::new(Presented { certificate, share: minted.share, code_id })))
 }

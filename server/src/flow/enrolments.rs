@@ -18,14 +18,12 @@ use wallet_core::refusal::{Reason, Refusal};
 use super::callers::Device;
 use super::captures::Challenge;
 use super::issuer::{CONSENT_VERSION, ConsentPurpose};
-use super::{Context, captures, issuance, pictures, random};
+use super::{Context, captures, issuance, later, pictures, random};
 use crate::edge::models::Lane;
 use crate::edge::source::Confirmation;
 use crate::stop::{Flow, Stop};
-use crate::store::Conn;
-use crate::store::audit::{self, Entry};
-use crate::store::devices;
 use crate::store::enrolments::{self, Enrolment, State};
+use crate::store::{Conn, audit, devices};
 
 /// From consent to certificate. Two minutes are meant; an hour lets a person find their card.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
@@ -75,7 +73,7 @@ pub struct DocumentRead {
 pub enum Enrolled {
     /// A certificate was issued.
     Approved(Box<issuance::Issued>),
-    /// Set aside for a person to decide. Nobody can decide it yet; it ends with the enrolment's documents.
+    /// Set aside for a person to decide, which nobody can do yet (docs/SECURITY.md, "Not yet").
     Referred {
         /// Why.
         reason: &'static str,
@@ -96,15 +94,14 @@ pub fn start(ctx: &Context, device: &Device, consent: &Consent) -> Flow<Started>
         return Err(Refusal::ConsentMissing.into());
     }
     let now = ctx.now();
-    let later = |duration| now.saturating_add(duration).unwrap_or(Timestamp::MAX);
     let enrolment = Enrolment {
         id: EnrolmentId::new(now, &mut rand::rng()),
         device_jkt: device.jkt.clone(),
         state: State::Started,
         tries: 0,
-        expires_at: later(LIFETIME),
+        expires_at: later(now, LIFETIME),
     };
-    let token_expires_at = later(TOKEN);
+    let token_expires_at = later(now, TOKEN);
     let consent_id = ConsentId::new(now, &mut rand::rng());
     let consent_receipt = sign_consent(ctx, consent_id, &enrolment, now)?;
     let access_token = format!("et_{}", base64url(&random::<32>()));
@@ -112,7 +109,7 @@ pub fn start(ctx: &Context, device: &Device, consent: &Consent) -> Flow<Started>
         devices::put(conn, device, &sha256(access_token.as_bytes()), token_expires_at)?;
         enrolments::insert(conn, &enrolment, now)?;
         enrolments::insert_consent(conn, consent_id, enrolment.id, CONSENT_VERSION, &consent_receipt, now)?;
-        note(conn, &enrolment, "enrolment.start", "done", now)
+        Ok(audit::append(conn, &device.jkt, "enrolment.start", enrolment.id, "done", now)?)
     })?;
     Ok(Started {
         id: enrolment.id,
@@ -179,7 +176,7 @@ fn read_card(
 pub fn confirm(ctx: &Context, device: &Device, id: EnrolmentId) -> Flow<Challenge> {
     let now = ctx.now();
     let nonce = random();
-    let deadline = now.saturating_add(CHALLENGE).unwrap_or(Timestamp::MAX);
+    let deadline = later(now, CHALLENGE);
     ctx.store.write(|conn| {
         let enrolment = find(conn, device, id, now)?;
         let sealed_document = match &enrolment.state {
@@ -284,7 +281,7 @@ fn advance(ctx: &Context, from: &Enrolment, to: &State, action: &'static str, ou
     let now = ctx.now();
     ctx.store.write(|conn| {
         enrolments::advance(conn, from, to)?.map_err(|current| not_at_this_step(&current))?;
-        note(conn, from, action, outcome, now)
+        Ok(audit::append(conn, &from.device_jkt, action, from.id, outcome, now)?)
     })
 }
 
@@ -327,15 +324,4 @@ fn not_at_this_step(state: &State) -> Stop {
 
 fn seal_context(id: EnrolmentId) -> String {
     format!("enrolments.document {id}")
-}
-
-fn note(
-    conn: &mut Conn,
-    enrolment: &Enrolment,
-    action: &'static str,
-    outcome: &str,
-    now: Timestamp,
-) -> Flow<()> {
-    let object = enrolment.id.to_string();
-    Ok(audit::append(conn, &Entry { actor: &enrolment.device_jkt, action, object: &object, outcome }, now)?)
 }

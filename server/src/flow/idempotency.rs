@@ -9,8 +9,8 @@ use wallet_core::jws::base64url;
 use wallet_core::pairwise::keyed;
 use wallet_core::refusal::Refusal;
 
-use super::Context;
 use super::callers::RelyingParty;
+use super::{Context, later};
 use crate::stop::Flow;
 use crate::store::Conn;
 use crate::store::idempotency::{self, Claim, Lease};
@@ -41,7 +41,7 @@ impl Idempotency {
             key: self.key.clone(),
             fingerprint: self.fingerprint,
             by: RequestId::new(now, &mut rand::rng()),
-            until: now.saturating_add(LEASE).unwrap_or(Timestamp::MAX),
+            until: later(now, LEASE),
         }
     }
 }

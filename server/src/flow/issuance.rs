@@ -14,16 +14,15 @@ use wallet_core::refusal::Refusal;
 
 use super::callers::Device;
 use super::certificates::{end, paper_code_hash};
-use super::{Context, random, status_lists};
+use super::{Context, later, random, status_lists};
 use crate::stop::Flow;
-use crate::store::audit::{self, Entry};
 use crate::store::certificates::{Certificate, Ended};
 use crate::store::enrolments::{Enrolment, State};
-use crate::store::{Conn, certificates, enrolments, holders};
+use crate::store::{Conn, audit, certificates, enrolments, holders};
 
 /// How long a certificate lasts: a face changes, a card is replaced.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365);
-/// Handles given to a wallet at once. One a code keeps relying parties from linking codes; 64 last weeks.
+/// Handles given to a wallet at once, one for each code; 64 last weeks.
 const HANDLES: usize = 64;
 /// Crockford's base 32: no I, L, O or U to misread on paper.
 const PAPER_ALPHABET: [u8; 32] = *b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -54,7 +53,7 @@ pub(super) fn issue(
 ) -> Flow<Issued> {
     let now = ctx.now();
     let issued_at = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    let expires_at = issued_at.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX);
+    let expires_at = later(issued_at, LIFETIME);
     let id = CertificateId::new(now, &mut rand::rng());
     let disclosures = disclosures(card);
     let handles: Vec<[u8; 16]> = (0..HANDLES).map(|_| random()).collect();
@@ -86,10 +85,7 @@ pub(super) fn issue(
         for handle in &handles {
             certificates::insert_handle(conn, &sha256(handle), id)?;
         }
-        let object = id.to_string();
-        let entry =
-            Entry { actor: &device.jkt, action: "certificate.issue", object: &object, outcome: "done" };
-        audit::append(conn, &entry, now)?;
+        audit::append(conn, &device.jkt, "certificate.issue", id, "done", now)?;
         let claims = claims(ctx, &certificate, &disclosures);
         Ok(sign(&claims, ctx.signer.chain(), ctx.signer.as_ref())?)
     })?;

@@ -7,8 +7,7 @@ use wallet_core::ids::AdminId;
 
 use super::Context;
 use crate::stop::Flow;
-use crate::store::audit::{self, Entry};
-use crate::store::ledger;
+use crate::store::{audit, ledger};
 
 /// Every account's balance, and their sum.
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,10 +22,9 @@ pub struct TrialBalance {
 
 /// The trial balance as of now. That it was read is on record before it is answered.
 pub fn trial_balance(ctx: &Context, admin: AdminId) -> Flow<TrialBalance> {
-    let (actor, now) = (admin.to_string(), ctx.now());
-    let entry = Entry { actor: &actor, action: "ledger.read", object: "trial_balance", outcome: "done" };
+    let now = ctx.now();
     ctx.store.write(|conn| {
-        audit::append(conn, &entry, now)?;
+        audit::append(conn, admin, "ledger.read", "trial_balance", "done", now)?;
         let accounts = ledger::balances(conn)?;
         let sum = accounts.values().try_fold(0_i64, |sum, micros| sum.checked_add(*micros));
         let sum_micros = sum.ok_or(wallet_core::money::MoneyOverflow)?;

@@ -21,9 +21,9 @@ pub mod status_lists;
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use rand::Rng as _;
 
 use crate::edge::clock::Clock;
@@ -66,6 +66,11 @@ impl Context {
     pub fn today(&self) -> Date {
         self.zone.to_datetime(self.now()).date()
     }
+}
+
+/// The moment so much later; the end of time where there is none.
+fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
+    now.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// Cryptographically random bytes.

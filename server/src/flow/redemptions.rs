@@ -18,19 +18,18 @@ use wallet_core::refusal::Refusal;
 
 use super::callers::RelyingParty;
 use super::captures::{self, Challenge};
-use super::certificates::in_force;
+use super::certificates::{in_force, referred_to};
 use super::codes::{self, Presented, Resolution};
 use super::idempotency::{Idempotency, claim, finish};
 use super::retention::READABLE;
 use super::settlement::{self, Answer, Judged, Verdict};
-use super::{Context, issuance, random};
+use super::{Context, issuance, later, random};
 use crate::edge::models::Lane;
 use crate::stop::Flow;
-use crate::store::audit::{self, Entry};
 use crate::store::certificates::Certificate;
 use crate::store::idempotency::{self, Lease};
 use crate::store::redemptions::{self, Redemption, State};
-use crate::store::{Conn, relying_parties, throttles};
+use crate::store::{Conn, audit, relying_parties, throttles};
 
 /// From opening to capture: the person is standing there.
 const CHALLENGE: SignedDuration = SignedDuration::from_secs(120);
@@ -101,7 +100,7 @@ pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening
         codes::spend(ctx, conn, &opening.code)?;
         let opened = Opened::of(&redemption);
         finish(ctx, conn, &lease, &opened)?;
-        audit_redemption(conn, rp, redemption.id, "redemption.open", "challenged", now)?;
+        audit::append(conn, rp.id, "redemption.open", redemption.id, "challenged", now)?;
         Ok(Ok(opened))
     })?;
     Ok(opened?)
@@ -122,7 +121,7 @@ fn challenged(
         asked,
         share: presented.share,
         nonce: random(),
-        deadline: now.saturating_add(CHALLENGE).unwrap_or(Timestamp::MAX),
+        deadline: later(now, CHALLENGE),
         unusable_attempts: 0,
         state: State::Challenged,
     }
@@ -180,7 +179,7 @@ fn begin(
     if *capture.nonce() != redemption.nonce {
         return Err(captures::nonce_mismatch().into());
     }
-    let certificate = in_force(conn, redemption.certificate, now)?;
+    let certificate = in_force(referred_to(conn, redemption.certificate)?, now)?;
     Ok(Begun::Ready(Box::new(redemption), Box::new(certificate)))
 }
 
@@ -220,7 +219,7 @@ pub fn show(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Shown> {
             if now.duration_since(*closed_at) <= READABLE =>
         {
             let judged = ctx.vault.open_json(&settlement::answer_context(id), sealed)?;
-            ctx.store.write(|conn| audit_redemption(conn, rp, id, "redemption.read", "done", now))?;
+            ctx.store.write(|conn| Ok(audit::append(conn, rp.id, "redemption.read", id, "done", now)?))?;
             Ok(Shown::Judged(judged))
         }
         State::Judged { .. } => Err(Refusal::NotFound.into()),
@@ -272,9 +271,7 @@ fn refuse_on_record<T>(
     now: Timestamp,
 ) -> Flow<Result<T, Refusal>> {
     idempotency::release(conn, lease)?;
-    let actor = rp.id.to_string();
-    let entry = Entry { actor: &actor, action: "redemption.open", object: "-", outcome: refusal.code() };
-    audit::append(conn, &entry, now)?;
+    audit::append(conn, rp.id, "redemption.open", "-", refusal.code(), now)?;
     Ok(Err(refusal))
 }
 
@@ -304,16 +301,4 @@ fn count_miss(conn: &mut Conn, rp: &RelyingParty, code: &Code, now: Timestamp) -
 
 fn miss_subject(rp: &RelyingParty, window: i64) -> String {
     format!("code-misses/{window}/{}", rp.id)
-}
-
-fn audit_redemption(
-    conn: &mut Conn,
-    rp: &RelyingParty,
-    id: RedemptionId,
-    action: &'static str,
-    outcome: &str,
-    now: Timestamp,
-) -> Flow<()> {
-    let (actor, object) = (rp.id.to_string(), id.to_string());
-    Ok(audit::append(conn, &Entry { actor: &actor, action, object: &object, outcome }, now)?)
 }

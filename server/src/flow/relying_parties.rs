@@ -13,8 +13,7 @@ use super::callers::API_KEY_PREFIX;
 use super::{Context, random};
 use crate::billing::price::Service;
 use crate::stop::Flow;
-use crate::store::audit::{self, Entry};
-use crate::store::relying_parties;
+use crate::store::{audit, relying_parties};
 
 /// More than anybody registers; keeps one request from filling the table.
 const MAX_PURPOSES: usize = 50;
@@ -66,9 +65,7 @@ pub fn admit(ctx: &Context, admin: AdminId, application: &Application) -> Flow<A
         for service in &services {
             relying_parties::subscribe(conn, id, service.as_str(), now)?;
         }
-        let (actor, object) = (admin.to_string(), id.to_string());
-        let entry = Entry { actor: &actor, action: "relying_party.admit", object: &object, outcome: "done" };
-        Ok(audit::append(conn, &entry, now)?)
+        Ok(audit::append(conn, admin, "relying_party.admit", id, "done", now)?)
     })?;
     let key = key.to_string();
     let public = key.strip_prefix("key_").unwrap_or(&key);

@@ -15,17 +15,16 @@ use wallet_core::money::{Amount, Currency};
 use wallet_core::receipt::{Receipt, ReceiptCharge};
 use wallet_core::refusal::{HolderMessage, Reason, Refusal};
 
-use super::certificates::in_force;
+use super::certificates::{in_force, referred_to};
 use super::idempotency::finish;
 use super::{Context, issuance};
 use crate::billing::posting::Balanced;
 use crate::billing::price::{self, Price, Service};
 use crate::stop::Flow;
-use crate::store::audit::{self, Entry};
 use crate::store::certificates::Certificate;
 use crate::store::idempotency::Lease;
 use crate::store::redemptions::{self, Attempt, Redemption, State};
-use crate::store::{Conn, charges, holders, ledger};
+use crate::store::{Conn, audit, charges, holders, ledger};
 
 /// What a redemption is metered as.
 pub(super) const SERVICE: Service = Service::EcertRedeem;
@@ -125,9 +124,7 @@ pub(super) fn settle(
             redemptions::close(conn, redemption.id, judged.judgement.passed, &sealed, now)?;
         }
         finish(ctx, conn, lease, &answer)?;
-        let (actor, object) = (redemption.rp.to_string(), redemption.id.to_string());
-        let entry = Entry { actor: &actor, action: "redemption.judge", object: &object, outcome };
-        audit::append(conn, &entry, now)?;
+        audit::append(conn, redemption.rp, "redemption.judge", redemption.id, outcome, now)?;
         Ok(answer)
     })
 }
@@ -145,7 +142,7 @@ fn record_judged(
     now: Timestamp,
 ) -> Flow<Judged> {
     // Revoked while the models ran: refused, and nothing is charged.
-    let certificate = in_force(conn, redemption.certificate, now)?;
+    let certificate = in_force(referred_to(conn, redemption.certificate)?, now)?;
     let prices = charges::prices_of(conn, SERVICE)?;
     let price = price::price_at(&prices, submitted_at);
     let price = price.ok_or_else(|| anyhow::anyhow!("no price of {} is in force", SERVICE.as_str()))?;

@@ -47,7 +47,7 @@ pub enum State {
         /// Which.
         certificate: CertificateId,
     },
-    /// A person decides.
+    /// Set aside for a person to decide.
     Referred {
         /// What was read, sealed.
         sealed_document: Vec<u8>,

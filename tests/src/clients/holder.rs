@@ -108,10 +108,27 @@ impl Holder {
         nonce(&self.post(&path, &Value::Null).await?.expect_status(200)?, "/nonce")
     }
 
+    /// Everything up to the challenge; its nonce.
+    pub async fn reach_challenge(&mut self, photos: &CardPhotos) -> anyhow::Result<[u8; 16]> {
+        self.start().await?;
+        self.submit_document(photos).await?.expect_status(200)?;
+        self.confirm().await
+    }
+
     /// Shows the face.
     pub async fn submit_capture(&self, nonce: &[u8; 16], frames: &[Vec<u8>]) -> anyhow::Result<Answer> {
+        self.submit_capture_signed(nonce, frames, &self.key).await
+    }
+
+    /// Shows the face in a capture that a given key signs.
+    pub async fn submit_capture_signed(
+        &self,
+        nonce: &[u8; 16],
+        frames: &[Vec<u8>],
+        key: &SigningKey,
+    ) -> anyhow::Result<Answer> {
         let statement = Statement::about(nonce, frames, 200);
-        let signature = self.key.sign(&serde_json::to_vec(&statement)?)?;
+        let signature = key.sign(&serde_json::to_vec(&statement)?)?;
         let form = capture_form(&statement, frames)?.text("signature", base64url(&signature));
         let path = format!("/v1/enrolments/{}/captures", self.enrolment);
         Answer::to(self.request(Method::POST, &path)?.multipart(form)).await
@@ -119,9 +136,7 @@ impl Holder {
 
     /// The whole enrolment, up to the E-cert.
     pub async fn enrol(&mut self, photos: &CardPhotos, frames: &[Vec<u8>]) -> anyhow::Result<Value> {
-        self.start().await?;
-        self.submit_document(photos).await?.expect_status(200)?;
-        let nonce = self.confirm().await?;
+        let nonce = self.reach_challenge(photos).await?;
         self.issued = self.submit_capture(&nonce, frames).await?.expect_status(200)?;
         Ok(self.issued.clone())
     }

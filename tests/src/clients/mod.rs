@@ -9,6 +9,8 @@ pub use holder::Holder;
 pub use relying_party::RelyingParty;
 
 use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 
@@ -62,6 +64,12 @@ pub fn text(value: &Value, pointer: &str) -> anyhow::Result<String> {
 pub fn nonce(value: &Value, pointer: &str) -> anyhow::Result<[u8; 16]> {
     let bytes = wallet_core::jws::from_base64url(&text(value, pointer)?)?;
     bytes.try_into().ok().with_context(|| format!("{pointer} is not 16 bytes"))
+}
+
+/// The root certificate that an issuer shows at /.well-known/ecert, DER.
+pub fn root(issuer: &Value) -> anyhow::Result<Vec<u8>> {
+    let last = issuer["x5c"].as_array().and_then(|chain| chain.last()).and_then(Value::as_str);
+    Ok(STANDARD.decode(last.context("the issuer shows no chain")?)?)
 }
 
 /// A fresh Idempotency-Key.

@@ -15,7 +15,7 @@ use wallet_core::attributes::Share;
 use wallet_core::code::qr::Symbol;
 use wallet_core::receipt::Receipt;
 
-use crate::clients::{Admin, Answer, Holder, RelyingParty, fresh_key, text};
+use crate::clients::{Admin, Answer, Holder, RelyingParty, fresh_key, root, text};
 use crate::samples::{Samples, variants};
 use crate::service::Service;
 use crate::specimen::Specimen;
@@ -61,13 +61,6 @@ pub async fn walk() -> anyhow::Result<bool> {
 
     report.print();
     Ok(report.all_right())
-}
-
-fn root(issuer: &Value) -> anyhow::Result<Vec<u8>> {
-    use base64::Engine as _;
-    let chain = issuer["x5c"].as_array().context("the issuer shows no chain")?;
-    let root = chain.last().and_then(Value::as_str).context("the chain has no root")?;
-    Ok(base64::engine::general_purpose::STANDARD.decode(root)?)
 }
 
 fn frames(cast: &Cast, from: usize, to: usize) -> Vec<Vec<u8>> {

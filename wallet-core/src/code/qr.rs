@@ -4,9 +4,9 @@
 //! Q1 = #6.18([ h'A10126', {}, bstr .cbor Q1-payload, bstr .size 64 ])   ; external_aad = "ecert-q1"
 //! Q1-payload = [ handle: bstr .size 16, iat: uint, exp: uint, jti: bstr .size 8, share: 1..3 ]
 //! ```
-//! 113 bytes, 174 characters with the prefix, QR version 7-M. The payload is an array and not a map of claims, because five map keys
-//! would push the symbol to version 8. The handle is one of a batch that only the server can tie to the certificate, so
-//! two relying parties can't link two codes.
+//! 113 bytes, 174 characters with the prefix, QR version 7-M. The payload is an array and not a map of claims, because
+//! five map keys would push the symbol to version 8. The handle is one of a batch that only the server can tie to the
+//! certificate. The signature is by one device key all the same, and can be linked (docs/SECURITY.md, "Not yet").
 
 use std::fmt;
 
