@@ -104,6 +104,10 @@ fn prepare(ctx: &Context) -> Flow<()> {
 
 /// Loads the models and starts their workers.
 pub fn start_models(config: &Config) -> anyhow::Result<ModelWorkers> {
+    #[cfg(feature = "bench-without-face")]
+    if config.model_workers == 0 {
+        return ModelWorkers::absent();
+    }
     let folder = config.model_dir()?;
     let models = Models::load(&folder).context("the models can't be used; run `cargo xtask setup`")?;
     ModelWorkers::start(&models, config.model_workers(), config.model_queue)

@@ -27,6 +27,9 @@ pub enum Lane {
     Redemption,
 }
 
+#[cfg(feature = "bench-without-face")]
+const ABSENT: &str = "none";
+
 /// Where models run.
 pub struct ModelWorkers {
     queue: SyncSender<Job>,
@@ -55,6 +58,25 @@ impl ModelWorkers {
             thresholds: models.thresholds(),
             model_id: models.model_id().to_owned(),
         })
+    }
+
+    /// No workers, for [`crate::flow`]'s captures that are judged without models.
+    #[cfg(feature = "bench-without-face")]
+    pub fn absent() -> anyhow::Result<Self> {
+        tracing::warn!("this build judges no faces: it is for measuring, and must serve nobody");
+        Ok(Self {
+            queue: sync_channel::<Job>(0).0,
+            enrolment_bound: 0,
+            in_flight: IntGauge::new("ecert_model_jobs", "Model jobs running or waiting")?,
+            thresholds: Thresholds::DEFAULT,
+            model_id: ABSENT.to_owned(),
+        })
+    }
+
+    /// Whether captures are judged without models.
+    #[cfg(feature = "bench-without-face")]
+    pub fn are_absent(&self) -> bool {
+        self.model_id == ABSENT
     }
 
     /// Runs `job` on a worker and waits for it. Refuses at once with `overloaded` when the queue is full.

@@ -18,6 +18,8 @@ pub mod relying_parties;
 pub mod retention;
 pub mod settlement;
 pub mod status_lists;
+#[cfg(feature = "bench-without-face")]
+mod without_face;
 
 use std::sync::Arc;
 
