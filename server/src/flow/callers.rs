@@ -27,7 +27,7 @@ pub fn relying_party(ctx: &Context, api_key: &str) -> Flow<RelyingParty> {
         api_key.strip_prefix(API_KEY_PREFIX).and_then(|rest| rest.split_once('_')).ok_or_else(refused)?;
     let id: ApiKeyId = format!("key_{id}").parse().map_err(|_| refused())?;
     let (rp, secret_hash) =
-        ctx.store.read(|conn| Ok(relying_parties::by_key(conn, id)?))?.ok_or_else(refused)?;
+        ctx.rp_store.read(|conn| Ok(relying_parties::by_key(conn, id)?))?.ok_or_else(refused)?;
     // The id is public, the secret is not: only the comparison of the secret must take the same time for all.
     let matches: bool = sha256(secret.as_bytes()).as_slice().ct_eq(&secret_hash).into();
     if matches { Ok(rp) } else { Err(refused().into()) }
@@ -35,7 +35,7 @@ pub fn relying_party(ctx: &Context, api_key: &str) -> Flow<RelyingParty> {
 
 /// The admin of a token.
 pub fn admin(ctx: &Context, token: &str) -> Flow<AdminId> {
-    let found = ctx.store.read(|conn| Ok(admins::by_token(conn, &sha256(token.as_bytes()))?))?;
+    let found = ctx.rp_store.read(|conn| Ok(admins::by_token(conn, &sha256(token.as_bytes()))?))?;
     Ok(found.ok_or_else(|| unauthenticated("the admin token is not valid"))?)
 }
 
@@ -44,7 +44,7 @@ pub fn holder(ctx: &Context, token: &str, proof: &str, method: &str, url: &str) 
     let request = Request { method, url, access_token: Some(token) };
     let proof = verified(ctx, proof, request)?;
     let (token_hash, now) = (sha256(token.as_bytes()), ctx.now());
-    let device = ctx.store.read(|conn| Ok(devices::by_token(conn, &token_hash, now)?))?;
+    let device = ctx.holder_store.read(|conn| Ok(devices::by_token(conn, &token_hash, now)?))?;
     let ours = device.filter(|device| device.key == proof.key);
     let device = ours.ok_or_else(|| unauthenticated("the access token is not valid for this device key"))?;
     // Last, so that a stranger's proof costs no write.
@@ -66,7 +66,7 @@ fn verified(ctx: &Context, proof: &str, request: Request<'_>) -> Result<Proof, R
 
 fn use_up(ctx: &Context, jkt: &str, proof: &Proof) -> Flow<()> {
     let remember = |conn: &mut Conn| Ok(devices::remember_proof(conn, jkt, &proof.jti, proof.stale_at)?);
-    if ctx.store.write(remember)? {
+    if ctx.holder_store.write_guarded(remember)? {
         Ok(())
     } else {
         Err(unauthenticated("the DPoP proof was used before").into())

@@ -1,13 +1,14 @@
 //! Price lists.
 
 use super::Context;
-use crate::billing::price::first_list;
+use super::settlement::SERVICE;
+use crate::billing::price::{Price, first_list};
 use crate::stop::Flow;
 use crate::store::charges;
 
 /// Gives an empty installation its first price list.
 pub fn install_first_list(ctx: &Context) -> Flow<()> {
-    ctx.store.write(|conn| {
+    ctx.rp_store.write(|conn| {
         if charges::any_price(conn)? {
             return Ok(());
         }
@@ -16,4 +17,9 @@ pub fn install_first_list(ctx: &Context) -> Flow<()> {
         }
         Ok(())
     })
+}
+
+/// Every price of a redemption, past and announced.
+pub fn of_redemption(ctx: &Context) -> Flow<Vec<Price>> {
+    ctx.rp_store.read(|conn| Ok(charges::prices_of(conn, SERVICE)?))
 }
