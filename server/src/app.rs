@@ -21,6 +21,7 @@ use crate::edge::models::ModelWorkers;
 use crate::edge::signer::FileSigner;
 use crate::edge::source::{AuthoritativeSource, DocumentOnly, LocalRegister};
 use crate::edge::vault::Vault;
+use crate::flow::caches::Caches;
 use crate::flow::{Context, prices, status_lists};
 use crate::http::problem::{self, no_route};
 use crate::http::uploads::Uploads;
@@ -93,6 +94,7 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
         rp_store: stores.rps,
         holder_store: stores.holders,
         keep_days: config.keep_days,
+        caches: Caches::default(),
         replica: ReplicaId::new(clock.now(), &mut rand::rng()),
         models,
         secrets,

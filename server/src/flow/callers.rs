@@ -1,5 +1,7 @@
 //! Who is calling: from credentials to a caller. `http/callers.rs` makes them arguments that a handler can't have without.
 
+use std::sync::Arc;
+
 use subtle::ConstantTimeEq as _;
 use wallet_core::dpop::{self, Proof, Request};
 use wallet_core::es256::sha256;
@@ -26,11 +28,19 @@ pub fn relying_party(ctx: &Context, api_key: &str) -> Flow<RelyingParty> {
     let (id, secret) =
         api_key.strip_prefix(API_KEY_PREFIX).and_then(|rest| rest.split_once('_')).ok_or_else(refused)?;
     let id: ApiKeyId = format!("key_{id}").parse().map_err(|_| refused())?;
-    let (rp, secret_hash) =
-        ctx.rp_store.read(|conn| Ok(relying_parties::by_key(conn, id)?))?.ok_or_else(refused)?;
+    let known = match ctx.caches.relying_parties.get(&id) {
+        Some(known) => known,
+        None => {
+            let found = ctx.rp_store.read(|conn| Ok(relying_parties::by_key(conn, id)?))?;
+            let known = Arc::new(found.ok_or_else(refused)?);
+            ctx.caches.relying_parties.insert(id, Arc::clone(&known));
+            known
+        }
+    };
+    let (rp, secret_hash) = known.as_ref();
     // The id is public, the secret is not: only the comparison of the secret must take the same time for all.
-    let matches: bool = sha256(secret.as_bytes()).as_slice().ct_eq(&secret_hash).into();
-    if matches { Ok(rp) } else { Err(refused().into()) }
+    let matches: bool = sha256(secret.as_bytes()).as_slice().ct_eq(secret_hash).into();
+    if matches { Ok(rp.clone()) } else { Err(refused().into()) }
 }
 
 /// The admin of a token.

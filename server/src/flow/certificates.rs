@@ -35,7 +35,9 @@ pub fn revoke_by_holder(ctx: &Context, device: &Device, id: CertificateId) -> Fl
 pub fn revoke_by_paper(ctx: &Context, paper_code: &str) -> Flow<()> {
     let hash = paper_code_hash(paper_code);
     // Looked up before anything is locked: strangers may send what they like here.
-    ctx.holder_store.read(|conn| Ok(certificates::by_revocation_code(conn, &hash)?))?.ok_or(Refusal::NotFound)?;
+    ctx.holder_store
+        .read(|conn| Ok(certificates::by_revocation_code(conn, &hash)?))?
+        .ok_or(Refusal::NotFound)?;
     revoke(ctx, "paper", "revoked with the paper code", |conn| {
         Ok(certificates::by_revocation_code(conn, &hash)?)
     })

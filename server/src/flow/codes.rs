@@ -92,17 +92,27 @@ pub(super) fn spend(
     now: Timestamp,
 ) -> Flow<RedemptionId> {
     let redemption = RedemptionId::new(now, &mut rand::rng());
-    ctx.holder_store.write_guarded(|conn| {
-        if let Some(spent) = codes::spent(conn, presented.certificate, &presented.code_id)? {
+    let certificate = presented.certificate;
+    let fresh = Spent { redemption, request_mac: request_mac.to_vec() };
+    let store = &ctx.holder_store;
+    if presented.numeric.is_none()
+        && store.is_postgres()
+        && store.write_statement(|conn| {
+            Ok(codes::spend_at_once(conn, certificate, &presented.code_id, rp.id, &fresh, now)?)
+        })?
+    {
+        return Ok(redemption);
+    }
+    store.write_guarded(|conn| {
+        if let Some(spent) = codes::spent(conn, certificate, &presented.code_id)? {
             let is_ours = spent.request_mac == request_mac;
             return if is_ours { Ok(spent.redemption) } else { Err(Refusal::CodeAlreadyRedeemed.into()) };
         }
-        in_force(referred_to(conn, presented.certificate)?, now)?;
+        in_force(referred_to(conn, certificate)?, now)?;
         if let Some(mac) = &presented.numeric {
             codes::spend(conn, mac)?;
         }
-        let spent = Spent { redemption, request_mac: request_mac.to_vec() };
-        codes::insert_spent(conn, presented.certificate, &presented.code_id, rp.id, &spent, now)?;
+        codes::insert_spent(conn, certificate, &presented.code_id, rp.id, &fresh, now)?;
         Ok(redemption)
     })
 }

@@ -52,14 +52,17 @@ impl Idempotency {
     }
 }
 
-/// Claims the key: `None` when it is ours, the answer when it was given before.
-pub(super) fn claim<T: DeserializeOwned>(
-    ctx: &Context,
-    conn: &mut Conn,
-    lease: &Lease,
-    now: Timestamp,
-) -> Flow<Option<T>> {
-    let claim = idempotency::claim(conn, lease, now)?;
+/// Claims the key: `None` when it is ours, what was kept of the answer when it was given before.
+///
+/// A lease lost in a crash of the database is no loss: what it keeps apart can't happen twice anyhow.
+pub(super) fn claim<T: DeserializeOwned>(ctx: &Context, lease: &Lease, now: Timestamp) -> Flow<Option<T>> {
+    let store = &ctx.rp_store;
+    if store.is_postgres()
+        && store.write_statement(|conn| Ok(idempotency::claim_at_once(conn, lease, now)?))?
+    {
+        return Ok(None);
+    }
+    let claim = store.write_volatile(|conn| Ok(idempotency::claim(conn, lease, now)?))?;
     known(ctx, lease, claim)
 }
 
@@ -73,7 +76,11 @@ fn known<T: DeserializeOwned>(ctx: &Context, lease: &Lease, claim: Claim) -> Flo
 }
 
 /// The answer that was given under the key, if there is one.
-pub(super) fn answered<T: DeserializeOwned>(ctx: &Context, conn: &mut Conn, lease: &Lease) -> Flow<Option<T>> {
+pub(super) fn answered<T: DeserializeOwned>(
+    ctx: &Context,
+    conn: &mut Conn,
+    lease: &Lease,
+) -> Flow<Option<T>> {
     match idempotency::answer(conn, lease)? {
         Some(claim) => known(ctx, lease, claim),
         None => Ok(None),
@@ -88,8 +95,12 @@ pub(super) fn finish(
     answer: &impl Serialize,
     now: Timestamp,
 ) -> Flow<()> {
-    let sealed = ctx.vault.seal_json(&context(lease), answer)?;
-    Ok(idempotency::finish(conn, lease, &sealed, now)?)
+    Ok(idempotency::finish(conn, lease, &seal(ctx, lease, answer)?, now)?)
+}
+
+/// What is kept under the key, sealed.
+pub(super) fn seal(ctx: &Context, lease: &Lease, answer: &impl Serialize) -> anyhow::Result<Vec<u8>> {
+    ctx.vault.seal_json(&context(lease), answer)
 }
 
 /// What a sealed answer is bound to.

@@ -2,6 +2,7 @@
 //! outcome with everything that belongs to it. HTTP is not known here, tables are not named here.
 
 pub mod admins;
+pub mod caches;
 pub mod callers;
 pub mod captures;
 pub mod certificates;
@@ -61,6 +62,8 @@ pub struct Context {
     pub public_url: String,
     /// Days that grown tables keep their partitions; for ever without it.
     pub keep_days: Option<u32>,
+    /// What may be a second old.
+    pub caches: caches::Caches,
     /// This process, among those that share the databases.
     pub replica: ReplicaId,
     /// The zone of billing days and birthdays.

@@ -1,5 +1,7 @@
 //! Price lists.
 
+use std::sync::Arc;
+
 use super::Context;
 use super::settlement::SERVICE;
 use crate::billing::price::{Price, first_list};
@@ -17,6 +19,16 @@ pub fn install_first_list(ctx: &Context) -> Flow<()> {
         }
         Ok(())
     })
+}
+
+/// The same, a second old at most.
+pub(super) fn current(ctx: &Context) -> Flow<Arc<Vec<Price>>> {
+    if let Some(prices) = ctx.caches.prices.get(&()) {
+        return Ok(prices);
+    }
+    let prices = Arc::new(of_redemption(ctx)?);
+    ctx.caches.prices.insert((), Arc::clone(&prices));
+    Ok(prices)
 }
 
 /// Every price of a redemption, past and announced.

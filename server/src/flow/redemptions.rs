@@ -21,7 +21,7 @@ use super::callers::RelyingParty;
 use super::captures::{self, Challenge};
 use super::certificates::{in_force, referred_to};
 use super::codes::{self, Presented};
-use super::idempotency::{Idempotency, answered, claim, finish};
+use super::idempotency::{Idempotency, answered, claim, seal};
 use super::retention::READABLE;
 use super::settlement::{self, Answer, Judged, Verdict};
 use super::{Context, issuance, later, random};
@@ -29,7 +29,7 @@ use crate::edge::models::Lane;
 use crate::stop::{Flow, Stop};
 use crate::store::idempotency::{self, Lease};
 use crate::store::redemptions::{self, Redemption, State};
-use crate::store::{Conn, audit, relying_parties, throttles};
+use crate::store::{Conn, audit, openings, throttles};
 
 /// From opening to capture: the person is standing there.
 const CHALLENGE: SignedDuration = SignedDuration::from_secs(120);
@@ -77,6 +77,7 @@ impl Opened {
 /// the same request asked again goes on from there.
 pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening: &Opening) -> Flow<Opened> {
     let now = ctx.now();
+    gate(rp)?;
     let lease = idempotency.lease(rp, now);
     let asked = match ctx.rp_store.read(|conn| admit(ctx, conn, rp, &lease, opening, now))? {
         Admission::Answered(opened) => return Ok(opened),
@@ -88,13 +89,21 @@ pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening
     };
     let id = codes::spend(ctx, &presented, rp, &idempotency.mac(ctx, rp), now)?;
     let redemption = challenged(id, rp, opening, asked, &presented, now);
-    ctx.rp_store.write_guarded(|conn| {
-        if let Some(Kept { redemption }) = answered(ctx, conn, &lease)? {
+    let kept = seal(ctx, &lease, &Kept { redemption: id })?;
+    let mut tries = 0;
+    ctx.rp_store.write_statement(|conn| {
+        tries += 1;
+        // A lost race is one with the same request, which has then been answered.
+        if tries > 1
+            && let Some(Kept { redemption }) = answered(ctx, conn, &lease)?
+        {
             return reopened(conn, rp, redemption);
         }
-        redemptions::insert(conn, &redemption, now)?;
-        finish(ctx, conn, &lease, &Kept { redemption: id }, now)?;
-        audit::append(conn, rp.id, "redemption.open", id, "challenged", now)?;
+        openings::insert(
+            conn,
+            &openings::Opening { redemption: &redemption, lease: &lease, kept: &kept },
+            now,
+        )?;
         Ok(Opened::of(&redemption))
     })
 }
@@ -107,7 +116,8 @@ struct Kept {
 
 fn reopened(conn: &mut Conn, rp: &RelyingParty, id: RedemptionId) -> Flow<Opened> {
     let redemption = redemptions::find(conn, id, rp.id)?;
-    let redemption = redemption.ok_or_else(|| anyhow::anyhow!("a redemption that was answered is missing"))?;
+    let redemption =
+        redemption.ok_or_else(|| anyhow::anyhow!("a redemption that was answered is missing"))?;
     Ok(Opened::of(&redemption))
 }
 
@@ -127,16 +137,15 @@ fn admit(
     opening: &Opening,
     now: Timestamp,
 ) -> Flow<Admission> {
-    gate(conn, rp)?;
     if let Some(Kept { redemption }) = answered(ctx, conn, lease)? {
         return Ok(Admission::Answered(reopened(conn, rp, redemption)?));
     }
-    let Some(covered) = relying_parties::purpose(conn, rp.id, &opening.purpose)? else {
+    let Some(covered) = rp.purposes.get(&opening.purpose) else {
         return Ok(Admission::Refused(Refusal::PurposeNotRegistered));
     };
     let asked = match &opening.attributes {
-        None => covered,
-        Some(asked) if asked.is_subset(&covered) => asked.clone(),
+        None => covered.clone(),
+        Some(asked) if asked.is_subset(covered) => asked.clone(),
         Some(_) => return Ok(Admission::Refused(Refusal::AttributeNotAllowed)),
     };
     limit_misses(conn, rp, &opening.code, now)?;
@@ -175,14 +184,14 @@ pub fn judge(
 ) -> Flow<Answer> {
     let now = ctx.now();
     let lease = idempotency.lease(rp, now);
-    // A lease lost in a crash of the database is no loss: what it keeps apart can't happen twice anyhow.
-    let begun = ctx.rp_store.write_volatile(|conn| begin(ctx, conn, &lease, rp, id, &capture, now))?;
-    let redemption = match begun {
-        Begun::Answered(answer) => return Ok(*answer),
-        Begun::Ready(redemption) => *redemption,
-    };
-    let judged = evaluate(ctx, redemption.certificate, capture, now)
-        .and_then(|verdict| settlement::settle(ctx, &lease, &redemption, verdict, now));
+    gate(rp)?;
+    if let Some(kept) = claim(ctx, &lease, now)? {
+        return ctx.rp_store.read(|conn| settlement::recall(ctx, conn, rp.id, id, &kept));
+    }
+    let judged = challenge_of(ctx, rp, id, &capture, now).and_then(|redemption| {
+        let verdict = evaluate(ctx, redemption.certificate, capture, now)?;
+        settlement::settle(ctx, &lease, &redemption, verdict, now)
+    });
     if judged.is_err() {
         // Refused or broken before anything was decided: the same request may come again. Should this fail too, the lease
         // runs out by itself.
@@ -194,25 +203,16 @@ pub fn judge(
     judged
 }
 
-enum Begun {
-    Answered(Box<Answer>),
-    Ready(Box<Redemption>),
-}
-
-fn begin(
+/// The open redemption that a capture answers.
+fn challenge_of(
     ctx: &Context,
-    conn: &mut Conn,
-    lease: &Lease,
     rp: &RelyingParty,
     id: RedemptionId,
     capture: &Capture,
     now: Timestamp,
-) -> Flow<Begun> {
-    gate(conn, rp)?;
-    if let Some(kept) = claim(ctx, conn, lease, now)? {
-        return Ok(Begun::Answered(Box::new(settlement::recall(ctx, conn, rp.id, id, kept)?)));
-    }
-    let redemption = redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?;
+) -> Flow<Redemption> {
+    let found = ctx.rp_store.read(|conn| Ok(redemptions::find(conn, id, rp.id)?))?;
+    let redemption = found.ok_or(Refusal::NotFound)?;
     let is_open = redemption.state == State::Challenged
         && now <= redemption.deadline
         && redemption.unusable_attempts < settlement::MAX_UNUSABLE;
@@ -222,7 +222,7 @@ fn begin(
     if *capture.nonce() != redemption.nonce {
         return Err(captures::nonce_mismatch().into());
     }
-    Ok(Begun::Ready(Box::new(redemption)))
+    Ok(redemption)
 }
 
 fn evaluate(ctx: &Context, certificate: CertificateId, capture: Capture, now: Timestamp) -> Flow<Verdict> {
@@ -284,12 +284,12 @@ pub fn receipts(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Vec<
 }
 
 /// Before any work: is this relying party served?
-fn gate(conn: &mut Conn, rp: &RelyingParty) -> Flow<()> {
+fn gate(rp: &RelyingParty) -> Result<(), Refusal> {
     if !rp.active {
-        return Err(Refusal::RpSuspended.into());
+        return Err(Refusal::RpSuspended);
     }
-    if !relying_parties::has_bought(conn, rp.id, settlement::SERVICE.as_str())? {
-        return Err(Refusal::ServiceNotBought.into());
+    if !rp.services.contains(settlement::SERVICE.as_str()) {
+        return Err(Refusal::ServiceNotBought);
     }
     Ok(())
 }

@@ -12,12 +12,12 @@ use wallet_core::face::{Judgement, Thresholds};
 use wallet_core::ids::{AttemptId, ChargeId, LedgerTransactionId, RedemptionId, RelyingPartyId};
 use wallet_core::jws::{self, x5c};
 use wallet_core::money::{Amount, Currency};
-use wallet_core::receipt::{Receipt, ReceiptCharge};
 use wallet_core::pairwise::Eid;
+use wallet_core::receipt::{Receipt, ReceiptCharge};
 use wallet_core::refusal::{HolderMessage, Reason, Refusal};
 
-use super::certificates::{in_force, referred_to};
-use super::idempotency::{answered, finish};
+use super::certificates::in_force;
+use super::idempotency::{answered, finish, seal};
 use super::{Context, issuance, prices};
 use crate::billing::posting::Balanced;
 use crate::billing::price::{self, Price, Service};
@@ -25,7 +25,8 @@ use crate::stop::Flow;
 use crate::store::certificates::Certificate;
 use crate::store::idempotency::Lease;
 use crate::store::redemptions::{self, Attempt, Redemption, State};
-use crate::store::{Conn, audit, charges, holders, ledger};
+use crate::store::settlements::{self, Settlement};
+use crate::store::{Conn, audit, certificates, charges};
 
 /// What a redemption is metered as.
 pub(super) const SERVICE: Service = Service::EcertRedeem;
@@ -115,10 +116,10 @@ pub(super) fn recall(
     conn: &mut Conn,
     rp: RelyingPartyId,
     id: RedemptionId,
-    kept: Kept,
+    kept: &Kept,
 ) -> Flow<Answer> {
     match kept {
-        Kept::Unusable(unusable) => Ok(Answer::Unusable(unusable)),
+        Kept::Unusable(unusable) => Ok(Answer::Unusable(unusable.clone())),
         Kept::Judged => match redemptions::find(conn, id, rp)?.map(|redemption| redemption.state) {
             Some(State::Judged { sealed_answer: Some(sealed), .. }) => {
                 Ok(Answer::Judged(open_answer(ctx, id, &sealed)?))
@@ -152,12 +153,11 @@ fn settle_judged(
 ) -> Flow<Answer> {
     let now = ctx.now();
     // Read after the models ran: if it was revoked meanwhile, this is refused and nothing is charged.
-    let (certificate, eid) = ctx.holder_store.read(|conn| {
-        let certificate = in_force(referred_to(conn, redemption.certificate)?, now)?;
-        let eid = holders::eid(conn, certificate.holder)?;
-        Ok((certificate, eid))
-    })?;
-    let prices = prices::of_redemption(ctx)?;
+    let found = ctx.holder_store.read(|conn| Ok(certificates::with_eid(conn, redemption.certificate)?))?;
+    let (certificate, eid) =
+        found.ok_or_else(|| anyhow::anyhow!("a certificate that is referred to is missing"))?;
+    let certificate = in_force(certificate, now)?;
+    let prices = prices::current(ctx)?;
     let price = price::price_at(&prices, submitted_at);
     let price = price.ok_or_else(|| anyhow::anyhow!("no price of {} is in force", SERVICE.as_str()))?;
     let outcome = outcome(&judgement);
@@ -187,16 +187,21 @@ fn settle_judged(
         charge: Some(charge.id),
         receipt: &answer.receipt,
     };
-    let earlier = ctx.rp_store.write_guarded(|conn| {
-        if !redemptions::close(conn, redemption, answer.judgement.passed, &sealed, now)? {
-            return faster(ctx, conn, lease, redemption).map(Some);
+    let settlement = Settlement {
+        redemption,
+        passed: answer.judgement.passed,
+        sealed_answer: &sealed,
+        attempt,
+        charge,
+        postings: &postings,
+        lease,
+        kept: &seal(ctx, lease, &Kept::Judged)?,
+    };
+    let earlier = ctx.rp_store.write_statement(|conn| {
+        if settlements::insert(conn, &settlement, now)? {
+            return Ok(None);
         }
-        redemptions::insert_attempt(conn, &attempt, now)?;
-        ledger::post(conn, redemption.rp, charge.transaction, "use", &postings, now)?;
-        charges::insert(conn, &charge, now)?;
-        finish(ctx, conn, lease, &Kept::Judged, now)?;
-        audit::append(conn, redemption.rp, "redemption.judge", redemption.id, outcome, now)?;
-        Ok(None)
+        faster(ctx, conn, lease, redemption).map(Some)
     })?;
     Ok(earlier.unwrap_or_else(|| Answer::Judged(Box::new(answer))))
 }
@@ -204,7 +209,7 @@ fn settle_judged(
 /// Another attempt decided this redemption: the same request gets that answer, any other one a no.
 fn faster(ctx: &Context, conn: &mut Conn, lease: &Lease, redemption: &Redemption) -> Flow<Answer> {
     match answered(ctx, conn, lease)? {
-        Some(kept) => recall(ctx, conn, redemption.rp, redemption.id, kept),
+        Some(kept) => recall(ctx, conn, redemption.rp, redemption.id, &kept),
         None => Err(Refusal::RedemptionClosed.into()),
     }
 }

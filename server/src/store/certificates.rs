@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use wallet_core::ecert::AssuranceLevel;
 use wallet_core::es256::PublicKey;
 use wallet_core::ids::{CertificateId, HolderId};
+use wallet_core::pairwise::Eid;
 
-use super::columns::{damaged, parse, time};
-use super::schema::{certificates, handles};
+use super::columns::{array, damaged, parse, time};
+use super::schema::{certificates, handles, holders};
 use super::{Conn, exactly_one};
 
 /// A certificate as the server keeps it.
@@ -119,6 +120,16 @@ pub fn insert_handle(conn: &mut Conn, handle_hash: &[u8; 32], certificate: Certi
 pub fn find(conn: &mut Conn, id: CertificateId) -> QueryResult<Option<Certificate>> {
     let found = certificates::table.filter(certificates::id.eq(id.to_string())).select(columns!());
     found.first::<Row>(conn).optional()?.map(from_row).transpose()
+}
+
+/// The certificate with this id, and the eid of its holder.
+pub fn with_eid(conn: &mut Conn, id: CertificateId) -> QueryResult<Option<(Certificate, Eid)>> {
+    let found = certificates::table
+        .inner_join(holders::table.on(holders::id.eq(certificates::holder_id)))
+        .filter(certificates::id.eq(id.to_string()))
+        .select((columns!(), holders::eid));
+    let Some((row, eid)) = found.first::<(Row, Vec<u8>)>(conn).optional()? else { return Ok(None) };
+    Ok(Some((from_row(row)?, Eid::from_bytes(array(&eid)?))))
 }
 
 /// The certificate that a handle names, and the device key that its codes are signed with.

@@ -8,6 +8,7 @@ use wallet_core::ids::{CertificateId, RedemptionId, RelyingPartyId};
 
 use super::columns::{parse, time};
 use super::schema::{numeric_codes as codes, spent_codes};
+use super::sql::{Statement, Value};
 use super::{Conn, exactly_one};
 
 /// A minted code, known by its MAC.
@@ -81,6 +82,37 @@ pub fn spent(conn: &mut Conn, certificate: CertificateId, code_id: &[u8]) -> Que
     Ok(Some(Spent { redemption: parse(&redemption)?, request_mac }))
 }
 
+/// Uses up a QR of a certificate that is in force, in one statement; `false` when it must be looked at more closely: it was used
+/// up, or the certificate is not in force, or this is SQLite.
+pub fn spend_at_once(
+    conn: &mut Conn,
+    certificate: CertificateId,
+    code_id: &[u8],
+    rp: RelyingPartyId,
+    spent: &Spent,
+    now: Timestamp,
+) -> QueryResult<bool> {
+    const AT_ONCE: &str = "
+        WITH spent AS (
+            INSERT INTO spent_codes (certificate_id, code_id, rp_id, redemption_id, request_mac, spent_at)
+            SELECT id, ?, ?, ?, ?, ? FROM certificates
+            WHERE id = ? AND state = 'active' AND issued_at <= ? AND expires_at > ?
+            ON CONFLICT DO NOTHING RETURNING 1
+        ) SELECT count(*) FROM spent";
+    let Conn::Postgres(postgres) = conn else { return Ok(false) };
+    let values = vec![
+        Value::Bytes(code_id),
+        Value::Text(rp.to_string()),
+        Value::Text(spent.redemption.to_string()),
+        Value::Bytes(&spent.request_mac),
+        Value::Int(now.as_microsecond()),
+        Value::Text(certificate.to_string()),
+        Value::Int(now.as_microsecond()),
+        Value::Int(now.as_microsecond()),
+    ];
+    Ok(Statement::new(AT_ONCE, values).numbers(postgres)? == [1])
+}
+
 /// Uses up a code. The table allows it once.
 pub fn insert_spent(
     conn: &mut Conn,
@@ -103,6 +135,7 @@ pub fn insert_spent(
 
 /// Forgets codes that ended before `time`, spent or not: by then each is refused for its age.
 pub fn forget(conn: &mut Conn, time: Timestamp) -> QueryResult<usize> {
-    diesel::delete(spent_codes::table.filter(spent_codes::spent_at.lt(time.as_microsecond()))).execute(conn)?;
+    diesel::delete(spent_codes::table.filter(spent_codes::spent_at.lt(time.as_microsecond())))
+        .execute(conn)?;
     diesel::delete(codes::table.filter(codes::expires_at.lt(time.as_microsecond()))).execute(conn)
 }

@@ -244,7 +244,9 @@ mod tests {
     fn of_several_hosts_the_writable_one_is_meant() {
         assert!(with_defaults("postgres://a,b/x").contains("target_session_attrs=read-write"));
         assert!(!with_defaults("postgres://a/x").contains("target_session_attrs"));
-        assert!(with_defaults("postgres://a/x?connect_timeout=9").contains("?connect_timeout=9&application_name"));
+        assert!(
+            with_defaults("postgres://a/x?connect_timeout=9").contains("?connect_timeout=9&application_name")
+        );
     }
 
     #[test]

@@ -108,9 +108,9 @@ impl Writer {
             self.conn = Some(settings.connect().map_err(|error| failed(&error.to_string()))?);
         }
         // A transaction that begins by reading and then writes can lose to another process; IMMEDIATE takes the lock first.
-        if let Err(error) = self.transaction(|sqlite| {
-            AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE")
-        }) {
+        if let Err(error) = self
+            .transaction(|sqlite| AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"))
+        {
             self.conn = None;
             return Err(error);
         }
@@ -124,7 +124,9 @@ impl Writer {
         let outcome = catch_unwind(AssertUnwindSafe(|| work(conn)));
         if matches!(outcome, Ok(Ok(_))) {
             self.transaction(AnsiTransactionManager::commit_transaction)?;
-        } else if let Err(Stop::Broken(error)) = self.transaction(AnsiTransactionManager::rollback_transaction) {
+        } else if let Err(Stop::Broken(error)) =
+            self.transaction(AnsiTransactionManager::rollback_transaction)
+        {
             // The whole batch can't be trusted any more: its commit will say so.
             tracing::error!(error = format!("{error:#}"), "a savepoint could not be undone");
             self.abandon(&format!("{error:#}"));

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use wallet_core::ids::{RelyingPartyId, RequestId};
 
 use super::schema::idempotency_keys as keys;
+use super::sql::{Statement, Value};
 use super::{Conn, exactly_one};
 
 /// A key in the hand of one request.
@@ -59,6 +60,27 @@ pub fn claim(conn: &mut Conn, lease: &Lease, now: Timestamp) -> QueryResult<Clai
     Ok(Claim::Claimed)
 }
 
+/// Claims a key that nobody has, in one statement that nobody waits for the disk for; `false` when it must be looked at more
+/// closely.
+pub fn claim_at_once(conn: &mut Conn, lease: &Lease, now: Timestamp) -> QueryResult<bool> {
+    const AT_ONCE: &str = "
+        WITH volatile AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
+        leased AS (
+            INSERT INTO idempotency_keys (rp_id, key, fingerprint, lease, leased_until, created_at)
+            VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1
+        ) SELECT (SELECT count(*) FROM leased) * (SELECT count(*) FROM volatile)";
+    let Conn::Postgres(postgres) = conn else { return Ok(false) };
+    let values = vec![
+        Value::Text(lease.rp.to_string()),
+        Value::Str(&lease.key),
+        Value::Bytes(&lease.fingerprint),
+        Value::Text(lease.by.to_string()),
+        Value::Int(lease.until.as_microsecond()),
+        Value::Int(now.as_microsecond()),
+    ];
+    Ok(Statement::new(AT_ONCE, values).numbers(postgres)? == [1])
+}
+
 /// The answer that was given under a key, sealed; `None` when there is none yet.
 pub fn answer(conn: &mut Conn, lease: &Lease) -> QueryResult<Option<Claim>> {
     Ok(match find(conn, lease)? {
@@ -85,7 +107,13 @@ fn id(lease: &Lease) -> (String, &str) {
     (lease.rp.to_string(), &lease.key)
 }
 
-fn insert(conn: &mut Conn, lease: &Lease, sealed_answer: Option<&[u8]>, now: Timestamp) -> QueryResult<()> {
+/// Adds a key, answered or only leased.
+pub(super) fn insert(
+    conn: &mut Conn,
+    lease: &Lease,
+    sealed_answer: Option<&[u8]>,
+    now: Timestamp,
+) -> QueryResult<()> {
     let row = (
         keys::rp_id.eq(lease.rp.to_string()),
         keys::key.eq(&lease.key),

@@ -12,7 +12,13 @@ pub fn is_free(conn: &mut Conn, name: &str, replica: &str, now: Timestamp) -> Qu
 }
 
 /// Takes a job, if it is free. Until `until` it is ours; should we die, it is free from then on.
-pub fn take(conn: &mut Conn, name: &str, replica: &str, now: Timestamp, until: Timestamp) -> QueryResult<bool> {
+pub fn take(
+    conn: &mut Conn,
+    name: &str,
+    replica: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> QueryResult<bool> {
     let lease = (jobs::leased_by.eq(replica), jobs::leased_until.eq(until.as_microsecond()));
     let Some(row) = find(conn, name)? else {
         let row = (jobs::name.eq(name), lease.0, lease.1, jobs::due_at.eq(now.as_microsecond()));

@@ -91,12 +91,14 @@ where
     Ok(conn.run_pending_migrations(source).map_err(failed)?.len())
 }
 
-fn versions<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> anyhow::Result<Vec<(String, String)>> {
+fn versions<DB: diesel::backend::Backend>(
+    source: &EmbeddedMigrations,
+) -> anyhow::Result<Vec<(String, String)>> {
     let migrations = MigrationSource::<DB>::migrations(source).map_err(failed)?;
-    let named = |migration: &Box<dyn diesel::migration::Migration<DB>>| {
-        (migration.name().version().to_string(), migration.name().to_string())
-    };
-    let mut versions: Vec<_> = migrations.iter().map(named).collect();
+    let mut versions: Vec<_> = migrations
+        .iter()
+        .map(|migration| (migration.name().version().to_string(), migration.name().to_string()))
+        .collect();
     versions.sort();
     Ok(versions)
 }

@@ -9,6 +9,7 @@ mod group_commit;
 mod migrations;
 mod partitions;
 pub mod schema;
+mod sql;
 mod transact;
 mod trouble;
 
@@ -23,10 +24,12 @@ pub mod holders;
 pub mod idempotency;
 pub mod jobs;
 pub mod ledger;
+pub mod openings;
 pub mod outbox;
 pub mod redemptions;
 pub mod register;
 pub mod relying_parties;
+pub mod settlements;
 pub mod status_lists;
 pub mod throttles;
 

@@ -76,7 +76,9 @@ struct Name {
 }
 
 fn exists(postgres: &mut PgConnection, name: &str) -> QueryResult<bool> {
-    let found = diesel::sql_query("SELECT relname::text AS name FROM pg_class WHERE relname = $1 AND pg_table_is_visible(oid)");
+    let found = diesel::sql_query(
+        "SELECT relname::text AS name FROM pg_class WHERE relname = $1 AND pg_table_is_visible(oid)",
+    );
     Ok(!found.bind::<Text, _>(name).load::<Name>(postgres)?.is_empty())
 }
 

@@ -53,7 +53,10 @@ impl Mode {
             Mode::Serializable => settings.begin("ISOLATION LEVEL SERIALIZABLE"),
             Mode::ReadCommitted => settings.begin("ISOLATION LEVEL READ COMMITTED"),
             Mode::Volatile => {
-                format!("{}; SET LOCAL synchronous_commit = off", settings.begin("ISOLATION LEVEL READ COMMITTED"))
+                format!(
+                    "{}; SET LOCAL synchronous_commit = off",
+                    settings.begin("ISOLATION LEVEL READ COMMITTED")
+                )
             }
             Mode::ReadOnly => settings.begin("READ ONLY"),
         }
@@ -112,6 +115,22 @@ impl Store {
         self.write_in(Mode::Volatile, work)
     }
 
+    /// A write in one statement, without the round trips of a transaction around it. On SQLite, and behind PgBouncer, it is an
+    /// ordinary transaction.
+    ///
+    /// `work` must find what it did before when it is run anew: a connection may be lost after the statement was done.
+    pub fn write_statement<T>(&self, mut work: impl FnMut(&mut Conn) -> Flow<T>) -> Flow<T> {
+        match (&self.0.writer, self.0.settings.pooler) {
+            (None, Pooler::None) => self.on_a_connection(|conn| again_after_lost_races(|| work(conn))),
+            _ => self.write_in(Mode::ReadCommitted, work),
+        }
+    }
+
+    /// Whether several tables can be written in one statement here.
+    pub fn is_postgres(&self) -> bool {
+        self.0.writer.is_none()
+    }
+
     fn write_in<T>(&self, mode: Mode, mut work: impl FnMut(&mut Conn) -> Flow<T>) -> Flow<T> {
         match &self.0.writer {
             Some(writer) => again_after_lost_races(|| writer.write(&mut work)).map_err(clear),
@@ -150,7 +169,8 @@ impl Store {
         if let Some(pooled) = self.0.pool.try_get() {
             return Ok(pooled);
         }
-        let most = WAITING_PER_CONNECTION * usize::try_from(self.0.settings.connections).unwrap_or(usize::MAX);
+        let most =
+            WAITING_PER_CONNECTION * usize::try_from(self.0.settings.connections).unwrap_or(usize::MAX);
         let _place = Place::take(&self.0.waiting, most).ok_or_else(overloaded)?;
         let left = until.saturating_duration_since(Instant::now());
         self.0.pool.get_timeout(left).map_err(|error| {
