@@ -151,10 +151,10 @@ impl Filler {
             match conn {
                 Conn::Sqlite(sqlite) => {
                     let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-                    Ok(sqlite.immediate_transaction(|sqlite| rows.into_sqlite(sqlite))?)
+                    Ok(sqlite.immediate_transaction(|sqlite| rows.insert_sqlite(sqlite))?)
                 }
                 Conn::Postgres(postgres) => {
-                    Ok(postgres.transaction(|postgres| rows.into_postgres(postgres))?)
+                    Ok(postgres.transaction(|postgres| rows.insert_postgres(postgres))?)
                 }
             }
         });

@@ -125,9 +125,9 @@ macro_rules! put {
 /// Rows that belong together.
 pub(super) trait Rows {
     /// Into SQLite; call it in a transaction.
-    fn into_sqlite(&self, conn: &mut SqliteConnection) -> QueryResult<()>;
+    fn insert_sqlite(&self, conn: &mut SqliteConnection) -> QueryResult<()>;
     /// Into PostgreSQL; call it in a transaction.
-    fn into_postgres(&self, conn: &mut PgConnection) -> QueryResult<()>;
+    fn insert_postgres(&self, conn: &mut PgConnection) -> QueryResult<()>;
 }
 
 /// What people are made with: the secrets of an installation.
@@ -148,12 +148,12 @@ pub(super) struct Holders {
 }
 
 impl Rows for Holders {
-    fn into_sqlite(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
+    fn insert_sqlite(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
         put!(sqlite conn, holders: self.holders, devices: self.devices, certificates: self.certificates,
             handles: self.handles)
     }
 
-    fn into_postgres(&self, conn: &mut PgConnection) -> QueryResult<()> {
+    fn insert_postgres(&self, conn: &mut PgConnection) -> QueryResult<()> {
         put!(postgres conn, holders: self.holders, devices: self.devices, certificates: self.certificates,
             handles: self.handles)
     }
@@ -168,12 +168,12 @@ pub(super) struct RelyingParties {
 }
 
 impl Rows for RelyingParties {
-    fn into_sqlite(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
+    fn insert_sqlite(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
         put!(sqlite conn, relying_parties: self.relying_parties, api_keys: self.api_keys, purposes: self.purposes,
             subscriptions: self.subscriptions)
     }
 
-    fn into_postgres(&self, conn: &mut PgConnection) -> QueryResult<()> {
+    fn insert_postgres(&self, conn: &mut PgConnection) -> QueryResult<()> {
         put!(postgres conn, relying_parties: self.relying_parties, api_keys: self.api_keys,
             purposes: self.purposes, subscriptions: self.subscriptions)
     }
