@@ -32,6 +32,7 @@ pub(super) struct Bench<'a> {
 
 /// An installation with people in it.
 struct Place {
+    name: String,
     installation: Installation,
     population: Population,
 }
@@ -41,22 +42,36 @@ impl Bench<'_> {
         eprintln!("{words}");
     }
 
-    fn setting(&self, database: Option<u32>) -> Setting {
-        Setting { clients: self.arguments.clients, connections: self.arguments.connections, database }
-    }
-
-    fn place(&self, name: &str, url: Option<&str>, holders: u64, parties: u64) -> anyhow::Result<Place> {
+    /// People in a database of that name on `postgres`, or in a SQLite file.
+    fn place(
+        &self,
+        name: &str,
+        postgres: Option<&Postgres>,
+        holders: u64,
+        parties: u64,
+    ) -> anyhow::Result<Place> {
+        let url = postgres.map(|postgres| postgres.database(name)).transpose()?;
         let folder: PathBuf = self.scratch.folder().join(name);
-        let installation = Installation::new(&folder, url)?;
+        let installation = Installation::new(&folder, url.as_deref())?;
         let mut population = Population::new(1);
         population.grow(&installation, holders, parties)?;
-        Ok(Place { installation, population })
+        Ok(Place { name: name.to_owned(), installation, population })
     }
 
-    fn serve(&self, place: &Place, database: Option<u32>, replicas: usize) -> anyhow::Result<Served> {
-        let setting = self.setting(database);
+    /// Services over a place, warmed up.
+    fn serve(&self, place: &Place, postgres: Option<&Postgres>, replicas: usize) -> anyhow::Result<Served> {
+        let setting = Setting {
+            clients: self.arguments.clients,
+            connections: self.arguments.connections,
+            database: postgres.map(|postgres| postgres.pid),
+        };
         let mut served =
             Served::start(self.scratch, &place.installation, &place.population, &setting, replicas)?;
+        served.visits(WARM_UP)?;
+        if let Some(postgres) = postgres {
+            // As autovacuum does within a minute: until then statements are planned for tables that were empty.
+            postgres.ask(&place.name, "VACUUM ANALYZE")?;
+        }
         served.visits(WARM_UP)?;
         Ok(served)
     }
@@ -68,8 +83,7 @@ impl Bench<'_> {
             return Ok(());
         }
         self.say("PostgreSQL: a population");
-        let url = postgres.database("redemptions")?;
-        let place = self.place("redemptions", Some(&url), HOLDERS, RELYING_PARTIES)?;
+        let place = self.place("redemptions", Some(postgres), HOLDERS, RELYING_PARTIES)?;
         let mut most = None;
         if self.arguments.wants(Part::Pgbench) {
             most = Some(self.pgbench(postgres, &place)?);
@@ -88,7 +102,7 @@ impl Bench<'_> {
         let Arguments { clients, scale, .. } = *self.arguments;
         self.say(&format!("pgbench: tables of scale {scale}"));
         postgres.prepare_tpc_b(scale)?;
-        let mut served = self.serve(place, Some(postgres.pid), 1)?;
+        let mut served = self.serve(place, Some(postgres), 1)?;
         let time = self.arguments.turn();
         postgres.tpc_b(clients, Duration::from_secs(1))?;
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -137,7 +151,7 @@ impl Bench<'_> {
     }
 
     fn latency(&mut self, postgres: &Postgres, place: &Place, most: Option<f64>) -> anyhow::Result<()> {
-        let mut served = self.serve(place, Some(postgres.pid), 1)?;
+        let mut served = self.serve(place, Some(postgres), 1)?;
         let time = self.arguments.turn();
         let most = match most {
             Some(most) => most,
@@ -167,7 +181,7 @@ impl Bench<'_> {
     /// Two services on one database beside one of them. On two cores, which the database and the driver share, this is
     /// a lower bound.
     fn replicas(&mut self, postgres: &Postgres, place: &Place) -> anyhow::Result<()> {
-        let mut served = self.serve(place, Some(postgres.pid), 2)?;
+        let mut served = self.serve(place, Some(postgres), 2)?;
         let (mut ratios, mut cpu) = (Vec::new(), Vec::new());
         for round in 1..=self.arguments.rounds() {
             served.use_replicas(1);
@@ -246,9 +260,8 @@ impl Bench<'_> {
         for &step in steps {
             self.say(&format!("flat: {} {what}", shown(step)));
             let name = format!("flat_{}_{}_{}", what.replace(' ', "_"), step.0, step.1);
-            let url = postgres.database(&name)?;
-            let place = self.place(&name, Some(&url), step.0, step.1)?;
-            served.push((shown(step), self.serve(&place, Some(postgres.pid), 1)?, Vec::new()));
+            let place = self.place(&name, Some(postgres), step.0, step.1)?;
+            served.push((shown(step), self.serve(&place, Some(postgres), 1)?, Vec::new()));
         }
         for round in 1..=self.arguments.rounds() {
             for (count, served, costs) in &mut served {
