@@ -7,8 +7,11 @@
 )]
 
 pub mod app;
+#[cfg(target_os = "linux")]
+pub mod bench_db;
 pub mod clients;
 pub mod demo;
+pub mod load;
 pub mod samples;
 pub mod service;
 pub mod specimen;

@@ -14,6 +14,8 @@ pub(crate) enum Tool {
     Pip,
     Npm,
     Venv,
+    Postgres,
+    PythonSqlite,
 }
 
 impl Tool {
@@ -23,6 +25,9 @@ impl Tool {
             Self::Pip => &["python3", "-m", "pip", "--version"],
             Self::Npm => &["npm", "--version"],
             Self::Venv => &["python3", "-c", "import ensurepip, venv"],
+            // Debian keeps them out of the path, a folder for each version.
+            Self::Postgres => &["sh", "-c", "ls /usr/lib/postgresql/*/bin/pgbench || pgbench --version"],
+            Self::PythonSqlite => &["python3", "-c", "import sqlite3"],
         }
     }
 
@@ -31,6 +36,8 @@ impl Tool {
             Self::Pip => "python3-pip",
             Self::Npm => "npm",
             Self::Venv => "python3-venv",
+            Self::Postgres => "postgresql",
+            Self::PythonSqlite => "python3",
         }
     }
 
@@ -39,6 +46,8 @@ impl Tool {
             Self::Pip => "Python's package client (python3 -m pip)",
             Self::Npm => "the npm package client",
             Self::Venv => "Python virtual environments (python3 -m venv)",
+            Self::Postgres => "PostgreSQL with pgbench",
+            Self::PythonSqlite => "Python with its sqlite3 module",
         }
     }
 
