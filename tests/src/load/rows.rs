@@ -324,6 +324,7 @@ pub(super) fn tidy(conn: &mut Conn) -> QueryResult<()> {
     match conn {
         Conn::Sqlite(sqlite) => sqlite.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)"),
         Conn::Postgres(postgres) => {
+            postgres.batch_execute("SET statement_timeout = 0")?;
             POPULATED.iter().chain(&["CHECKPOINT"]).try_for_each(|sql| postgres.batch_execute(sql))
         }
     }
@@ -336,6 +337,8 @@ pub(super) fn hurry(conn: &mut Conn) -> QueryResult<()> {
         Conn::Sqlite(sqlite) => {
             sqlite.batch_execute("PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000")
         }
-        Conn::Postgres(postgres) => postgres.batch_execute("SET synchronous_commit = off"),
+        Conn::Postgres(postgres) => {
+            postgres.batch_execute("SET synchronous_commit = off; SET statement_timeout = 0")
+        }
     }
 }
