@@ -7,10 +7,12 @@ pub mod captures;
 pub mod certificates;
 pub mod codes;
 pub mod enrolments;
+pub mod health;
 pub mod idempotency;
 pub mod issuance;
 pub mod issuer;
 pub mod ledger;
+mod metering;
 pub mod pictures;
 pub mod prices;
 pub mod redemptions;
@@ -30,6 +32,7 @@ use rand::Rng as _;
 
 use crate::edge::clock::Clock;
 use crate::edge::keys::Secrets;
+use crate::edge::metrics::Metrics;
 use crate::edge::models::ModelWorkers;
 use crate::edge::signer::Signer;
 use crate::edge::source::AuthoritativeSource;
@@ -50,6 +53,8 @@ pub struct Context {
     pub vault: Vault,
     /// Who confirms name and number.
     pub source: Box<dyn AuthoritativeSource>,
+    /// What is counted and timed.
+    pub metrics: Metrics,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// The address under which the world sees us, without a slash at its end.

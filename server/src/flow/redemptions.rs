@@ -23,7 +23,8 @@ use super::codes::{self, Presented, Resolution};
 use super::idempotency::{Idempotency, claim, finish};
 use super::retention::READABLE;
 use super::settlement::{self, Answer, Judged, Verdict};
-use super::{Context, issuance, later, random};
+use super::{Context, issuance, later, metering, random};
+use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::stop::Flow;
 use crate::store::certificates::Certificate;
@@ -137,13 +138,17 @@ pub fn judge(
 ) -> Flow<Answer> {
     let now = ctx.now();
     let lease = idempotency.lease(rp, now);
-    let begun = ctx.store.write(|conn| begin(ctx, conn, &lease, rp, id, &capture, now))?;
+    let begun = ctx.metrics.stage(Stage::RedemptionClaim, || {
+        ctx.store.write(|conn| begin(ctx, conn, &lease, rp, id, &capture, now))
+    })?;
     let (redemption, certificate) = match begun {
         Begun::Answered(answer) => return Ok(*answer),
         Begun::Ready(redemption, certificate) => (*redemption, *certificate),
     };
+    let settle = |verdict| settlement::settle(ctx, &lease, &redemption, &verdict, now);
     let judged = evaluate(ctx, &certificate, capture)
-        .and_then(|verdict| settlement::settle(ctx, &lease, &redemption, &verdict, now));
+        .and_then(|verdict| ctx.metrics.stage(Stage::RedemptionSettle, || settle(verdict)))
+        .inspect(|answer| metering::count(ctx, answer));
     if judged.is_err() {
         // Refused or broken before anything was decided: the same request may come again.
         ctx.store.write(|conn| Ok(idempotency::release(conn, &lease)?))?;

@@ -13,6 +13,7 @@ pub mod charges;
 pub mod codes;
 pub mod devices;
 pub mod enrolments;
+pub mod health;
 pub mod holders;
 pub mod idempotency;
 pub mod ledger;
@@ -20,6 +21,7 @@ pub mod outbox;
 pub mod redemptions;
 pub mod register;
 pub mod relying_parties;
+mod statistics;
 pub mod status_lists;
 pub mod throttles;
 
@@ -61,6 +63,7 @@ pub enum Conn {
 #[derive(Clone)]
 pub struct Store {
     pool: Pool<Manager>,
+    statistics: statistics::Statistics,
 }
 
 impl Store {
@@ -74,6 +77,7 @@ impl Store {
         let pool = builder.build(Manager { url: url.to_owned() });
         Ok(Store {
             pool: pool.with_context(|| format!("can't open the database {}", without_password(url)))?,
+            statistics: statistics::Statistics::new()?,
         })
     }
 
@@ -93,18 +97,24 @@ impl Store {
 
     /// Reads, outside a transaction.
     pub fn read<T>(&self, work: impl FnOnce(&mut Conn) -> Flow<T>) -> Flow<T> {
-        work(&mut *self.connection()?)
+        let mut conn = self.connection()?;
+        self.statistics.run(|| work(&mut conn))
     }
 
     /// Runs `work` in one write transaction: committed when it answers `Ok`, undone otherwise. `work` is run anew when
     /// the database says that it lost a race, so it must have no effect outside.
     pub fn write<T>(&self, mut work: impl FnMut(&mut Conn) -> Flow<T>) -> Flow<T> {
         let mut conn = self.connection()?;
+        self.statistics.transaction(|| self.write_on(&mut conn, &mut work))
+    }
+
+    fn write_on<T>(&self, conn: &mut Conn, work: &mut impl FnMut(&mut Conn) -> Flow<T>) -> Flow<T> {
         let mut tries = 1;
         loop {
-            match attempt(&mut conn, &mut work) {
+            match self.statistics.run(|| attempt(conn, work)) {
                 Err(Stop::Broken(error)) if is_busy(&error) => return Err(busy()),
                 Err(Stop::Broken(error)) if tries < TRIES && is_lost_race(&error) => {
+                    self.statistics.retry();
                     tracing::debug!(tries, "transaction run anew");
                     // Unequal pauses part those that would meet again.
                     std::thread::sleep(Duration::from_millis(rand::random_range(0..=2 * u64::from(tries))));
@@ -116,7 +126,7 @@ impl Store {
     }
 
     fn connection(&self) -> Flow<r2d2::PooledConnection<Manager>> {
-        self.pool.get().map_err(|error| {
+        self.statistics.wait(|| self.pool.get()).map_err(|error| {
             tracing::warn!(%error, "no database connection became free");
             busy()
         })
