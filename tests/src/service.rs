@@ -28,11 +28,22 @@ pub fn binary() -> anyhow::Result<PathBuf> {
 impl Service {
     /// Starts on a free port over the data in `folder`.
     pub fn start_in(folder: &Path) -> anyhow::Result<Service> {
-        let mut process = Command::new(binary()?)
+        Self::spawn(&mut Self::serving(folder, &[])?, folder)
+    }
+
+    /// The command that serves the data in `folder` on a free port, with these flags.
+    pub fn serving(folder: &Path, flags: &[&str]) -> anyhow::Result<Command> {
+        let mut command = Command::new(binary()?);
+        command
             .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data-dir"])
             .arg(folder)
-            .stdout(Stdio::piped())
-            .spawn()?;
+            .args(flags);
+        Ok(command)
+    }
+
+    /// Starts a command that serves the data in `folder`, and waits until it does.
+    pub fn spawn(command: &mut Command, folder: &Path) -> anyhow::Result<Service> {
+        let mut process = command.stdout(Stdio::piped()).spawn()?;
         let output = process.stdout.take().context("no output of the service")?;
         let first = BufReader::new(output).lines().next().context("the service ended at once")??;
         let base = first.split_whitespace().last().context("the service does not say where it listens")?;
