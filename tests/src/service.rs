@@ -34,10 +34,8 @@ impl Service {
     /// The command that serves the data in `folder` on a free port, with these flags.
     pub fn serving(folder: &Path, flags: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(binary()?);
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data-dir"])
-            .arg(folder)
-            .args(flags);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder);
+        command.args(flags).env("ECERT_LOG", "warn");
         Ok(command)
     }
 

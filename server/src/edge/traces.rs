@@ -12,7 +12,7 @@ use tracing::{Metadata, Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// The target of the spans that may leave the process.
-pub const TARGET: &str = "ecert::trace";
+pub const TARGET: &str = "ecert_server::trace";
 
 /// Routes that no trace is made of: probes come every few seconds and tell nothing, and `-` is where there is nothing (or
 /// /metrics).

@@ -1,5 +1,6 @@
 //! Traces, received by a collector of our own.
 
+use std::fs::File;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ fn collector() -> anyhow::Result<(String, Received)> {
     let data = Data::new(Arc::clone(&received));
     let take = async |received: Data<Received>, body: Bytes| match ExportTraceServiceRequest::decode(body) {
         Ok(request) => {
-            received.lock().unwrap().push(request);
+            received.lock().expect("a lock").push(request);
             HttpResponse::Ok().content_type("application/x-protobuf").finish()
         }
         Err(error) => HttpResponse::BadRequest().body(error.to_string()),
@@ -41,7 +42,7 @@ fn collector() -> anyhow::Result<(String, Received)> {
 }
 
 fn spans(received: &Received) -> Vec<Span> {
-    let requests = received.lock().unwrap();
+    let requests = received.lock().expect("a lock");
     let resources = requests.iter().flat_map(|request| &request.resource_spans);
     resources.flat_map(|resource| &resource.scope_spans).flat_map(|scope| &scope.spans).cloned().collect()
 }
@@ -50,7 +51,7 @@ fn spans(received: &Received) -> Vec<Span> {
 struct Installation {
     service: Service,
     admin: Admin,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Installation {
@@ -59,19 +60,25 @@ impl Installation {
         let url = own_postgres_database()?;
         let database: Vec<&str> = url.iter().flat_map(|url| ["--database", url.as_str()]).collect();
         let mut serving = Service::serving(folder.path(), &[&database, flags].concat())?;
-        let service = Service::spawn(serving.envs(environment.iter().copied()), folder.path())?;
+        serving.envs(environment.iter().copied()).stderr(File::create(folder.path().join("log"))?);
+        let service = Service::spawn(&mut serving, folder.path())?;
         let person = Specimen::franck();
         service.command(&[&["register", "add", &person.name, &person.number], &*database].concat())?;
         let admin = service.command(&[&["admin", "add", "--name", "test", "--json"], &*database].concat())?;
         let admin: Value = serde_json::from_str(&admin)?;
         let admin = Admin::new(&service.base, &text(&admin, "/token")?);
-        Ok(Installation { service, admin, _folder: folder })
+        Ok(Installation { service, admin, folder })
     }
 
     async fn people(&self) -> anyhow::Result<(Holder, RelyingParty)> {
         let mut holder = Holder::new(&self.service.base, Arc::new(SystemClock));
         holder.enrol(card(), &enrolment_frames()).await?;
         Ok((holder, self.admin.admit("Corner Shop", &["over_18", "name"]).await?))
+    }
+
+    /// What it has logged.
+    fn log(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.folder.path().join("log"))?)
     }
 
     /// Asks it to stop, and waits until it has.
@@ -112,7 +119,8 @@ fn children(spans: &[Span], parent: &Span) -> Vec<String> {
 #[actix_web::test]
 async fn a_request_is_a_span_with_its_stages_in_the_callers_trace_and_says_nothing_of_anybody() -> Test {
     let (endpoint, received) = collector()?;
-    let mut here = Installation::with(&["--otlp-endpoint", &endpoint, "--otlp-sample", "1"], &[])?;
+    let flags = ["--otlp-endpoint", &endpoint, "--otlp-sample", "1", "--log", "info", "--log-format", "json"];
+    let mut here = Installation::with(&flags, &[])?;
     let (mut holder, rp) = here.people().await?;
     let base = here.service.base.clone();
     let code = holder.qr(Share::Name)?;
@@ -125,6 +133,12 @@ async fn a_request_is_a_span_with_its_stages_in_the_callers_trace_and_says_nothi
     Answer::to(Client::new().get(format!("{base}/readyz"))).await?.expect_status(200)?;
     // What waits is sent before the process ends.
     here.stop()?;
+
+    let log = here.log()?;
+    let lines: Vec<Value> = log.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let of_trace = lines.iter().filter(|line| line["fields"]["trace_id"] == TRACE);
+    let of_trace: Vec<_> = of_trace.map(|line| line["fields"]["status"].as_i64()).collect();
+    assert_eq!(of_trace, [Some(201), Some(409)]);
 
     let spans = spans(&received);
     let continued: Vec<&Span> = spans.iter().filter(|span| hex(&span.parent_span_id) == PARENT).collect();
@@ -150,7 +164,7 @@ async fn a_request_is_a_span_with_its_stages_in_the_callers_trace_and_says_nothi
     assert_eq!(children(&spans, settle.context("no settling")?), ["sign", "sign"]);
     assert!(!spans.iter().any(|span| span.name.contains("readyz") || !span.events.is_empty()));
 
-    let sent = format!("{:?}", received.lock().unwrap());
+    let sent = format!("{:?}", received.lock().expect("a lock"));
     assert!(sent.contains("service.instance.id") && sent.contains("service.version"));
     let person = Specimen::franck();
     let token = holder.token.clone().context("no token")?;
@@ -182,7 +196,7 @@ async fn without_an_endpoint_nothing_is_sent() -> Test {
     let (mut holder, rp) = here.people().await?;
     open_within_a_trace(&rp, &here.service.base, &holder.qr(Share::Name)?, "01").await?.expect_status(201)?;
     here.stop()?;
-    assert!(received.lock().unwrap().is_empty());
+    assert!(received.lock().expect("a lock").is_empty());
     Ok(())
 }
 
@@ -194,7 +208,7 @@ async fn a_collector_that_is_not_there_costs_one_line_in_the_log() -> Test {
     let folder = tempfile::tempdir()?;
     let log = folder.path().join("log");
     let mut serving = Service::serving(folder.path(), &["--otlp-endpoint", &dead, "--otlp-sample", "1"])?;
-    let mut here = Service::spawn(serving.stderr(std::fs::File::create(&log)?), folder.path())?;
+    let mut here = Service::spawn(serving.stderr(File::create(&log)?), folder.path())?;
     for _ in 0..4 {
         for _ in 0..10 {
             let issuer = Client::new().get(format!("{}/.well-known/ecert", here.base));
