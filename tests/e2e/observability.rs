@@ -54,6 +54,7 @@ async fn after_a_redemption_the_metrics_show_it_and_its_stages() -> Test {
     assert_eq!(now.value("ecert_enrolments_total", &[("outcome", "approved")]), Some(1.0));
     assert_eq!(now.value("ecert_problems_total", &[("code", "code-already-redeemed")]), Some(1.0));
     assert_eq!(now.value("ecert_problems_total", &[("code", "capture-unusable")]), Some(1.0));
+    assert_eq!(now.value("ecert_problems_total", &[("code", "not-found")]), None, "scraping is no problem");
     let stages = [
         ("redemption", "open", 2.0),
         ("redemption", "upload", 2.0),
