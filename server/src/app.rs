@@ -11,14 +11,18 @@ use actix_web::{App, HttpServer};
 use actix_web_prom::PrometheusMetricsBuilder;
 use anyhow::{Context as _, anyhow, bail};
 use jiff::tz::TimeZone;
+use prometheus::{IntGauge, PullingGauge, Registry};
+use wallet_core::chain;
 use wallet_core::ids::ReplicaId;
 use wallet_core::onnx::Models;
 
 use crate::config::{Config, SourceKind};
 use crate::edge::clock::{Clock, SystemClock};
 use crate::edge::keys::{self, Secrets};
+use crate::edge::machine;
+use crate::edge::metrics::{BUCKETS, Metrics};
 use crate::edge::models::ModelWorkers;
-use crate::edge::signer::FileSigner;
+use crate::edge::signer::{FileSigner, MeasuredSigner, Signer as _};
 use crate::edge::source::{AuthoritativeSource, DocumentOnly, LocalRegister};
 use crate::edge::vault::Vault;
 use crate::flow::caches::Caches;
@@ -78,6 +82,8 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
     let clock = ports.clock.unwrap_or_else(|| Arc::new(SystemClock));
     let stores = open_stores(config, config.database_connections)?;
     let (signer, secrets) = open_keys(config, clock.as_ref())?;
+    let metrics = Metrics::new()?;
+    watch_expiry(&metrics, &signer)?;
     let models = match ports.models {
         Some(models) => models,
         None => Arc::new(start_models(config)?),
@@ -90,20 +96,29 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
     let ctx = Context {
         vault: Vault::new(&secrets.vault),
         public_url: public_url(config, address)?,
-        signer: Arc::new(signer),
         rp_store: stores.rps,
         holder_store: stores.holders,
         keep_days: config.keep_days,
         caches: Caches::default(),
         replica: ReplicaId::new(clock.now(), &mut rand::rng()),
+        signer: Arc::new(MeasuredSigner::new(signer, metrics.clone())),
         models,
         secrets,
         source,
+        metrics,
         clock,
         zone,
     };
     prepare(&ctx)?;
     Ok(ctx)
+}
+
+fn watch_expiry(metrics: &Metrics, signer: &FileSigner) -> anyhow::Result<()> {
+    let certificates = signer.chain().iter().map(Vec::as_slice).chain([signer.root()]);
+    for (name, der) in ["signer", "issuing", "root"].into_iter().zip(certificates) {
+        metrics.certificate_ends(name, chain::expiry(der)?.as_second());
+    }
+    Ok(())
 }
 
 /// The address that wallets see, without a slash at its end: proofs are checked against it.
@@ -157,17 +172,42 @@ impl Running {
     }
 }
 
+/// Everything that /metrics shows beside the requests.
+fn registry(config: &Config, ctx: &Context, uploads: &Data<Uploads>) -> anyhow::Result<Registry> {
+    let registry = Registry::new();
+    let is_sqlite = config.database_url().starts_with("sqlite:");
+    machine::register(&registry, if is_sqlite { "sqlite" } else { "postgresql" }, &config.data_dir)?;
+    ctx.metrics.register(&registry)?;
+    // Holders kept apart are in a database of their own kind of load; its pool has no metrics yet.
+    ctx.rp_store.register_metrics(&registry)?;
+    ctx.models.load().register(&registry)?;
+    let now = uploads.clone();
+    let most = IntGauge::new("ecert_uploads_max", "Uploads that may be in memory at once")?;
+    most.set(i64::try_from(uploads.most())?);
+    registry.register(Box::new(most))?;
+    registry.register(Box::new(PullingGauge::new(
+        "ecert_uploads",
+        "Uploads in memory",
+        Box::new(move || u32::try_from(now.in_memory()).map_or(f64::MAX, f64::from)),
+    )?))?;
+    Ok(registry)
+}
+
 /// Binds and starts. Call [`Running::serve`] to serve.
 pub fn start(config: &Config, ports: Ports) -> anyhow::Result<Running> {
     let listener =
         TcpListener::bind(&config.listen).with_context(|| format!("can't listen on {}", config.listen))?;
     let address = listener.local_addr()?;
     let context = Data::new(context(config, ports, address)?);
-    let metrics =
-        PrometheusMetricsBuilder::new("ecert").endpoint("/metrics").mask_unmatched_patterns("-").build();
+    let uploads = Data::new(Uploads::new(config.uploads));
+    let metrics = PrometheusMetricsBuilder::new("ecert")
+        .endpoint("/metrics")
+        .registry(registry(config, &context, &uploads)?)
+        .buckets(&BUCKETS)
+        .mask_unmatched_patterns("-")
+        .build();
     let metrics = metrics.map_err(|error| anyhow!("metrics: {error}"))?;
-    metrics.registry.register(Box::new(context.models.gauge()))?;
-    let (data, uploads) = (context.clone(), Data::new(Uploads::new(config.uploads)));
+    let data = context.clone();
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())

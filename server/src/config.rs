@@ -92,6 +92,12 @@ pub struct Config {
     /// Seconds that requests get to finish after SIGTERM
     #[arg(long, env = "ECERT_SHUTDOWN_TIMEOUT", default_value_t = 20, global = true)]
     pub shutdown_timeout: u64,
+    /// Send OpenTelemetry traces to the collector at http://HOST:PORT (OTLP over HTTP) [default: off]
+    #[arg(long, env = "ECERT_OTLP_ENDPOINT", global = true)]
+    pub otlp_endpoint: Option<String>,
+    /// The part of traces that is sent, 0 to 1; a caller's traceparent header decides for its own
+    #[arg(long, env = "ECERT_OTLP_SAMPLE", default_value_t = 0.1, global = true)]
+    pub otlp_sample: f64,
     /// Which log lines: error, warn, info, debug, or per module
     #[arg(long, env = "ECERT_LOG", default_value = "info", global = true)]
     pub log: String,
@@ -188,7 +194,7 @@ pub fn with_file(mut command: Command, file: Option<&str>) -> anyhow::Result<Com
         };
         let value = match value {
             toml::Value::String(text) => text,
-            toml::Value::Integer(_) | toml::Value::Boolean(_) => value.to_string(),
+            toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => value.to_string(),
             _ => bail!("{file}: `{key}` must be a text or a number"),
         };
         command = command.mut_arg(setting.get_id(), |argument| argument.default_value(value));

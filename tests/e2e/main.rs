@@ -10,6 +10,7 @@ mod bad_input;
 mod callers;
 mod embedding;
 mod enrolment;
+mod observability;
 mod redemption;
 mod revocation;
 mod service;

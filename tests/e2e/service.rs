@@ -57,7 +57,7 @@ async fn more_work_than_it_is_given_is_refused_with_a_time_to_come_again() -> Te
     assert_eq!(another.submit_document(ecert_tests::app::card()).await?.refusal(), "503 overloaded");
     // … and the one place behind it, which an enrolment did not get, is taken.
     let second = occupy(Box::new(|| ()));
-    while context.models.gauge().get() < 2 {
+    while context.models.in_flight() < 2 {
         std::thread::yield_now();
     }
     let frames = variants(ecert_tests::app::samples().landscape(), 2)?;

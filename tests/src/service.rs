@@ -25,16 +25,12 @@ pub fn binary() -> anyhow::Result<PathBuf> {
         .context("`ecert` is not built; use `cargo xtask demo` or `test`")
 }
 
-/// Starts `ecert`, with what `command` says besides, on a free port over the data in `folder`; where it listens.
+/// Starts a command that serves, and waits until it does; where it listens.
 ///
 /// # Errors
 /// When it ends before it serves; why, it says on its error stream.
-pub fn spawn(command: &mut Command, folder: &Path) -> anyhow::Result<(Child, String)> {
-    let mut process = command
-        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-        .arg(folder)
-        .stdout(Stdio::piped())
-        .spawn()?;
+pub fn spawn(command: &mut Command) -> anyhow::Result<(Child, String)> {
+    let mut process = command.stdout(Stdio::piped()).spawn()?;
     let output = process.stdout.take().context("no output of the service")?;
     let first = BufReader::new(output).lines().next().context("the service ended at once")??;
     let base = first.split_whitespace().last().context("the service does not say where it listens")?;
@@ -44,7 +40,20 @@ pub fn spawn(command: &mut Command, folder: &Path) -> anyhow::Result<(Child, Str
 impl Service {
     /// Starts on a free port over the data in `folder`.
     pub fn start_in(folder: &Path) -> anyhow::Result<Service> {
-        let (process, base) = spawn(Command::new(binary()?).args(["--log", "warn"]), folder)?;
+        Self::spawn(&mut Self::serving(folder, &[])?, folder)
+    }
+
+    /// The command that serves the data in `folder` on a free port, with these flags.
+    pub fn serving(folder: &Path, flags: &[&str]) -> anyhow::Result<Command> {
+        let mut command = Command::new(binary()?);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder);
+        command.args(flags).env("ECERT_LOG", "warn");
+        Ok(command)
+    }
+
+    /// Starts a command that serves the data in `folder`, and waits until it does.
+    pub fn spawn(command: &mut Command, folder: &Path) -> anyhow::Result<Service> {
+        let (process, base) = spawn(command)?;
         Ok(Service { base, process, folder: folder.to_owned() })
     }
 

@@ -49,6 +49,11 @@ pub fn verify(chain: &[Vec<u8>], root: &[u8], now: Timestamp) -> Result<PublicKe
     PublicKey::from_sec1(&signer.public_key().subject_public_key.data).map_err(|_| ChainRefused::Malformed)
 }
 
+/// When a certificate (DER) ends.
+pub fn expiry(der: &[u8]) -> Result<Timestamp, ChainRefused> {
+    Timestamp::from_second(parse(der)?.validity().not_after.timestamp()).map_err(|_| ChainRefused::Malformed)
+}
+
 fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ChainRefused> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),

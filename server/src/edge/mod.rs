@@ -3,7 +3,12 @@
 
 pub mod clock;
 pub mod keys;
+pub mod machine;
+pub mod metrics;
+pub mod model_load;
 pub mod models;
+pub mod otlp;
 pub mod signer;
 pub mod source;
+pub mod traces;
 pub mod vault;

@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context as _, anyhow};
-use prometheus::IntGauge;
 use wallet_core::face::Thresholds;
 use wallet_core::onnx::{Engine, Models};
 use wallet_core::refusal::Refusal;
 
+use super::model_load::ModelLoad;
 use crate::stop::{Flow, Stop};
 
 type Job = Box<dyn FnOnce(&mut Engine) + Send>;
@@ -27,6 +27,15 @@ pub enum Lane {
     Redemption,
 }
 
+impl Lane {
+    fn name(self) -> &'static str {
+        match self {
+            Lane::Enrolment => "enrolment",
+            Lane::Redemption => "redemption",
+        }
+    }
+}
+
 #[cfg(feature = "bench-without-face")]
 const ABSENT: &str = "none";
 
@@ -35,7 +44,7 @@ pub struct ModelWorkers {
     queue: SyncSender<Job>,
     /// Jobs of all lanes above which an enrolment's is refused.
     enrolment_bound: i64,
-    in_flight: IntGauge,
+    load: ModelLoad,
     thresholds: Thresholds,
     model_id: String,
 }
@@ -54,7 +63,7 @@ impl ModelWorkers {
         Ok(Self {
             queue,
             enrolment_bound: i64::try_from(workers + waiting / 2)?,
-            in_flight: IntGauge::new("ecert_model_jobs", "Model jobs running or waiting")?,
+            load: ModelLoad::of(workers, waiting)?,
             thresholds: models.thresholds(),
             model_id: models.model_id().to_owned(),
         })
@@ -67,7 +76,7 @@ impl ModelWorkers {
         Ok(Self {
             queue: sync_channel::<Job>(0).0,
             enrolment_bound: 0,
-            in_flight: IntGauge::new("ecert_model_jobs", "Model jobs running or waiting")?,
+            load: ModelLoad::of(0, 0)?,
             thresholds: Thresholds::DEFAULT,
             model_id: ABSENT.to_owned(),
         })
@@ -86,25 +95,28 @@ impl ModelWorkers {
         lane: Lane,
         job: impl FnOnce(&mut Engine) -> T + Send + 'static,
     ) -> Flow<T> {
-        if lane == Lane::Enrolment && self.in_flight.get() >= self.enrolment_bound {
-            return Err(Refusal::Overloaded { retry_after: 1 }.into());
+        if lane == Lane::Enrolment && self.load.in_flight() >= self.enrolment_bound {
+            return Err(self.full(lane));
         }
         let (answer, answered) = sync_channel(1);
+        let waiting = self.load.wait(lane.name());
         let job: Job = Box::new(move |engine| {
             // The one who waits may be gone: a closed channel is then nobody's loss.
-            let _ = answer.send(job(engine));
+            let _ = answer.send(waiting.run(|| job(engine)));
         });
         match self.queue.try_send(job) {
             Ok(()) => {}
-            Err(TrySendError::Full(_)) => return Err(Refusal::Overloaded { retry_after: 1 }.into()),
+            Err(TrySendError::Full(_)) => return Err(self.full(lane)),
             Err(TrySendError::Disconnected(_)) => {
                 return Err(Stop::Broken(anyhow!("the model workers are gone")));
             }
         }
-        self.in_flight.inc();
-        let result = answered.recv();
-        self.in_flight.dec();
-        result.map_err(|_| Stop::Broken(anyhow!("a model job panicked")))
+        answered.recv().map_err(|_| Stop::Broken(anyhow!("a model job panicked")))
+    }
+
+    fn full(&self, lane: Lane) -> Stop {
+        self.load.refuse(lane.name());
+        Refusal::Overloaded { retry_after: 1 }.into()
     }
 
     /// The scores that a capture must reach with these models.
@@ -117,9 +129,14 @@ impl ModelWorkers {
         &self.model_id
     }
 
-    /// The number of jobs running or waiting, for /metrics.
-    pub fn gauge(&self) -> IntGauge {
-        self.in_flight.clone()
+    /// The number of jobs running or waiting.
+    pub fn in_flight(&self) -> i64 {
+        self.load.in_flight()
+    }
+
+    /// How busy they are, for /metrics.
+    pub fn load(&self) -> &ModelLoad {
+        &self.load
     }
 }
 

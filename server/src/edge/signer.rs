@@ -6,6 +6,8 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use wallet_core::es256::{Es256Signer, PublicKey, SigningFailed};
 use zeroize::Zeroizing;
 
+use super::metrics::{Metrics, Stage};
+
 /// A signer with its certificates.
 pub trait Signer: Es256Signer + Send + Sync {
     /// DER: the signer's own certificate, then the issuing CA's.
@@ -63,5 +65,38 @@ impl Signer for FileSigner {
 
     fn public_key(&self) -> PublicKey {
         self.public_key.clone()
+    }
+}
+
+/// A signer whose signatures are timed, whatever they are for.
+pub struct MeasuredSigner<S> {
+    signer: S,
+    metrics: Metrics,
+}
+
+impl<S: Signer> MeasuredSigner<S> {
+    /// Times `signer`.
+    pub fn new(signer: S, metrics: Metrics) -> Self {
+        Self { signer, metrics }
+    }
+}
+
+impl<S: Signer> Es256Signer for MeasuredSigner<S> {
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SigningFailed> {
+        self.metrics.stage(Stage::Sign, || self.signer.sign(message))
+    }
+}
+
+impl<S: Signer> Signer for MeasuredSigner<S> {
+    fn chain(&self) -> &[Vec<u8>] {
+        self.signer.chain()
+    }
+
+    fn root(&self) -> &[u8] {
+        self.signer.root()
+    }
+
+    fn public_key(&self) -> PublicKey {
+        self.signer.public_key()
     }
 }

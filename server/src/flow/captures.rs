@@ -10,6 +10,7 @@ use wallet_core::onnx::{Engine, ModelError};
 use wallet_core::refusal::{Reason, Refusal};
 
 use super::{Context, pictures};
+use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::stop::Flow;
 
@@ -55,7 +56,12 @@ pub(super) fn observe(
     capture: Capture,
 ) -> Flow<Result<Vec<Observation>, Refusal>> {
     let frames = capture.into_frames();
-    Ok(ctx.models.run(lane, move |engine| observe_frames(engine, &frames))??)
+    let stage = match lane {
+        Lane::Enrolment => Stage::EnrolmentModels,
+        Lane::Redemption => Stage::RedemptionModels,
+    };
+    let observe = move |engine: &mut Engine| observe_frames(engine, &frames);
+    Ok(ctx.metrics.stage(stage, || ctx.models.run(lane, observe))??)
 }
 
 fn observe_frames(

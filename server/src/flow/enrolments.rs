@@ -19,6 +19,7 @@ use super::callers::Device;
 use super::captures::Challenge;
 use super::issuer::{CONSENT_VERSION, ConsentPurpose};
 use super::{Context, captures, issuance, later, pictures, random};
+use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::edge::source::Confirmation;
 use crate::stop::{Flow, Stop};
@@ -140,9 +141,10 @@ pub fn submit_document(
     back: Vec<u8>,
 ) -> Flow<DocumentRead> {
     let is_due = |state: &State| matches!(state, State::Started | State::DocumentRead { .. });
-    let enrolment = begin_try(ctx, device, id, is_due)?;
+    let enrolment = ctx.metrics.stage(Stage::EnrolmentClaim, || begin_try(ctx, device, id, is_due))?;
     let today = ctx.today();
-    let read = ctx.models.run(Lane::Enrolment, move |engine| read_card(engine, &front, &back, today));
+    let read = move |engine: &mut Engine| read_card(engine, &front, &back, today);
+    let read = ctx.metrics.stage(Stage::EnrolmentDocument, || ctx.models.run(Lane::Enrolment, read));
     let (card, portrait) = or_give_back(ctx, id, read)???;
     if card.birth.saturating_add(GUARDIAN_AGE.years()) > today {
         let hint =
@@ -199,7 +201,8 @@ pub fn submit_capture(
     capture: Capture,
     signature: &[u8],
 ) -> Flow<Enrolled> {
-    let enrolment = begin_try(ctx, device, id, |state| matches!(state, State::Challenged { .. }))?;
+    let is_due = |state: &State| matches!(state, State::Challenged { .. });
+    let enrolment = ctx.metrics.stage(Stage::EnrolmentClaim, || begin_try(ctx, device, id, is_due))?;
     let State::Challenged { sealed_document, nonce, deadline } = &enrolment.state else {
         return Err(not_at_this_step(&enrolment.state));
     };
@@ -219,9 +222,12 @@ pub fn submit_capture(
         Verdict::Other(refusal) => return refuse(ctx, &enrolment, "enrolment.capture", refusal),
     };
     // The source may be slow or away: it is asked before the transaction, never inside.
-    match ctx.source.confirm(&document.card.name, &document.card.number)? {
+    let confirm = || ctx.source.confirm(&document.card.name, &document.card.number);
+    match ctx.metrics.stage(Stage::EnrolmentSource, confirm)? {
         Confirmation::Confirmed(assurance) => {
-            let issued = issuance::issue(ctx, device, &enrolment, &document.card, &template, assurance)?;
+            let issue = || issuance::issue(ctx, device, &enrolment, &document.card, &template, assurance);
+            let issued = ctx.metrics.stage(Stage::EnrolmentIssue, issue)?;
+            ctx.metrics.enrolled("approved");
             Ok(Enrolled::Approved(Box::new(issued)))
         }
         Confirmation::NotFound => refer(ctx, &enrolment, sealed_document.clone()),
@@ -274,6 +280,7 @@ fn refer(ctx: &Context, enrolment: &Enrolment, sealed_document: Vec<u8>) -> Flow
     let reason = "source-not-found";
     let to = State::Referred { sealed_document, reason: reason.to_owned() };
     advance(ctx, enrolment, &to, "enrolment.capture", "referred")?;
+    ctx.metrics.enrolled("referred");
     Ok(Enrolled::Referred { reason })
 }
 

@@ -8,11 +8,13 @@ pub mod captures;
 pub mod certificates;
 pub mod codes;
 pub mod enrolments;
+pub mod health;
 pub mod idempotency;
 pub mod issuance;
 pub mod issuer;
 pub mod jobs;
 pub mod ledger;
+mod metering;
 pub mod pictures;
 pub mod prices;
 pub mod redemptions;
@@ -34,6 +36,7 @@ use wallet_core::ids::ReplicaId;
 
 use crate::edge::clock::Clock;
 use crate::edge::keys::Secrets;
+use crate::edge::metrics::Metrics;
 use crate::edge::models::ModelWorkers;
 use crate::edge::signer::Signer;
 use crate::edge::source::AuthoritativeSource;
@@ -57,6 +60,8 @@ pub struct Context {
     pub vault: Vault,
     /// Who confirms name and number.
     pub source: Box<dyn AuthoritativeSource>,
+    /// What is counted and timed.
+    pub metrics: Metrics,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// The address under which the world sees us, without a slash at its end.

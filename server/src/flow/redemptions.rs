@@ -25,6 +25,7 @@ use super::idempotency::{Idempotency, answered, claim, seal};
 use super::retention::READABLE;
 use super::settlement::{self, Answer, Judged, Verdict};
 use super::{Context, issuance, later, random, tokens};
+use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::stop::{Flow, Stop};
 use crate::store::idempotency::{self, Lease};
@@ -185,13 +186,14 @@ pub fn judge(
     let now = ctx.now();
     let lease = idempotency.lease(rp, now);
     gate(rp)?;
-    if let Some(kept) = claim(ctx, &lease, now)? {
+    if let Some(kept) = ctx.metrics.stage(Stage::RedemptionClaim, || claim(ctx, &lease, now))? {
         let earlier = ctx.rp_store.read(|conn| settlement::recall(conn, rp.id, id, &kept))?;
         return earlier.open(ctx, id);
     }
     let judged = challenge_of(ctx, rp, id, &capture, now).and_then(|redemption| {
         let verdict = evaluate(ctx, redemption.certificate, capture, now)?;
-        settlement::settle(ctx, &lease, &redemption, verdict, now)
+        let settle = || settlement::settle(ctx, &lease, &redemption, verdict, now);
+        ctx.metrics.stage(Stage::RedemptionSettle, settle)
     });
     if judged.is_err() {
         // Refused or broken before anything was decided: the same request may come again. Should this fail too, the lease

@@ -19,7 +19,7 @@ use wallet_core::refusal::{HolderMessage, Reason, Refusal};
 
 use super::certificates::in_force;
 use super::idempotency::{answered, finish, seal};
-use super::{Context, issuance, prices, tokens};
+use super::{Context, issuance, metering, prices, tokens};
 use crate::billing::posting::Balanced;
 use crate::billing::price::{self, Price, Service};
 use crate::stop::Flow;
@@ -230,7 +230,7 @@ fn settle_judged(
     })?;
     match earlier {
         Some(earlier) => earlier.open(ctx, redemption.id),
-        None => Ok(Answer::Judged(Box::new(answer))),
+        None => Ok(metering::counted(ctx, Answer::Judged(Box::new(answer)))),
     }
 }
 
@@ -272,7 +272,7 @@ fn settle_unusable(ctx: &Context, lease: &Lease, redemption: &Redemption, reason
     })?;
     match earlier {
         Some(earlier) => earlier.open(ctx, redemption.id),
-        None => Ok(Answer::Unusable(unusable)),
+        None => Ok(metering::counted(ctx, Answer::Unusable(unusable))),
     }
 }
 

@@ -51,7 +51,7 @@ pub fn publish_all(ctx: &Context) -> Flow<()> {
 
 /// Whether anything waits in the outbox.
 pub fn any_waits(ctx: &Context) -> Flow<bool> {
-    ctx.holder_store.read(|conn| Ok(outbox::any_waits(conn)?))
+    ctx.holder_store.read(|conn| Ok(outbox::any_waits(conn, outbox::REPUBLISH_STATUS_LIST)?))
 }
 
 /// Publishes the lists that wait in the outbox.

@@ -12,6 +12,7 @@ use wallet_core::refusal::Refusal;
 
 use super::problem::Problem;
 use super::run;
+use crate::edge::metrics::Stage;
 use crate::flow::Context;
 use crate::flow::callers::{self, Device};
 
@@ -80,7 +81,11 @@ impl FromRequest for RelyingParty {
         let (ctx, key) = (context(request), credentials(request, "Bearer"));
         Box::pin(async move {
             let key = key.ok_or_else(|| unauthenticated("send `Authorization: Bearer ek_live_…`"))?;
-            run(ctx?, move |ctx| callers::relying_party(ctx, &key)).await.map(RelyingParty)
+            run(ctx?, move |ctx| {
+                ctx.metrics.stage(Stage::AuthenticateRelyingParty, || callers::relying_party(ctx, &key))
+            })
+            .await
+            .map(RelyingParty)
         })
     }
 }
@@ -93,7 +98,9 @@ impl FromRequest for Admin {
         let (ctx, token) = (context(request), credentials(request, "Bearer"));
         Box::pin(async move {
             let token = token.ok_or_else(|| unauthenticated("send `Authorization: Bearer ea_…`"))?;
-            run(ctx?, move |ctx| callers::admin(ctx, &token)).await.map(Admin)
+            run(ctx?, move |ctx| ctx.metrics.stage(Stage::AuthenticateAdmin, || callers::admin(ctx, &token)))
+                .await
+                .map(Admin)
         })
     }
 }
@@ -110,7 +117,8 @@ impl FromRequest for Holder {
             let proof = proof.ok_or_else(|| unauthenticated("send one DPoP proof"))?;
             let holder = run(ctx?, move |ctx| {
                 let url = format!("{}{path}", ctx.public_url);
-                callers::holder(ctx, &token, &proof, &method, &url)
+                ctx.metrics
+                    .stage(Stage::AuthenticateHolder, || callers::holder(ctx, &token, &proof, &method, &url))
             });
             holder.await.map(Holder)
         })
@@ -128,7 +136,8 @@ impl FromRequest for NewDevice {
             let proof = proof.ok_or_else(|| unauthenticated("send one DPoP proof"))?;
             let device = run(ctx?, move |ctx| {
                 let url = format!("{}{path}", ctx.public_url);
-                callers::new_device(ctx, &proof, &method, &url)
+                ctx.metrics
+                    .stage(Stage::AuthenticateNewDevice, || callers::new_device(ctx, &proof, &method, &url))
             });
             device.await.map(NewDevice)
         })

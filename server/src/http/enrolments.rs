@@ -12,6 +12,7 @@ use super::callers::{By, Holder, NewDevice};
 use super::problem::Problem;
 use super::run;
 use super::uploads::{self, Uploads};
+use crate::edge::metrics::Stage;
 use crate::flow::Context;
 use crate::flow::captures::Challenge;
 use crate::flow::enrolments::{self, Consent, DocumentRead, Enrolled};
@@ -28,7 +29,11 @@ pub async fn start(
     By(device, body): By<NewDevice, Json<StartRequest>>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
-    let started = run(ctx, move |ctx| enrolments::start(ctx, &device.0, &body.consent)).await?;
+    let started = run(ctx, move |ctx| {
+        let start = || enrolments::start(ctx, &device.0, &body.consent);
+        ctx.metrics.stage(Stage::EnrolmentStart, start)
+    });
+    let started = started.await?;
     Ok(HttpResponse::build(StatusCode::CREATED).json(started))
 }
 
@@ -39,7 +44,8 @@ pub async fn submit_document(
     uploads: Data<Uploads>,
     ctx: Data<Context>,
 ) -> Result<Json<DocumentRead>, Problem> {
-    let document = uploads::document(&uploads, request.headers(), body).await?;
+    let document = uploads::document(&uploads, request.headers(), body);
+    let document = ctx.metrics.stage_async(Stage::EnrolmentUpload, document).await?;
     let read = run(ctx, move |ctx| {
         let _until_read = document.place;
         enrolments::submit_document(ctx, &holder.0, *id, document.front, document.back)
@@ -62,7 +68,8 @@ pub async fn submit_capture(
     uploads: Data<Uploads>,
     ctx: Data<Context>,
 ) -> Result<Json<Enrolled>, Problem> {
-    let signed = uploads::capture(&uploads, request.headers(), body).await?;
+    let signed = uploads::capture(&uploads, request.headers(), body);
+    let signed = ctx.metrics.stage_async(Stage::EnrolmentUpload, signed).await?;
     let signature = signed.signature.ok_or_else(|| {
         let expected = "a wallet signs the statement with its device key".to_owned();
         Refusal::RequestInvalid { field: "signature", expected }

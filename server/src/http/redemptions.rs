@@ -16,6 +16,7 @@ use super::callers::{By, RelyingParty};
 use super::problem::Problem;
 use super::run;
 use super::uploads::{self, Uploads};
+use crate::edge::metrics::Stage;
 use crate::flow::Context;
 use crate::flow::idempotency::Idempotency;
 use crate::flow::redemptions::{self, Opening, Shown};
@@ -49,7 +50,11 @@ pub async fn open(
     }
     let code: Code = body.code.parse().map_err(|_| Refusal::CodeMalformed)?;
     let opening = Opening { code, purpose: body.purpose, attributes: body.attributes };
-    let opened = run(ctx, move |ctx| redemptions::open(ctx, &rp.0, &idempotency, &opening)).await?;
+    let opened = run(ctx, move |ctx| {
+        let open = || redemptions::open(ctx, &rp.0, &idempotency, &opening);
+        ctx.metrics.stage(Stage::RedemptionOpen, open)
+    });
+    let opened = opened.await?;
     Ok(HttpResponse::build(StatusCode::CREATED).json(opened))
 }
 
@@ -61,8 +66,10 @@ pub async fn submit_capture(
     ctx: Data<Context>,
 ) -> Result<Json<Box<Judged>>, Problem> {
     let key = key(&request)?;
-    let uploads::SignedCapture { capture, place, .. } =
-        uploads::capture(&uploads, request.headers(), body).await?;
+    let uploads::SignedCapture { capture, place, .. } = ctx
+        .metrics
+        .stage_async(Stage::RedemptionUpload, uploads::capture(&uploads, request.headers(), body))
+        .await?;
     let idempotency = idempotency(&ctx, &request, key, &capture.fingerprint());
     let answer = run(ctx, move |ctx| {
         let _until_judged = place;

@@ -21,7 +21,10 @@ const MAX_SIGNATURE_BYTES: usize = 128;
 
 /// How many uploads may be in memory at once, over all callers: an upload is taken in only with a place, and keeps it
 /// until it was judged.
-pub struct Uploads(Arc<Semaphore>);
+pub struct Uploads {
+    places: Arc<Semaphore>,
+    most: usize,
+}
 
 /// A place among the uploads.
 pub type Place = OwnedSemaphorePermit;
@@ -29,11 +32,21 @@ pub type Place = OwnedSemaphorePermit;
 impl Uploads {
     /// Room for so many.
     pub fn new(most: usize) -> Uploads {
-        Uploads(Arc::new(Semaphore::new(most)))
+        Uploads { places: Arc::new(Semaphore::new(most)), most }
+    }
+
+    /// How many there are now.
+    pub fn in_memory(&self) -> usize {
+        self.most.saturating_sub(self.places.available_permits())
+    }
+
+    /// How many there may be.
+    pub fn most(&self) -> usize {
+        self.most
     }
 
     fn place(&self) -> Result<Place, Refusal> {
-        Arc::clone(&self.0).try_acquire_owned().map_err(|_| Refusal::Overloaded { retry_after: 1 })
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::Overloaded { retry_after: 1 })
     }
 }
 

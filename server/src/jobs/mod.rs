@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::flow::{Context, jobs, retention, status_lists};
+use crate::flow::{Context, health, jobs, retention, status_lists};
 use crate::stop::{Flow, Stop};
 
 /// One kind of work that comes again and again.
@@ -25,16 +25,21 @@ struct Job {
     work: fn(&Context) -> Flow<()>,
     /// From one run to the next.
     every: SignedDuration,
-    /// How long it stays with a replica that died over it.
-    lease: SignedDuration,
+    /// How long it stays with a replica that died over it; none: every replica does it for itself.
+    lease: Option<SignedDuration>,
 }
 
 impl Job {
     fn run(self, ctx: &Context) -> Flow<()> {
-        if !(self.waits)(ctx)? || !jobs::take(ctx, self.name, self.lease)? {
+        if !(self.waits)(ctx)? {
+            // Nothing to do is as good as done.
+            return ctx.metrics.job(self.name, || Ok(()));
+        }
+        let Some(lease) = self.lease else { return ctx.metrics.job(self.name, || (self.work)(ctx)) };
+        if !jobs::take(ctx, self.name, lease)? {
             return Ok(());
         }
-        let outcome = (self.work)(ctx);
+        let outcome = ctx.metrics.job(self.name, || (self.work)(ctx));
         let due_in = if outcome.is_ok() { self.every } else { RETRY };
         jobs::give_back(ctx, self.name, due_in, outcome.is_ok())?;
         outcome
@@ -48,10 +53,10 @@ const HOURLY: Job = Job {
     waits: |_| Ok(true),
     work: |_| Ok(()),
     every: SignedDuration::from_hours(1),
-    lease: SignedDuration::from_secs(300),
+    lease: Some(SignedDuration::from_secs(300)),
 };
 
-const JOBS: [Job; 4] = [
+const JOBS: [Job; 6] = [
     // A revocation reaches the published list within half a second and the time of signing it.
     Job {
         name: "outbox",
@@ -59,8 +64,18 @@ const JOBS: [Job; 4] = [
         waits: status_lists::any_waits,
         work: status_lists::publish_waiting,
         every: SignedDuration::ZERO,
-        lease: SignedDuration::from_secs(10),
+        lease: Some(SignedDuration::from_secs(10)),
     },
+    // As often as /metrics is usually read; each replica may be cut off by itself.
+    Job {
+        name: "measure",
+        look: Duration::from_secs(15),
+        work: health::measure,
+        every: SignedDuration::from_secs(15),
+        lease: None,
+        ..HOURLY
+    },
+    Job { name: "check_ledger", work: health::check_ledger, ..HOURLY },
     Job { name: "forget", work: retention::forget, ..HOURLY },
     Job { name: "partitions", work: retention::roll_partitions, ..HOURLY },
     Job { name: "status_lists", work: status_lists::publish_all, ..HOURLY },
@@ -96,6 +111,7 @@ impl Jobs {
 }
 
 async fn again_and_again(job: Job, ctx: Data<Context>, mut stopped: watch::Receiver<bool>) {
+    ctx.metrics.job_begins(job.name, job.every.unsigned_abs().max(job.look));
     let mut ticks = interval(job.look);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -10,6 +10,7 @@ mod migrations;
 mod partitions;
 pub mod schema;
 mod sql;
+mod statistics;
 mod transact;
 mod trouble;
 
@@ -20,6 +21,7 @@ pub mod charges;
 pub mod codes;
 pub mod devices;
 pub mod enrolments;
+pub mod health;
 pub mod holders;
 pub mod idempotency;
 pub mod jobs;

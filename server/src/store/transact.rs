@@ -11,6 +11,7 @@ use wallet_core::refusal::Refusal;
 
 use super::connection::{Conn, Manager, Pooler, Settings, without_password};
 use super::group_commit::GroupCommit;
+use super::statistics::Statistics;
 use super::trouble::{Trouble, trouble};
 use crate::stop::{Flow, Stop};
 
@@ -32,6 +33,7 @@ struct Shared {
     /// SQLite's writer; PostgreSQL has as many as the pool has connections.
     writer: Option<GroupCommit>,
     waiting: AtomicUsize,
+    statistics: Statistics,
 }
 
 /// How far a transaction sees, and what it promises.
@@ -81,8 +83,17 @@ impl Store {
         let pool = builder
             .build(Manager(settings.clone()))
             .with_context(|| format!("can't open the database {}", without_password(&settings.url)))?;
+        let statistics = Statistics::new()?;
         let writer = settings.sqlite_file().map(|_| GroupCommit::new(settings.clone()));
-        Ok(Store(Arc::new(Shared { settings, pool, writer, waiting: AtomicUsize::new(0) })))
+        Ok(Store(Arc::new(Shared { settings, pool, writer, waiting: AtomicUsize::new(0), statistics })))
+    }
+
+    pub(super) fn pool(&self) -> &Pool<Manager> {
+        &self.0.pool
+    }
+
+    pub(super) fn statistics(&self) -> &Statistics {
+        &self.0.statistics
     }
 
     /// Where it is, and under which rules.
@@ -121,7 +132,9 @@ impl Store {
     /// `work` must find what it did before when it is run anew: a connection may be lost after the statement was done.
     pub fn write_statement<T>(&self, mut work: impl FnMut(&mut Conn) -> Flow<T>) -> Flow<T> {
         match (&self.0.writer, self.0.settings.pooler) {
-            (None, Pooler::None) => self.on_a_connection(|conn| again_after_lost_races(|| work(conn))),
+            (None, Pooler::None) => self
+                .statistics()
+                .transaction(|| self.on_a_connection(|conn| self.again_after_lost_races(|| work(conn)))),
             _ => self.write_in(Mode::ReadCommitted, work),
         }
     }
@@ -132,16 +145,16 @@ impl Store {
     }
 
     fn write_in<T>(&self, mode: Mode, mut work: impl FnMut(&mut Conn) -> Flow<T>) -> Flow<T> {
-        match &self.0.writer {
-            Some(writer) => again_after_lost_races(|| writer.write(&mut work)).map_err(clear),
+        self.statistics().transaction(|| match &self.0.writer {
+            Some(writer) => self.again_after_lost_races(|| writer.write(&mut work)).map_err(clear),
             None => self.transaction(mode, &mut work),
-        }
+        })
     }
 
     /// A transaction on PostgreSQL.
     fn transaction<T>(&self, mode: Mode, work: &mut impl FnMut(&mut Conn) -> Flow<T>) -> Flow<T> {
         let begin = mode.begin(&self.0.settings);
-        self.on_a_connection(|conn| again_after_lost_races(|| attempt(conn, &begin, work)))
+        self.on_a_connection(|conn| self.again_after_lost_races(|| attempt(conn, &begin, work)))
     }
 
     /// Takes a connection, and another one as long as what was tried failed for want of a connection alone.
@@ -149,7 +162,7 @@ impl Store {
         let until = Instant::now() + self.0.settings.patience;
         loop {
             let mut pooled = self.connection(until)?;
-            match work(&mut pooled.conn) {
+            match self.statistics().run(|| work(&mut pooled.conn)) {
                 Err(Stop::Broken(error)) if trouble(&error) == Trouble::Disconnected => {
                     pooled.broken = true;
                     drop(pooled);
@@ -165,6 +178,21 @@ impl Store {
         }
     }
 
+    fn again_after_lost_races<T>(&self, mut work: impl FnMut() -> Flow<T>) -> Flow<T> {
+        let mut tries = 1;
+        loop {
+            match work() {
+                Err(Stop::Broken(error)) if tries < TRIES && trouble(&error) == Trouble::LostRace => {
+                    self.statistics().retry();
+                    tracing::debug!(tries, "transaction run anew");
+                    pause(2 * u64::from(tries));
+                }
+                outcome => return outcome,
+            }
+            tries += 1;
+        }
+    }
+
     fn connection(&self, until: Instant) -> Flow<Pooled> {
         if let Some(pooled) = self.0.pool.try_get() {
             return Ok(pooled);
@@ -173,7 +201,7 @@ impl Store {
             WAITING_PER_CONNECTION * usize::try_from(self.0.settings.connections).unwrap_or(usize::MAX);
         let _place = Place::take(&self.0.waiting, most).ok_or_else(overloaded)?;
         let left = until.saturating_duration_since(Instant::now());
-        self.0.pool.get_timeout(left).map_err(|error| {
+        self.statistics().wait(|| self.0.pool.get_timeout(left)).map_err(|error| {
             tracing::warn!(%error, "no database connection became free");
             overloaded()
         })
@@ -212,20 +240,6 @@ fn clear(stop: Stop) -> Stop {
             Trouble::LostRace | Trouble::Defect => Stop::Broken(error),
         },
         refused => refused,
-    }
-}
-
-fn again_after_lost_races<T>(mut work: impl FnMut() -> Flow<T>) -> Flow<T> {
-    let mut tries = 1;
-    loop {
-        match work() {
-            Err(Stop::Broken(error)) if tries < TRIES && trouble(&error) == Trouble::LostRace => {
-                tracing::debug!(tries, "transaction run anew");
-                pause(2 * u64::from(tries));
-            }
-            outcome => return outcome,
-        }
-        tries += 1;
     }
 }
 

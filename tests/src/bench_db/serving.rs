@@ -1,6 +1,6 @@
 //! Services under load: started over a population, measured in turns.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 
 use super::scratch::Scratch;
 use crate::load::{Installation, Load, Population, Report, cpu};
-use crate::service;
+use crate::service::{self, Service};
 
 /// Codes are signed ahead for a turn that goes this much faster than the one before.
 const FASTER: f64 = 1.5;
@@ -131,14 +131,14 @@ fn stop(service: &Mutex<Child>) {
 }
 
 fn spawn(scratch: &Scratch, at: &Installation, setting: &Setting) -> anyhow::Result<(Child, String)> {
-    let mut command = Command::new(service::binary()?);
-    command.args(["--log", "error", "--database", &at.database()]);
+    let mut command = Service::serving(at.data_dir(), &["--database", &at.database()])?;
+    command.env("ECERT_LOG", "error");
     if let Some(connections) = setting.connections {
         command.args(["--database-connections", &connections.to_string()]);
     }
     let log =
         std::fs::File::options().create(true).append(true).open(scratch.folder().join("service.log"))?;
-    service::spawn(command.stderr(Stdio::from(log)), at.data_dir())
+    service::spawn(command.stderr(Stdio::from(log)))
 }
 
 /// Measured is only what went as it must.
