@@ -102,14 +102,13 @@ fn add_urls(cluster: &mut Cluster) -> Result<()> {
     let pooler = cluster.member("pgbouncer")?.address("postgres")?;
     let verified = format!("sslmode=verify-full&sslrootcert={}", tls(&cluster.folder, "ca.pem").display());
     let ours = format!("postgres://{DATABASE}:{}", cluster.passwords.ecert);
+    // The client refuses a node that does not take writes: HAProxy may need a second to see who leads.
+    let writes = format!("target_session_attrs=read-write&{verified}");
     let database = Database {
-        direct: format!("{ours}@{nodes}/{DATABASE}?target_session_attrs=read-write&{verified}"),
-        haproxy: format!("{ours}@{leader}/{DATABASE}?{verified}"),
+        direct: format!("{ours}@{nodes}/{DATABASE}?{writes}"),
+        haproxy: format!("{ours}@{leader}/{DATABASE}?{writes}"),
         pgbouncer: format!("{ours}@{pooler}/{DATABASE}?{verified}"),
-        superuser: format!(
-            "postgres://postgres:{}@{leader}/postgres?{verified}",
-            cluster.passwords.superuser
-        ),
+        superuser: format!("postgres://postgres:{}@{leader}/postgres?{writes}", cluster.passwords.superuser),
     };
     let front = format!("http://{}", cluster.member("haproxy")?.address("ecert")?);
     let stats = format!("http://{}/", cluster.member("haproxy")?.address("stats")?);

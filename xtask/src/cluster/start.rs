@@ -147,6 +147,19 @@ pub(super) fn is_ready(member: &Member) -> bool {
     }
 }
 
+/// How many nodes HAProxy takes for the leader (its statistics as CSV: proxy, server, …, and the status as the 18th).
+pub(super) fn takes_for_leader(cluster: &Cluster) -> usize {
+    let table = get(&format!("{};csv", cluster.stats_url)).map(|(_, table)| table).unwrap_or_default();
+    let is_up = |line: &&str| {
+        let fields: Vec<&str> = line.split(',').collect();
+        let is_node = fields.get(1).is_some_and(|server| *server != "FRONTEND" && *server != "BACKEND");
+        fields.first() == Some(&"primary")
+            && is_node
+            && fields.get(17).is_some_and(|status| status.starts_with("UP"))
+    };
+    table.lines().filter(is_up).count()
+}
+
 /// Makes the folders of the cluster and writes its configurations, each readable only by who needs it.
 pub(super) fn write_files(cluster: &Cluster, system: &System) -> Result<()> {
     let folder = &cluster.folder;

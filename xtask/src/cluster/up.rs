@@ -157,8 +157,10 @@ impl Floors<'_> {
     /// The database and its owner, made through HAProxy, which is so shown to lead to the leader.
     fn database(&self) -> Result<()> {
         let url = &self.cluster.database.superuser;
-        // HAProxy has started to ask which node leads only now.
-        wait(self.cluster, &["haproxy"], PATIENCE, || self.system.sql(url, "SELECT 1").is_ok())?;
+        // Until it has asked each node, HAProxy takes all of them for the leader.
+        let one_leads =
+            || start::takes_for_leader(self.cluster) == 1 && self.system.sql(url, "SELECT 1").is_ok();
+        wait(self.cluster, &["haproxy"], PATIENCE, one_leads)?;
         let password = &self.cluster.passwords.ecert;
         let missing = |table: &str, column: &str| -> Result<bool> {
             let found = format!("SELECT 1 FROM {table} WHERE {column} = '{DATABASE}'");
