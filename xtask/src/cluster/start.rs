@@ -80,7 +80,10 @@ fn replica(cluster: &Cluster, member: &Member, service: &Service<'_>) -> Result<
 }
 
 /// A taken port would be found by the program too, but said less clearly.
-fn require_ports(member: &Member) -> Result<()> {
+///
+/// # Errors
+/// When one of the member's addresses is in use.
+pub(super) fn require_ports(member: &Member) -> Result<()> {
     for (what, address) in &member.addresses {
         // A PostgreSQL that outlived its Patroni keeps its port, and Patroni takes it over.
         if what == "postgres" && nodes::postmaster(member).is_some() {

@@ -87,6 +87,10 @@ impl Floors<'_> {
         let begun = Instant::now();
         start::write_files(self.cluster, self.system)?;
         self.cluster.save()?;
+        // Before anything is started, since PostgreSQL alone takes ten seconds.
+        for member in self.cluster.members.iter().filter(|member| member.running().is_none()) {
+            start::require_ports(member)?;
+        }
         self.together(Kind::Etcd, "etcd")?;
         self.nodes()?;
         self.together(Kind::Haproxy, "HAProxy")?;
@@ -181,6 +185,9 @@ impl Floors<'_> {
 
     /// Ends what this call started, the last first.
     fn take_down(&mut self, error: anyhow::Error) -> anyhow::Error {
+        if self.started.is_empty() {
+            return error;
+        }
         self.progress.say("taking down what was started");
         for (name, process) in self.started.iter().rev() {
             process.stop(Signal::TERM, Duration::from_secs(10));
