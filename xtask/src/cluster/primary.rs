@@ -16,6 +16,8 @@ use crate::progress::Progress;
 
 /// The lease of a dead leader lasts 20 seconds; a machine with other work may need several times that.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a standby may take to be the synchronous one: some rounds of Patroni, of 3 seconds.
+const HEIR_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What happened.
 #[derive(Debug, Serialize)]
@@ -41,24 +43,22 @@ pub(super) fn kill(folder: &Path, restart: bool, progress: &Progress) -> Result<
         || format!("there is no cluster in {}; start one: cargo xtask cluster up", folder.display());
     let mut cluster = Cluster::load(folder)?.with_context(missing)?;
     let system = System::ready(progress)?;
-    let before = nodes::nodes(&cluster);
-    let leader = before.iter().find(|node| node.is_leader() && node.is_up());
-    let leader = leader.context("no node leads; look at: cargo xtask cluster status")?.name.clone();
-    let heir = before.iter().any(|node| node.role == "sync_standby" && node.is_up());
-    ensure!(heir, "no node could take over from {leader}; bring the others up first: cargo xtask cluster up");
+    // Right after a fail-over Patroni has not yet named who may lead next.
+    let heir = || leader_with_heir(&nodes::nodes(&cluster));
+    let leader = until("no node leads that another could take over from", HEIR_PATIENCE, heir)?;
 
     let pids = kill_node(&cluster, &leader)?;
     let start = Instant::now();
     cluster.note(&leader, None)?;
     progress.say(&format!("{leader} killed ({} processes); waiting for another leader", pids.len()));
     let is_new = |node: &Node| node.is_leader() && node.is_up() && node.name != leader;
-    let new_primary =
-        until("no other node took the lead", || nodes::nodes(&cluster).into_iter().find(is_new))?.name;
+    let new_leader = || nodes::nodes(&cluster).into_iter().find(is_new);
+    let new_primary = until("no other node took the lead", PATIENCE, new_leader)?.name;
     let leader_after = start.elapsed().as_secs_f64();
     progress.say(&format!("  {new_primary} leads after {leader_after:.1} s"));
     // Written to the log of the database and to a second node, without a table.
     let write = "SELECT pg_logical_emit_message(true, 'ecert cluster', 'kill-primary')";
-    until("writes did not work again", || system.sql(&cluster.database.pgbouncer, write).ok())?;
+    until("writes did not work again", PATIENCE, || system.sql(&cluster.database.pgbouncer, write).ok())?;
     let writes_after = start.elapsed().as_secs_f64();
     progress.say(&format!("  writes through PgBouncer work after {writes_after:.1} s"));
 
@@ -96,16 +96,22 @@ fn kill_node(cluster: &Cluster, name: &str) -> Result<Vec<i32>> {
     Ok(processes.iter().map(|process| process.pid).collect())
 }
 
-fn until<T>(failed: &str, mut look: impl FnMut() -> Option<T>) -> Result<T> {
+/// The leader, if a node is there that has all its commits.
+fn leader_with_heir(nodes: &[Node]) -> Option<String> {
+    let leader = nodes.iter().find(|node| node.is_leader() && node.is_up())?;
+    nodes.iter().any(|node| node.role == "sync_standby" && node.is_up()).then(|| leader.name.clone())
+}
+
+fn until<T>(failed: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> Result<T> {
     let start = Instant::now();
     loop {
         if let Some(found) = look() {
             return Ok(found);
         }
         ensure!(
-            start.elapsed() < PATIENCE,
-            "{failed} within {} s; look at: cargo xtask cluster status",
-            PATIENCE.as_secs()
+            start.elapsed() < patience,
+            "{failed} (waited {} s); look at: cargo xtask cluster status",
+            patience.as_secs()
         );
         std::thread::sleep(Duration::from_millis(100));
     }
