@@ -1,9 +1,11 @@
 //! `cargo xtask`: brings in the models, then runs, shows, tests or measures the product.
 //!
 //! Reading order: [`pins`] (what is brought in), [`setup`] (how), [`prepare`] (what is done to two of the models),
-//! [`commands`] (what comes after).
+//! [`commands`] (what comes after), [`cluster`] (a whole installation on one machine).
 
 mod cache;
+#[cfg(unix)]
+mod cluster;
 mod commands;
 mod manifest;
 mod onnx_graph;
@@ -83,6 +85,13 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Three PostgreSQL nodes that fail over, and two replicas of ecert, on this machine
+    #[cfg(unix)]
+    #[command(
+        subcommand,
+        after_help = "Example: cargo xtask cluster up\n         cargo xtask cluster kill-primary --restart"
+    )]
+    Cluster(cluster::ClusterTask),
 }
 
 fn main() -> ExitCode {
@@ -92,6 +101,8 @@ fn main() -> ExitCode {
         Task::Demo { arguments } => commands::demo(&arguments),
         Task::Test { arguments } => commands::test(&arguments),
         Task::Bench { name, json, arguments } => commands::bench(&name, json, &arguments),
+        #[cfg(unix)]
+        Task::Cluster(task) => cluster::run(&task),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
