@@ -1,11 +1,12 @@
 //! Putting holders and relying parties straight into an installation's database, thousands a second: by COPY into PostgreSQL, in
 //! large transactions into SQLite, sealed under the installation's own vault.
 
+use std::io::IsTerminal as _;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args as _, Command};
 use diesel::Connection as _;
@@ -115,7 +116,7 @@ impl Filler {
         if range.is_empty() {
             return Ok(());
         }
-        let bar = bar(what, range.end - range.start);
+        let (bar, started) = (bar(what, range.end - range.start), Instant::now());
         let next = AtomicU64::new(range.start);
         let work = || {
             loop {
@@ -142,6 +143,10 @@ impl Filler {
             })
         });
         bar.finish();
+        if !std::io::stderr().is_terminal() {
+            let (count, seconds) = (range.end - range.start, started.elapsed().as_secs_f64());
+            eprintln!("  {count} {what} in {seconds:.1} s, {:.0}/s", count as f64 / seconds);
+        }
         outcome
     }
 
@@ -170,4 +175,53 @@ fn bar(what: &'static str, length: u64) -> ProgressBar {
     bar.set_prefix(what);
     bar.enable_steady_tick(Duration::from_millis(500));
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ecert_server::flow::issuance::{attributes_context, template_context};
+    use ecert_server::store::{certificates, relying_parties};
+    use wallet_core::attributes::Attribute;
+    use wallet_core::ecert::Disclosure;
+    use wallet_core::es256::{PublicKey, sha256};
+    use wallet_core::face::Template;
+
+    /// What the service does with a redemption's facts, on people who came in two steps; with `ECERT_TEST_POSTGRES` on
+    /// PostgreSQL.
+    #[test]
+    fn the_service_reads_what_was_put_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = crate::app::own_postgres_database().unwrap();
+        let installation = Installation::new(folder.path(), database.as_deref()).unwrap();
+        let mut population = Population::new(1);
+        population.grow(&installation, 3, 1).unwrap();
+        population.grow(&installation, 5, 2).unwrap();
+
+        let store = app::open_store(&installation.config, 1).unwrap();
+        let (_, secrets) = app::open_keys(&installation.config, &SystemClock).unwrap();
+        let (vault, people) = (Vault::new(&secrets.vault), &population.identities);
+        let mut templates = Vec::new();
+        for holder in 0..5 {
+            let handle = sha256(&people.handle(holder, 0));
+            let found = store.read(|conn| Ok(certificates::by_handle(conn, &handle)?)).unwrap().unwrap();
+            assert!(found.in_force(SystemClock.now()));
+            assert_eq!(found.device_key, PublicKey::from(&people.device(holder).unwrap()));
+            let template = vault.open(&template_context(found.id), &found.sealed_template).unwrap();
+            templates.push(Template::from_bytes(&template).unwrap().to_bytes());
+            let context = attributes_context(found.id);
+            let attributes: Vec<Disclosure> = vault.open_json(&context, &found.sealed_attributes).unwrap();
+            assert!(attributes.iter().any(|disclosure| disclosure.name == Attribute::Name));
+        }
+        templates.dedup();
+        assert_eq!(templates.len(), 5);
+        for number in 0..2 {
+            let party = people.relying_party(number);
+            let (found, hash) =
+                store.read(|conn| Ok(relying_parties::by_key(conn, party.key)?)).unwrap().unwrap();
+            assert_eq!((found.id, hash), (party.id, party.secret_hash.to_vec()));
+            let covered = store.read(|conn| Ok(relying_parties::purpose(conn, found.id, "check")?)).unwrap();
+            assert_eq!(covered.unwrap(), [Attribute::Over18, Attribute::Name].into());
+        }
+    }
 }
