@@ -84,7 +84,7 @@ fn config(folder: &std::path::Path, flags: &[&str]) -> anyhow::Result<Config> {
 
 /// With `ECERT_TEST_POSTGRES=postgres://…/` (a server, with a slash at its end) every story gets a database of its own
 /// there, instead of a SQLite file.
-pub(crate) fn own_postgres_database() -> anyhow::Result<Option<String>> {
+fn own_postgres_database() -> anyhow::Result<Option<String>> {
     let Ok(server) = std::env::var("ECERT_TEST_POSTGRES") else { return Ok(None) };
     let name = format!("ecert_test_{:016x}", rand::random::<u64>());
     let mut conn = PgConnection::establish(&format!("{server}postgres"))?;
