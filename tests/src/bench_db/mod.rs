@@ -20,6 +20,8 @@ use parts::Bench;
 use postgres::Postgres;
 use scratch::Scratch;
 
+use crate::load::cpu;
+
 /// The charged redemption over HTTP, beside pgbench and bare SQLite
 #[derive(Debug, Parser)]
 #[command(
@@ -90,6 +92,29 @@ impl Arguments {
     }
 }
 
+/// Who else used the machine: wall figures count only where nobody did.
+struct Company {
+    machine: (Duration, Duration),
+    ours: Duration,
+}
+
+/// The share of the machine's CPU time from which on others are spoken of.
+const DISTURBED: f64 = 0.05;
+
+impl Company {
+    fn now(postgres: Option<u32>) -> anyhow::Result<Company> {
+        let ours: Vec<u32> = postgres.into_iter().chain([std::process::id()]).collect();
+        Ok(Company { machine: cpu::machine()?, ours: cpu::time_of(&ours)? })
+    }
+
+    /// The share of all cores that others took since then.
+    fn share_since(&self, then: &Company) -> f64 {
+        let since = |now: Duration, then: Duration| now.saturating_sub(then).as_secs_f64();
+        let busy = since(self.machine.0, then.machine.0) - since(self.ours, then.ours);
+        busy.max(0.0) / since(self.machine.1, then.machine.1).max(f64::MIN_POSITIVE)
+    }
+}
+
 /// Measures, prints, and keeps the figures in `target/bench/db.json`.
 ///
 /// # Errors
@@ -100,6 +125,8 @@ pub fn run() -> anyhow::Result<()> {
     let needs_postgres =
         [Part::Pgbench, Part::Latency, Part::Replicas, Part::Flat].iter().any(|part| arguments.wants(*part));
     let postgres = needs_postgres.then(|| Postgres::start(&scratch)).transpose()?;
+    let server = postgres.as_ref().map(|postgres| postgres.pid);
+    let before = Company::now(server)?;
     let mut bench = Bench { arguments: &arguments, scratch: &scratch, figures: Figures::default() };
     if let Some(postgres) = &postgres {
         bench.on_postgres(postgres)?;
@@ -109,6 +136,11 @@ pub fn run() -> anyhow::Result<()> {
     }
     if let Some(postgres) = postgres.as_ref().filter(|_| arguments.wants(Part::Flat)) {
         bench.flat(postgres)?;
+    }
+    let others = Company::now(server)?.share_since(&before);
+    bench.figures.note("machine: CPU time that others took", others * 100.0, "%");
+    if others > DISTURBED {
+        eprintln!("others took {:.0} % of the CPU time: quote no wall figure of this run", others * 100.0);
     }
     bench.figures.save()?;
     if arguments.json {

@@ -145,8 +145,7 @@ impl Bench<'_> {
         let ratio = median(rounds().map(|(turn, peer)| peer.cpu_ms / (turn.cpu_ms - turn.service_cpu_ms)));
         figures.note("postgres: database CPU, TPC-B ÷ redemption", ratio, "×");
         figures.note("postgres: WAL of a redemption", written.0 / written.1, "bytes");
-        let again: u64 = ours.iter().flat_map(|turn| turn.report.retries.values()).sum();
-        figures.note("postgres: tries sent again, all turns", again as f64, "");
+        figures.note("postgres: tries sent again, all turns", again(&ours), "");
         Ok(most)
     }
 
@@ -163,6 +162,7 @@ impl Bench<'_> {
         let figures = &mut self.figures;
         figures.note("latency: offered, 80 % of the most", most * PARTIAL, "1/s");
         figures.note("latency: served", turn.per_second, "1/s");
+        figures.note("latency: tries sent again", again([&turn]), "");
         figures.note(
             "latency: a redemption, both requests, p50",
             millis(turn.report.visit.percentile(0.5)),
@@ -286,6 +286,11 @@ impl Bench<'_> {
 /// Bytes of write-ahead log since the server was made.
 fn wal(postgres: &Postgres) -> anyhow::Result<f64> {
     Ok(postgres.ask("postgres", "SELECT pg_current_wal_lsn() - '0/0'")?.trim().parse()?)
+}
+
+/// Requests that had to be sent again.
+fn again<'a>(turns: impl IntoIterator<Item = &'a Turn>) -> f64 {
+    turns.into_iter().flat_map(|turn| turn.report.retries.values()).sum::<u64>() as f64
 }
 
 fn driver_cpu_ms(turn: &Turn) -> f64 {

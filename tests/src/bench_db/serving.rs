@@ -69,7 +69,7 @@ impl Served {
         load.clients = setting.clients;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         pids.extend(setting.database);
-        Ok(Served { bases, services, pids, load, runtime, last_rate: 200.0 })
+        Ok(Served { bases, services, pids, load, runtime, last_rate: 0.0 })
     }
 
     /// Leaves all but the first replica idle, or puts all to work.
@@ -81,7 +81,9 @@ impl Served {
     pub(super) fn visits(&mut self, visits: u64) -> anyhow::Result<()> {
         let mut load = self.load.clone();
         load.until.visits = Some(visits);
-        check(&self.runtime.block_on(load.run())?)
+        let report = self.runtime.block_on(load.run())?;
+        self.last_rate = self.last_rate.max(report.charged_per_second());
+        check(&report)
     }
 
     /// One turn as fast as it goes, or at a rate.

@@ -40,6 +40,23 @@ pub fn own() -> anyhow::Result<Duration> {
     Ok(TICK.saturating_mul(stat.own))
 }
 
+/// CPU time that the machine has given so far to anybody, and what it could have given: all cores, idle or not. What
+/// a hypervisor took away counts as given to others.
+///
+/// # Errors
+/// Where there is no `/proc`.
+pub fn machine() -> anyhow::Result<(Duration, Duration)> {
+    let text =
+        fs::read_to_string("/proc/stat").context("CPU time is read from /proc, which only Linux has")?;
+    // proc(5): user, nice, system, idle, iowait, irq, softirq, steal; what follows is counted in user already.
+    let fields = text.lines().next().unwrap_or_default().split_whitespace().skip(1).take(8);
+    let ticks: Vec<u64> = fields.filter_map(|field| field.parse().ok()).collect();
+    let all: u64 = ticks.iter().sum();
+    let idle: u64 = ticks.iter().skip(3).take(2).sum();
+    let time = |ticks: u64| Duration::from_millis(ticks.saturating_mul(10));
+    Ok((time(all - idle), time(all)))
+}
+
 struct Stat {
     parent: u32,
     /// Its own.

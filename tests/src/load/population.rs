@@ -1,11 +1,12 @@
 //! Putting holders and relying parties straight into an installation's database, thousands a second: by COPY into PostgreSQL, in
 //! large transactions into SQLite, sealed under the installation's own vault.
 
+use std::io::IsTerminal as _;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args as _, Command};
 use diesel::Connection as _;
@@ -120,7 +121,7 @@ impl Filler {
         if range.is_empty() {
             return Ok(());
         }
-        let bar = bar(what, range.end - range.start);
+        let (bar, started) = (bar(what, range.end - range.start), Instant::now());
         let next = AtomicU64::new(range.start);
         let work = || {
             loop {
@@ -147,6 +148,10 @@ impl Filler {
             })
         });
         bar.finish();
+        if !std::io::stderr().is_terminal() {
+            let (count, seconds) = (range.end - range.start, started.elapsed().as_secs_f64());
+            eprintln!("  {count} {what} in {seconds:.1} s, {:.0}/s", count as f64 / seconds);
+        }
         outcome
     }
 
