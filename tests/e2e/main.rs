@@ -8,9 +8,13 @@
 
 mod bad_input;
 mod callers;
+mod database;
+mod database_commands;
+mod database_parity;
 mod embedding;
 mod enrolment;
 mod redemption;
+mod replicas;
 mod revocation;
 mod service;
 mod third_party;

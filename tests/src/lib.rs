@@ -9,6 +9,8 @@
 pub mod app;
 pub mod clients;
 pub mod demo;
+#[cfg(unix)]
+pub mod postgres;
 pub mod samples;
 pub mod service;
 pub mod specimen;

@@ -14,6 +14,8 @@ pub(crate) enum Tool {
     Pip,
     Npm,
     Venv,
+    Postgres,
+    PgBouncer,
 }
 
 impl Tool {
@@ -23,6 +25,9 @@ impl Tool {
             Self::Pip => &["python3", "-m", "pip", "--version"],
             Self::Npm => &["npm", "--version"],
             Self::Venv => &["python3", "-c", "import ensurepip, venv"],
+            // Debian keeps PostgreSQL's own programs out of the path.
+            Self::Postgres => &["sh", "-c", "command -v initdb || ls /usr/lib/postgresql/*/bin/initdb"],
+            Self::PgBouncer => &["sh", "-c", "command -v pgbouncer || ls /usr/sbin/pgbouncer"],
         }
     }
 
@@ -31,6 +36,8 @@ impl Tool {
             Self::Pip => "python3-pip",
             Self::Npm => "npm",
             Self::Venv => "python3-venv",
+            Self::Postgres => "postgresql",
+            Self::PgBouncer => "pgbouncer",
         }
     }
 
@@ -39,6 +46,8 @@ impl Tool {
             Self::Pip => "Python's package client (python3 -m pip)",
             Self::Npm => "the npm package client",
             Self::Venv => "Python virtual environments (python3 -m venv)",
+            Self::Postgres => "PostgreSQL (initdb, postgres)",
+            Self::PgBouncer => "PgBouncer, a connection pooler for PostgreSQL",
         }
     }
 

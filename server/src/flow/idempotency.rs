@@ -1,5 +1,7 @@
 //! The same request twice is one request: claiming an Idempotency-Key, and answering under it.
 
+use std::fmt::Display;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -73,7 +75,11 @@ fn known<T: DeserializeOwned>(ctx: &Context, lease: &Lease, claim: Claim) -> Flo
 }
 
 /// The answer that was given under the key, if there is one.
-pub(super) fn answered<T: DeserializeOwned>(ctx: &Context, conn: &mut Conn, lease: &Lease) -> Flow<Option<T>> {
+pub(super) fn answered<T: DeserializeOwned>(
+    ctx: &Context,
+    conn: &mut Conn,
+    lease: &Lease,
+) -> Flow<Option<T>> {
     match idempotency::answer(conn, lease)? {
         Some(claim) => known(ctx, lease, claim),
         None => Ok(None),
@@ -94,5 +100,10 @@ pub(super) fn finish(
 
 /// What a sealed answer is bound to.
 fn context(lease: &Lease) -> String {
-    format!("idempotency_keys.answer {} {}", lease.rp, base64url(&sha256(lease.key.as_bytes())))
+    answer_context(lease.rp, &lease.key)
+}
+
+/// The same, of a row.
+pub(super) fn answer_context(rp: impl Display, key: &str) -> String {
+    format!("idempotency_keys.answer {rp} {}", base64url(&sha256(key.as_bytes())))
 }
