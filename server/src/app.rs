@@ -57,18 +57,22 @@ pub struct Stores {
 }
 
 /// Opens the databases, with their tables up to date.
+///
+/// # Errors
+/// When one can't be reached or brought up to date, or is not up to date and somebody else is to see to that.
 pub fn open_stores(config: &Config, connections: u32) -> anyhow::Result<Stores> {
     config.make_data_dir()?;
-    let rps = Store::open(config.rp_database(connections))?;
-    rps.migrate()?;
-    let holders = match config.holder_database(connections) {
-        Some(apart) => {
-            let holders = Store::open(apart)?;
-            holders.migrate()?;
-            holders
+    let open = |settings| {
+        let store = Store::open(settings)?;
+        if config.migrate {
+            store.migrate()?;
+        } else {
+            store.ensure_current()?;
         }
-        None => rps.clone(),
+        anyhow::Ok(store)
     };
+    let rps = open(config.rp_database(connections))?;
+    let holders = config.holder_database(connections).map(open).transpose()?.unwrap_or_else(|| rps.clone());
     Ok(Stores { rps, holders })
 }
 

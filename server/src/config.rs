@@ -44,6 +44,9 @@ pub struct Config {
     /// Where holders and their certificates are kept, if apart from the rest [default: the same as DATABASE]
     #[arg(long, env = "ECERT_HOLDER_DATABASE", hide_env_values = true, global = true)]
     pub holder_database: Option<String>,
+    /// Whether to bring the tables up to date at the start; without it, `ecert db migrate` must have been run
+    #[arg(long, env = "ECERT_MIGRATE", default_value_t = true, action = clap::ArgAction::Set, global = true)]
+    pub migrate: bool,
     /// Connections to the database
     #[arg(long, env = "ECERT_DATABASE_CONNECTIONS", default_value_t = 8, global = true)]
     pub database_connections: u32,

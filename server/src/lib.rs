@@ -15,4 +15,5 @@ pub mod billing;
 pub mod edge;
 pub mod store;
 
+pub mod progress;
 pub mod stop;

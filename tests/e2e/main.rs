@@ -8,10 +8,14 @@
 
 mod bad_input;
 mod callers;
+mod database;
+mod database_commands;
+mod database_parity;
 mod embedding;
 mod enrolment;
 mod observability;
 mod redemption;
+mod replicas;
 mod revocation;
 mod service;
 mod third_party;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Context as _;
 use clap::{Args as _, Command};
 use diesel::connection::SimpleConnection as _;
-use diesel::{Connection as _, PgConnection};
+use diesel::{Connection as _, PgConnection, SqliteConnection};
 use ecert_server::app::{Ports, start, start_models};
 use ecert_server::config::Config;
 use ecert_server::edge::clock::{Clock, ManualClock};
@@ -32,7 +32,8 @@ pub struct TestApp {
     /// Its admin.
     pub admin: Admin,
     handle: actix_web::dev::ServerHandle,
-    _folder: TempDir,
+    folder: Arc<TempDir>,
+    _database: Option<OwnDatabase>,
 }
 
 /// The sample photographs, read once.
@@ -82,14 +83,62 @@ fn config(folder: &std::path::Path, flags: &[&str]) -> anyhow::Result<Config> {
     Config::from_matches(&command.try_get_matches_from(line)?)
 }
 
-/// With `ECERT_TEST_POSTGRES=postgres://…/` (a server, with a slash at its end) every story gets a database of its own
-/// there, instead of a SQLite file.
-pub fn own_postgres_database() -> anyhow::Result<Option<String>> {
-    let Ok(server) = std::env::var("ECERT_TEST_POSTGRES") else { return Ok(None) };
-    let name = format!("ecert_test_{:016x}", rand::random::<u64>());
-    let mut conn = PgConnection::establish(&format!("{server}postgres"))?;
-    conn.batch_execute(&format!("CREATE DATABASE {name}"))?;
-    Ok(Some(format!("{server}{name}")))
+/// The PostgreSQL that `ECERT_TEST_POSTGRES=postgres://…/` names (a server, with a slash at its end), if there is one.
+/// Every story then gets a database of its own there, instead of a SQLite file.
+pub fn postgres_server() -> Option<String> {
+    std::env::var("ECERT_TEST_POSTGRES").ok()
+}
+
+/// A database of a story's own on PostgreSQL; it is dropped with this value.
+pub struct OwnDatabase {
+    server: String,
+    name: String,
+}
+
+impl OwnDatabase {
+    /// An empty one on a server whose URL ends with a slash.
+    pub fn on(server: &str) -> anyhow::Result<OwnDatabase> {
+        let name = format!("ecert_test_{:016x}", rand::random::<u64>());
+        PgConnection::establish(&format!("{server}postgres"))?
+            .batch_execute(&format!("CREATE DATABASE {name}"))?;
+        Ok(OwnDatabase { server: server.to_owned(), name })
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        self.url_on(&self.server)
+    }
+
+    /// The same database, reached in another way.
+    pub fn url_on(&self, server: &str) -> String {
+        format!("{server}{}", self.name)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for OwnDatabase {
+    fn drop(&mut self) {
+        // Connections of a service that is still ending are cut. Should it fail, it goes with its server.
+        if let Ok(mut conn) = PgConnection::establish(&format!("{}postgres", self.server)) {
+            let _ = conn.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        }
+    }
+}
+
+/// Runs statements on a database behind the service's back.
+pub fn execute(url: &str, statements: &str) -> anyhow::Result<()> {
+    match url.strip_prefix("sqlite:") {
+        Some(file) => {
+            let mut sqlite = SqliteConnection::establish(file)?;
+            sqlite.batch_execute("PRAGMA busy_timeout = 5000")?;
+            Ok(sqlite.batch_execute(statements)?)
+        }
+        None => Ok(PgConnection::establish(url)?.batch_execute(statements)?),
+    }
 }
 
 impl TestApp {
@@ -100,14 +149,28 @@ impl TestApp {
 
     /// Starts a service with these flags, and with workers of its own when `models` is none.
     pub async fn start_with(flags: &[&str], models: Option<Arc<ModelWorkers>>) -> anyhow::Result<TestApp> {
-        let folder = tempfile::tempdir()?;
-        let clock = Arc::new(ManualClock::starting_at(Timestamp::now()));
-        let database = own_postgres_database()?;
+        let apart = !flags.contains(&"--database");
+        let database = match postgres_server().filter(|_| apart) {
+            Some(server) => Some(OwnDatabase::on(&server)?),
+            None => None,
+        };
+        let url = database.as_ref().map(OwnDatabase::url);
         let mut flags = flags.to_vec();
-        if let Some(url) = &database {
+        if let Some(url) = &url {
             flags.extend(["--database-connections", "4", "--database", url]);
         }
-        let config = config(folder.path(), &flags)?;
+        let folder = Arc::new(tempfile::tempdir()?);
+        Self::start_in(folder, &flags, models, database)
+    }
+
+    fn start_in(
+        folder: Arc<TempDir>,
+        flags: &[&str],
+        models: Option<Arc<ModelWorkers>>,
+        database: Option<OwnDatabase>,
+    ) -> anyhow::Result<TestApp> {
+        let clock = Arc::new(ManualClock::starting_at(Timestamp::now()));
+        let config = config(folder.path(), flags)?;
         let ports = Ports { clock: Some(Arc::clone(&clock) as Arc<dyn Clock>), models };
         let running = start(&config, ports)?;
         let (context, handle) = (running.context.clone(), running.handle.clone());
@@ -115,9 +178,24 @@ impl TestApp {
         let base = context.public_url.clone();
         let admin = admins::add(&context.rp_store, clock.as_ref(), "test")?;
         let admin = Admin::new(&base, &admin.token);
-        let app = TestApp { base, clock, context, admin, handle, _folder: folder };
+        let app = TestApp { base, clock, context, admin, handle, folder, _database: database };
         app.register(&Specimen::franck())?;
         Ok(app)
+    }
+
+    /// Starts another replica: the same keys, and the databases that these flags name.
+    pub async fn replica(&self, flags: &[&str]) -> anyhow::Result<TestApp> {
+        Self::start_in(Arc::clone(&self.folder), flags, Some(shared_models()), None)
+    }
+
+    /// Where the keys are, and the database on SQLite.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Where the tables of relying parties are.
+    pub fn database(&self) -> &str {
+        &self.context.rp_store.settings().url
     }
 
     /// Starts a service with shared models and these flags.

@@ -12,6 +12,8 @@ pub mod bench_db;
 pub mod clients;
 pub mod demo;
 pub mod load;
+#[cfg(unix)]
+pub mod postgres;
 pub mod samples;
 pub mod service;
 pub mod specimen;

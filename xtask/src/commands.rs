@@ -6,11 +6,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::cache::Cache;
 use crate::packages::Source;
 use crate::peer;
+use crate::postgres;
 use crate::progress::Progress;
 use crate::setup;
 use crate::tools::{self, Tool};
@@ -21,6 +22,8 @@ const BENCHES: [(&str, &[&str]); 1] =
 
 /// The bench that is no `cargo bench`: it measures a service in a process of its own.
 const DB: &str = "db";
+/// Where the stories find a PostgreSQL; each makes a database of its own there.
+const TEST_POSTGRES: &str = "ECERT_TEST_POSTGRES";
 
 /// Sets up, then builds and runs `ecert serve` with `arguments`.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
@@ -39,13 +42,14 @@ pub(crate) fn demo(arguments: &[OsString]) -> Result<()> {
     hand_over(cargo)
 }
 
-/// Sets up, then runs all tests; those that compare with OpenCV only where its environment can be had.
+/// Sets up, then runs all tests, and the end-to-end stories once more on PostgreSQL. Those that compare with OpenCV, and the
+/// second run, only where what they need can be had.
 pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
     let cache = ready_cache()?;
     build_service(&cache)?;
-    let mut cargo = cargo(&cache);
+    let mut suite = cargo(&cache);
     match peer::python(&cache, &Progress::new()) {
-        Ok(python) => drop(cargo.env("ECERT_OPENCV_PYTHON", python)),
+        Ok(python) => drop(suite.env("ECERT_OPENCV_PYTHON", python)),
         Err(error) => eprintln!("MISSING: OpenCV, so the comparisons with it are left out\n{error:#}\n"),
     }
     // With --workspace cargo would not look at --package.
@@ -53,8 +57,27 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
         let argument = argument.to_string_lossy();
         argument.starts_with("-p") || argument.starts_with("--package")
     });
-    cargo.arg("test").args((!chosen).then_some("--workspace")).args(arguments);
-    hand_over(cargo)
+    suite.arg("test").args((!chosen).then_some("--workspace")).args(arguments);
+    if chosen || std::env::var_os(TEST_POSTGRES).is_some() {
+        return hand_over(suite);
+    }
+    ensure!(suite.status().context("cannot start cargo")?.success(), "tests failed");
+    let postgres = match postgres::start(&Progress::new()) {
+        Ok(postgres) => postgres,
+        Err(error) => {
+            eprintln!("\nMISSING: PostgreSQL, so NO STORY WAS RUN ON IT\n{error:#}\n");
+            return Ok(());
+        }
+    };
+    eprintln!("\nthe stories once more, on PostgreSQL at {}\n", postgres.url());
+    let mut stories = cargo(&cache);
+    stories.env(TEST_POSTGRES, postgres.url());
+    stories.args(["test", "--package", "ecert-tests", "--test", "e2e"]).args(arguments);
+    let passed = stories.status().context("cannot start cargo")?.success();
+    // Before anything else ends this process, so that none is left behind.
+    drop(postgres);
+    ensure!(passed, "stories failed on PostgreSQL");
+    Ok(())
 }
 
 /// Sets up, then builds and runs the bench `name`.

@@ -12,6 +12,7 @@ mod onnx_graph;
 mod packages;
 mod peer;
 mod pins;
+mod postgres;
 mod prepare;
 mod progress;
 mod setup;
@@ -64,7 +65,7 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
-    /// Set up, then run every test
+    /// Set up, then run every test, and the end-to-end stories a second time on a PostgreSQL that is made for it
     #[command(after_help = "Example: cargo xtask test\n         cargo xtask test -- --package wallet-core")]
     Test {
         /// Passed on to `cargo test`

@@ -1,6 +1,8 @@
 //! The command line: `ecert serve` and what is done on the machine itself.
 
 mod admin;
+mod db;
+mod db_words;
 mod receipts;
 mod register;
 mod serve;
@@ -41,6 +43,9 @@ enum Action {
     /// Admins
     #[command(subcommand)]
     Admin(admin::AdminAction),
+    /// The database: bring up to date, look, check, back up, restore, move
+    #[command(subcommand)]
+    Db(db::DbAction),
     /// The local register of names and numbers
     #[command(subcommand)]
     Register(register::RegisterAction),
@@ -81,6 +86,7 @@ fn try_run() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Action::Admin(action) => admin::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
+        Action::Db(action) => db::run(&cli.settings, action),
         Action::Register(action) => register::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Receipts(action) => receipts::run(action),
     }

@@ -77,6 +77,13 @@ impl Secrets {
     }
 }
 
+const STORE: &str = "issuer.sealed";
+
+/// Whether keys were ever made in `directory`.
+pub fn are_in(directory: &Path) -> bool {
+    directory.join(STORE).exists()
+}
+
 /// Opens the keys, or makes them where there are none. `now` dates new certificates.
 pub fn open_or_create(
     directory: &Path,
@@ -85,7 +92,7 @@ pub fn open_or_create(
 ) -> anyhow::Result<(FileSigner, Secrets)> {
     fs::create_dir_all(directory)
         .with_context(|| format!("can't make the folder {}", directory.display()))?;
-    let sealed_path = directory.join("issuer.sealed");
+    let sealed_path = directory.join(STORE);
     if sealed_path.exists() && !key_file.exists() {
         bail!(
             "{} is there but its key file {} is not; restore it",

@@ -329,6 +329,6 @@ fn not_at_this_step(state: &State) -> Stop {
     Refusal::EnrolmentNotAtThisStep { state: state.name() }.into()
 }
 
-fn seal_context(id: EnrolmentId) -> String {
+pub(super) fn seal_context(id: EnrolmentId) -> String {
     format!("enrolments.document {id}")
 }

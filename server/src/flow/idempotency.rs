@@ -1,5 +1,7 @@
 //! The same request twice is one request: claiming an Idempotency-Key, and answering under it.
 
+use std::fmt::Display;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -105,5 +107,10 @@ pub(super) fn seal(ctx: &Context, lease: &Lease, answer: &impl Serialize) -> any
 
 /// What a sealed answer is bound to.
 fn context(lease: &Lease) -> String {
-    format!("idempotency_keys.answer {} {}", lease.rp, base64url(&sha256(lease.key.as_bytes())))
+    answer_context(lease.rp, &lease.key)
+}
+
+/// The same, of a row.
+pub(super) fn answer_context(rp: impl Display, key: &str) -> String {
+    format!("idempotency_keys.answer {rp} {}", base64url(&sha256(key.as_bytes())))
 }

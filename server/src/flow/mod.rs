@@ -7,6 +7,7 @@ pub mod callers;
 pub mod captures;
 pub mod certificates;
 pub mod codes;
+pub mod consistency;
 pub mod enrolments;
 pub mod health;
 pub mod idempotency;

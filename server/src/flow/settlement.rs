@@ -99,7 +99,7 @@ pub struct Unusable {
 }
 
 /// What sealed answers are bound to.
-fn answer_context(id: RedemptionId) -> String {
+pub(super) fn answer_context(id: RedemptionId) -> String {
     format!("redemptions.answer {id}")
 }
 

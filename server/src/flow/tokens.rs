@@ -23,15 +23,20 @@ pub(super) fn shorten(ctx: &Context, token: &str) -> Flow<String> {
 
 /// The token that was stored.
 pub(super) fn expand(ctx: &Context, stored: &str) -> Flow<String> {
-    let (id, rest) = stored.split_once('.').ok_or_else(|| anyhow::anyhow!("not a stored token"))?;
+    let id = stored.split('.').next().unwrap_or_default();
     let header = match ctx.caches.jws_headers.get(id) {
-        Some(header) => header,
-        None => {
-            let found = ctx.rp_store.read(|conn| Ok(jws_headers::find(conn, id)?))?;
-            let header = Arc::from(found.ok_or_else(|| anyhow::anyhow!("the header of a token is missing"))?);
-            ctx.caches.jws_headers.insert(id.to_owned(), Arc::clone(&header));
-            header
-        }
+        Some(header) => Some(header),
+        None => ctx.rp_store.read(|conn| Ok(jws_headers::find(conn, id)?))?.map(Arc::from),
     };
-    Ok(format!("{header}.{rest}"))
+    if let Some(header) = &header {
+        ctx.caches.jws_headers.insert(id.to_owned(), Arc::clone(header));
+    }
+    let whole = expand_with(stored, |_| header.as_deref());
+    Ok(whole.ok_or_else(|| anyhow::anyhow!("the header of a stored token is missing"))?)
+}
+
+/// The same, with headers that somebody else looks up by their hash.
+pub(super) fn expand_with<'a>(stored: &str, header: impl FnOnce(&str) -> Option<&'a str>) -> Option<String> {
+    let (id, rest) = stored.split_once('.')?;
+    Some(format!("{}.{rest}", header(id)?))
 }

@@ -1,5 +1,7 @@
 //! The protected headers of stored tokens, by their hash.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 
 use super::Conn;
@@ -12,6 +14,11 @@ pub fn put(conn: &mut Conn, id: &str, header: &str) -> QueryResult<()> {
         diesel::insert_into(jws_headers::table).values(row).execute(conn)?;
     }
     Ok(())
+}
+
+/// All of them, by their hash: two for each signer that there was.
+pub fn all(conn: &mut Conn) -> QueryResult<HashMap<String, String>> {
+    Ok(jws_headers::table.select((jws_headers::id, jws_headers::header)).load(conn)?.into_iter().collect())
 }
 
 /// The header with this hash.

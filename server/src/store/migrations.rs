@@ -11,15 +11,15 @@ use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use serde::Serialize;
 
-use super::connection::Conn;
+use super::connection::{Conn, without_password};
 use super::schema::schema_floor;
-use super::{Store, partitions};
+use super::{Store, partitions, rows};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
 
 /// One migration.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Step {
     /// Its version: digits that sort by time.
     pub version: String,
@@ -30,6 +30,16 @@ pub struct Step {
 }
 
 impl Store {
+    /// Where it is: neither user nor password nor parameters.
+    pub fn place(&self) -> &str {
+        without_password(&self.settings().url)
+    }
+
+    /// Whether both reach the same database by the same settings.
+    pub fn is_same_as(&self, other: &Store) -> bool {
+        self.settings().url == other.settings().url
+    }
+
     /// Brings the tables up to date; how many migrations were run. Replicas that start at once wait for one another.
     ///
     /// # Errors
@@ -55,11 +65,26 @@ impl Store {
         })
     }
 
-    /// Every migration that this program or the database knows, in order.
+    /// Every migration that this program or the database knows, in order. Changes nothing.
     pub fn migration_status(&self) -> anyhow::Result<Vec<Step>> {
-        self.own_connection(|conn| match conn {
-            Conn::Sqlite(sqlite) => status(sqlite, SQLITE),
-            Conn::Postgres(postgres) => status(postgres, POSTGRES),
+        self.own_connection(status)
+    }
+
+    /// For when somebody else brings the tables up to date.
+    ///
+    /// # Errors
+    /// When they are not, or the database has been moved on past what this program can use.
+    pub fn ensure_current(&self) -> anyhow::Result<()> {
+        self.own_connection(|conn| {
+            let steps = status(conn)?;
+            let pending: Vec<&str> =
+                steps.iter().filter(|step| !step.applied).filter_map(|step| step.name.as_deref()).collect();
+            ensure!(
+                pending.is_empty(),
+                "the tables are not up to date, run `ecert db migrate`; pending: {}",
+                pending.join(", ")
+            );
+            check_floor(conn)
         })
     }
 
@@ -95,22 +120,15 @@ fn versions<DB: diesel::backend::Backend>(
     source: &EmbeddedMigrations,
 ) -> anyhow::Result<Vec<(String, String)>> {
     let migrations = MigrationSource::<DB>::migrations(source).map_err(failed)?;
-    let mut versions: Vec<_> = migrations
-        .iter()
-        .map(|migration| (migration.name().version().to_string(), migration.name().to_string()))
-        .collect();
+    let names = migrations.iter().map(|migration| migration.name());
+    let mut versions: Vec<_> = names.map(|name| (name.version().to_string(), name.to_string())).collect();
     versions.sort();
     Ok(versions)
 }
 
-fn status<C, DB>(conn: &mut C, source: EmbeddedMigrations) -> anyhow::Result<Vec<Step>>
-where
-    C: MigrationHarness<DB>,
-    DB: diesel::backend::Backend,
-{
-    let applied: Vec<String> =
-        conn.applied_migrations().map_err(failed)?.iter().map(ToString::to_string).collect();
-    let known = versions::<DB>(&source)?;
+fn status(conn: &mut Conn) -> anyhow::Result<Vec<Step>> {
+    let applied = applied(conn)?;
+    let known = versions::<diesel::sqlite::Sqlite>(&SQLITE)?;
     let newer = applied.iter().filter(|version| known.iter().all(|(known, _)| known != *version));
     let newer = newer.map(|version| Step { version: version.clone(), name: None, applied: true });
     let mut steps: Vec<Step> = newer.collect();
@@ -119,6 +137,25 @@ where
     }
     steps.sort_by(|one, other| one.version.cmp(&other.version));
     Ok(steps)
+}
+
+/// What Diesel noted as run. Diesel itself would make its table first, which a standby refuses.
+fn applied(conn: &mut Conn) -> anyhow::Result<Vec<String>> {
+    let catalogue = match conn {
+        Conn::Sqlite(_) => {
+            "SELECT COUNT(*) AS n FROM sqlite_schema WHERE name = '__diesel_schema_migrations'"
+        }
+        Conn::Postgres(_) => "SELECT COUNT(to_regclass('__diesel_schema_migrations')) AS n",
+    };
+    if rows::number(conn, catalogue)? == 0 {
+        return Ok(Vec::new());
+    }
+    let query = "SELECT {row(}version{)row} AS line FROM __diesel_schema_migrations ORDER BY version";
+    let mut versions = Vec::new();
+    for row in rows::stream(conn, query)? {
+        versions.extend(row?.first().and_then(|version| version.as_str().map(str::to_owned)));
+    }
+    Ok(versions)
 }
 
 fn check_floor(conn: &mut Conn) -> anyhow::Result<()> {

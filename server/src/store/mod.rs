@@ -3,14 +3,20 @@
 //! Both databases stand behind one connection type, chosen by the URL. A use case opens one transaction with
 //! [`Store::write`] and does everything in it: reads, judges, writes.
 
+pub mod backup;
 mod columns;
 mod connection;
+pub mod consistency;
+pub mod copying;
 mod group_commit;
+pub mod inspection;
 mod migrations;
 mod partitions;
+mod rows;
 pub mod schema;
 mod sql;
 mod statistics;
+pub mod tables;
 mod transact;
 mod trouble;
 
@@ -37,5 +43,6 @@ pub mod status_lists;
 pub mod throttles;
 
 pub use connection::{Conn, Pooler, Settings};
+pub use migrations::Step;
 pub use transact::Store;
 pub use trouble::exactly_one;

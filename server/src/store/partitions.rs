@@ -50,21 +50,27 @@ impl Store {
 
 /// Makes the partitions of today and the days to come, where they are missing.
 pub(super) fn create_ahead(postgres: &mut PgConnection, now: Timestamp) -> QueryResult<()> {
-    for offset in 0..=AHEAD_DAYS {
-        let day = day_of(now, offset);
-        for Partitioned { table, bound } in TABLES {
-            let name = format!("{table}_{}", day.strftime("%Y%m%d"));
-            if exists(postgres, &name)? {
-                continue;
-            }
-            let (from, to) = (bound(start(day)), bound(start(day.saturating_add(1.day()))));
-            // Made apart and then attached: attaching does not stop those who read or write the table. Identifiers and
-            // bounds are ours, made of digits and letters.
-            postgres.batch_execute(&format!(
-                "CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS); \
-                 ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{to}')"
-            ))?;
+    (0..=AHEAD_DAYS).try_for_each(|offset| create(postgres, day_of(now, offset)))
+}
+
+/// Makes the partitions of the day that `moment` lies in, where they are missing.
+pub(super) fn create_day(postgres: &mut PgConnection, moment: Timestamp) -> QueryResult<()> {
+    create(postgres, day_of(moment, 0))
+}
+
+fn create(postgres: &mut PgConnection, day: Date) -> QueryResult<()> {
+    for Partitioned { table, bound } in TABLES {
+        let name = format!("{table}_{}", day.strftime("%Y%m%d"));
+        if exists(postgres, &name)? {
+            continue;
         }
+        let (from, to) = (bound(start(day)), bound(start(day.saturating_add(1.day()))));
+        // Made apart and then attached: attaching does not stop those who read or write the table. Identifiers and
+        // bounds are ours, made of digits and letters.
+        postgres.batch_execute(&format!(
+            "CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS); \
+             ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{to}')"
+        ))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use actix_web::web::{Bytes, Data, post};
 use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::{Context as _, ensure};
 use ecert_server::edge::clock::SystemClock;
-use ecert_tests::app::{card, enrolment_frames, later_frames, own_postgres_database};
+use ecert_tests::app::{OwnDatabase, card, enrolment_frames, later_frames, postgres_server};
 use ecert_tests::clients::{Admin, Answer, Holder, RelyingParty, fresh_key, text};
 use ecert_tests::service::Service;
 use ecert_tests::specimen::Specimen;
@@ -52,22 +52,24 @@ struct Installation {
     service: Service,
     admin: Admin,
     folder: tempfile::TempDir,
+    _database: Option<OwnDatabase>,
 }
 
 impl Installation {
     fn with(flags: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Installation> {
         let folder = tempfile::tempdir()?;
-        let url = own_postgres_database()?;
-        let database: Vec<&str> = url.iter().flat_map(|url| ["--database", url.as_str()]).collect();
-        let mut serving = Service::serving(folder.path(), &[&database, flags].concat())?;
+        let database = postgres_server().map(|server| OwnDatabase::on(&server)).transpose()?;
+        let url = database.as_ref().map(OwnDatabase::url);
+        let flag: Vec<&str> = url.iter().flat_map(|url| ["--database", url.as_str()]).collect();
+        let mut serving = Service::serving(folder.path(), &[&flag, flags].concat())?;
         serving.envs(environment.iter().copied()).stderr(File::create(folder.path().join("log"))?);
         let service = Service::spawn(&mut serving, folder.path())?;
         let person = Specimen::franck();
-        service.command(&[&["register", "add", &person.name, &person.number], &*database].concat())?;
-        let admin = service.command(&[&["admin", "add", "--name", "test", "--json"], &*database].concat())?;
+        service.command(&[&["register", "add", &person.name, &person.number], &*flag].concat())?;
+        let admin = service.command(&[&["admin", "add", "--name", "test", "--json"], &*flag].concat())?;
         let admin: Value = serde_json::from_str(&admin)?;
         let admin = Admin::new(&service.base, &text(&admin, "/token")?);
-        Ok(Installation { service, admin, folder })
+        Ok(Installation { service, admin, folder, _database: database })
     }
 
     async fn people(&self) -> anyhow::Result<(Holder, RelyingParty)> {

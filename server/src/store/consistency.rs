@@ -1,0 +1,394 @@
+//! What must hold between rows, said as queries for the rows that break it, and the rows that the proofs above this floor
+//! are made from. Everything streams, and is of one moment of each database.
+
+use diesel::QueryResult;
+use jiff::{SignedDuration, Timestamp};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use wallet_core::ids::{LedgerTransactionId, RedemptionId};
+
+use super::columns::damaged;
+use super::rows::{self, Rows};
+use super::{Conn, Store, backup};
+
+/// How far back every row is still there.
+#[derive(Debug, Clone, Copy)]
+pub struct Since {
+    /// Of what is partitioned: older days may have been detached.
+    pub partitions: Timestamp,
+    /// Of used codes, which are forgotten after two days.
+    pub codes: Timestamp,
+}
+
+/// Something that must hold.
+pub struct Check {
+    /// What a finding is called.
+    pub name: &'static str,
+    /// Selects an id for each row that breaks it.
+    query: String,
+}
+
+impl Check {
+    /// The ids of the rows that break it.
+    pub fn findings<'a>(&self, conn: &'a mut Conn) -> QueryResult<Rows<'a, String>> {
+        Ok(Box::new(typed::<(String,)>(conn, &self.query)?.map(|row| row.map(|(id,)| id))))
+    }
+}
+
+/// Opens both databases as they are now: the relying parties' first, so that what it says of the other is there already.
+pub fn with_snapshots<T>(
+    rps: &Store,
+    holders: &Store,
+    work: impl FnOnce(&mut Conn, &mut Conn) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    rps.in_snapshot(|rps| holders.in_snapshot(|holders| work(rps, holders)))
+}
+
+/// What SQLite finds wrong with its file, and with references between its rows; PostgreSQL does not allow the latter.
+pub fn damages(conn: &mut Conn) -> QueryResult<Vec<String>> {
+    let damages = match conn {
+        Conn::Postgres(_) => return Ok(Vec::new()),
+        Conn::Sqlite(sqlite) => backup::integrity(sqlite)?,
+    };
+    let query = "SELECT {row(}\"table\" || ' ' || rowid || ' refers to nothing in ' || parent{)row} AS line \
+                 FROM pragma_foreign_key_check";
+    let dangling = typed::<(String,)>(conn, query)?.map(|row| row.map(|(line,)| line));
+    damages.into_iter().map(Ok).chain(dangling).collect()
+}
+
+/// What must hold among the tables of relying parties.
+pub fn of_rps(since: Since) -> Vec<Check> {
+    let red = RedemptionId::first_at(since.partitions);
+    // A redemption is judged minutes after it was opened, and its day is that of the opening.
+    let hour_later =
+        since.partitions.saturating_add(SignedDuration::from_hours(1)).unwrap_or(since.partitions);
+    let ltx = LedgerTransactionId::first_at(hour_later);
+    let judged = format!("r.state <> 'challenged' AND r.id >= '{red}'");
+    let of_redemption = |alias: &str| format!("{alias}.rp_id = r.rp_id AND {alias}.redemption_id = r.id");
+    let (its_charge, its_attempt) = (of_redemption("c"), of_redemption("a"));
+    let its_audit =
+        "a.actor = r.rp_id AND a.object = r.id AND a.action = 'redemption.judge' AND a.outcome = r.state";
+    let charged = "c.rp_id = a.rp_id AND c.redemption_id = a.redemption_id";
+    let its_postings = "p.book = c.rp_id AND p.transaction_id = c.transaction_id AND p.currency = c.currency";
+    let list = [
+        ("judged-not-charged", format!(
+            "r.id{{)row}} AS line FROM redemptions r WHERE {judged} AND NOT EXISTS (SELECT 1 FROM charges c WHERE {its_charge})")),
+        ("charged-not-judged", format!(
+            "c.id{{)row}} AS line FROM charges c WHERE NOT EXISTS \
+             (SELECT 1 FROM redemptions r WHERE {its_charge} AND r.state <> 'challenged')")),
+        ("judged-without-one-attempt", format!(
+            "r.id{{)row}} AS line FROM redemptions r WHERE {judged} AND 1 <> \
+             (SELECT COUNT(*) FROM attempts a WHERE {its_attempt} AND a.outcome <> 'unusable')")),
+        ("attempt-judged-otherwise", format!(
+            "a.id{{)row}} AS line FROM attempts a JOIN redemptions r ON {its_attempt} \
+             WHERE a.outcome <> 'unusable' AND a.outcome <> r.state")),
+        ("unusable-attempts-miscounted", format!(
+            "r.id{{)row}} AS line FROM redemptions r WHERE r.id >= '{red}' AND r.unusable_attempts <> \
+             (SELECT COUNT(*) FROM attempts a WHERE {its_attempt} AND a.outcome = 'unusable')")),
+        ("charge-without-its-attempt", format!(
+            "c.id{{)row}} AS line FROM charges c WHERE NOT EXISTS (SELECT 1 FROM attempts a WHERE {charged} \
+             AND a.id = c.attempt_id AND a.charge_id = c.id AND a.service = c.service)")),
+        ("attempt-without-its-charge", format!(
+            "a.id{{)row}} AS line FROM attempts a WHERE a.charge_id IS NOT NULL AND NOT EXISTS \
+             (SELECT 1 FROM charges c WHERE {charged} AND c.id = a.charge_id)")),
+        ("charge-not-of-a-price-list",
+            "c.id{)row} AS line FROM charges c WHERE NOT EXISTS (SELECT 1 FROM prices p WHERE p.service = c.service \
+             AND p.version = c.price_version AND p.currency = c.currency AND p.micros = c.micros)".to_owned()),
+        ("charge-and-ledger-differ", format!(
+            "c.id{{)row}} AS line FROM charges c WHERE NOT EXISTS (SELECT 1 FROM ledger_transactions t \
+               WHERE t.book = c.rp_id AND t.id = c.transaction_id AND t.kind = 'use') \
+             OR c.micros <> (SELECT COALESCE(SUM(p.micros), 0) FROM postings p WHERE {its_postings} AND p.micros > 0)")),
+        ("use-not-charged", format!(
+            "t.id{{)row}} AS line FROM ledger_transactions t LEFT JOIN charges c \
+             ON c.rp_id = t.book AND c.transaction_id = t.id WHERE t.kind = 'use' AND t.id >= '{ltx}' AND c.id IS NULL")),
+        ("transaction-without-postings",
+            "t.id{)row} AS line FROM ledger_transactions t WHERE NOT EXISTS \
+             (SELECT 1 FROM postings p WHERE p.book = t.book AND p.transaction_id = t.id)".to_owned()),
+        ("transaction-charged-twice", grouped("transaction_id", "charges", "rp_id, transaction_id", "COUNT(*) > 1")),
+        ("redemption-id-twice", grouped("id", "redemptions", "id", "COUNT(*) > 1")),
+        ("attempt-id-twice", grouped("id", "attempts", "id", "COUNT(*) > 1")),
+        ("charge-id-twice", grouped("id", "charges", "id", "COUNT(*) > 1")),
+        ("transaction-not-balanced",
+            grouped("transaction_id", "postings", "book, transaction_id, currency", "SUM(micros) <> 0")),
+        ("book-not-balanced", grouped("book", "postings", "book, currency", "SUM(micros) <> 0")),
+        ("ledger-not-balanced", grouped("currency", "postings", "currency", "SUM(micros) <> 0")),
+        ("judged-without-one-audit-line", format!(
+            "r.id{{)row}} AS line FROM redemptions r WHERE {judged} AND 1 <> (SELECT COUNT(*) FROM audit a WHERE {its_audit})")),
+    ];
+    list.into_iter().map(check).collect()
+}
+
+/// What must hold among the tables of holders.
+pub fn of_holders(since: Since) -> Vec<Check> {
+    let codes = since.codes.as_microsecond();
+    let its_spending = "s.certificate_id = n.certificate_id AND s.code_id = n.code_mac";
+    let list = [
+        ("two-active-certificates",
+            "holder_id{)row} AS line FROM certificates WHERE state = 'active' GROUP BY holder_id HAVING COUNT(*) > 1".to_owned()),
+        ("certificate-without-handles",
+            "c.id{)row} AS line FROM certificates c LEFT JOIN (SELECT DISTINCT certificate_id FROM handles) h \
+             ON h.certificate_id = c.id WHERE h.certificate_id IS NULL".to_owned()),
+        ("approved-without-certificate",
+            "e.id{)row} AS line FROM enrolments e LEFT JOIN certificates c ON c.id = e.certificate_id \
+             WHERE e.state = 'approved' AND c.id IS NULL".to_owned()),
+        ("enrolled-without-consent",
+            "e.id{)row} AS line FROM enrolments e LEFT JOIN consents c ON c.enrolment_id = e.id WHERE c.id IS NULL".to_owned()),
+        ("two-codes-for-one-redemption", grouped("redemption_id", "spent_codes", "redemption_id", "COUNT(*) > 1")),
+        ("digits-spent-by-nobody", format!(
+            "n.certificate_id{{)row}} AS line FROM numeric_codes n WHERE n.spent = 1 AND n.expires_at > {codes} AND NOT EXISTS \
+             (SELECT 1 FROM spent_codes s WHERE {its_spending})")),
+        ("digits-spent-and-live", format!(
+            "n.certificate_id{{)row}} AS line FROM numeric_codes n JOIN spent_codes s ON {its_spending} WHERE n.spent = 0")),
+    ];
+    list.into_iter().map(check).collect()
+}
+
+fn grouped(id: &str, table: &str, by: &str, having: &str) -> String {
+    format!("{id}{{)row}} AS line FROM {table} GROUP BY {by} HAVING {having}")
+}
+
+fn check((name, rest): (&'static str, String)) -> Check {
+    Check { name, query: format!("SELECT {{row(}}{rest}") }
+}
+
+fn typed<'a, T: DeserializeOwned + 'a>(conn: &'a mut Conn, query: &str) -> QueryResult<Rows<'a, T>> {
+    let read = |values: QueryResult<Vec<Value>>| {
+        // Not serde's own words: they might quote what stands in the row.
+        serde_json::from_value(Value::Array(values?)).map_err(|_| damaged(&"a row has another form"))
+    };
+    Ok(Box::new(rows::stream(conn, query)?.map(read)))
+}
+
+/// A disagreement between the two databases, or what is merely worth knowing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Across {
+    /// A redemption, and no code that it used up.
+    WithoutCode(String),
+    /// A redemption and the code that names it are of different certificates or relying parties.
+    CodeOfAnother(String),
+    /// A redemption of a certificate that nobody has.
+    UnknownCertificate(String),
+    /// A code used up for a redemption that never came to be: allowed, a request was not repeated after a crash.
+    NotOpened(String),
+}
+
+/// Compares both databases by merging two sorted streams, twice; tells `found` what it finds.
+pub fn across(
+    rps: &mut Conn,
+    holders: &mut Conn,
+    since: Since,
+    mut found: impl FnMut(Across),
+) -> QueryResult<()> {
+    let from = RedemptionId::first_at(since.codes);
+    let opened = format!(
+        "SELECT {{row(}}id, rp_id, certificate_id{{)row}} AS line FROM redemptions WHERE id >= '{from}' ORDER BY id"
+    );
+    let spent = format!(
+        "SELECT {{row(}}redemption_id, rp_id, certificate_id{{)row}} AS line FROM spent_codes \
+         WHERE redemption_id >= '{from}' ORDER BY redemption_id"
+    );
+    type Use = (String, String, String);
+    merge(
+        typed::<Use>(rps, &opened)?,
+        typed::<Use>(holders, &spent)?,
+        |one| &one.0,
+        |pair| match pair {
+            (Some(opened), None) => found(Across::WithoutCode(opened.0)),
+            (Some(opened), Some(spent)) if opened != spent => found(Across::CodeOfAnother(opened.0)),
+            (None, Some(spent)) => found(Across::NotOpened(spent.0)),
+            _ => {}
+        },
+    )?;
+    let used = "SELECT {row(}certificate_id{)row} AS line FROM redemptions GROUP BY certificate_id ORDER BY certificate_id";
+    let known = "SELECT {row(}id{)row} AS line FROM certificates ORDER BY id";
+    type Id = (String,);
+    merge(
+        typed::<Id>(rps, used)?,
+        typed::<Id>(holders, known)?,
+        |one| &one.0,
+        |pair| {
+            if let (Some(used), None) = pair {
+                found(Across::UnknownCertificate(used.0));
+            }
+        },
+    )
+}
+
+/// Walks two streams that are sorted by a key, and tells `pair` for each key who has it.
+fn merge<T>(
+    mut left: impl Iterator<Item = QueryResult<T>>,
+    mut right: impl Iterator<Item = QueryResult<T>>,
+    key: impl Fn(&T) -> &String,
+    mut pair: impl FnMut((Option<T>, Option<T>)),
+) -> QueryResult<()> {
+    let (mut one, mut other) = (left.next().transpose()?, right.next().transpose()?);
+    loop {
+        let order = match (&one, &other) {
+            (None, None) => return Ok(()),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(one), Some(other)) => key(one).cmp(key(other)),
+        };
+        let takes_left = order.is_le();
+        let takes_right = order.is_ge();
+        pair((one.take_if(|_| takes_left), other.take_if(|_| takes_right)));
+        if takes_left {
+            one = left.next().transpose()?;
+        }
+        if takes_right {
+            other = right.next().transpose()?;
+        }
+    }
+}
+
+/// How many of the rows to look at.
+#[derive(Debug, Clone, Copy)]
+pub enum Sample {
+    /// Each.
+    All,
+    /// About so many, chosen at random.
+    About(u64),
+}
+
+impl Sample {
+    /// A condition for `WHERE`, of so many rows.
+    fn condition(self, rows: u64) -> String {
+        match self {
+            Sample::About(some) if some < rows => {
+                format!("{{chance}} < {}", (some.saturating_mul(1_000_000) / rows).max(1))
+            }
+            _ => "1 = 1".to_owned(),
+        }
+    }
+}
+
+/// An attempt with its charge, as the tables have it.
+#[derive(Debug, serde::Deserialize)]
+pub struct Attempted {
+    /// Ids of the attempt, the redemption, the relying party.
+    pub ids: (String, String, String),
+    /// What was metered, how it ended, and why.
+    pub said: (String, String, Option<String>),
+    /// The receipt, and when it was signed, in microseconds.
+    pub receipt: (String, i64),
+    /// Id, currency, micros, price version and transaction of the charge.
+    pub charge: Option<(String, String, i64, String, String)>,
+}
+
+/// Attempts to be compared with their receipts.
+pub fn attempts(conn: &mut Conn, sample: Sample) -> QueryResult<Rows<'_, Attempted>> {
+    let total = rows::number(conn, "SELECT COUNT(*) AS n FROM attempts")?;
+    let condition = sample.condition(u64::try_from(total).unwrap_or(0));
+    let query = format!(
+        "SELECT {{row(}}a.id, a.redemption_id, a.rp_id, a.service, a.outcome, a.reason, a.receipt, a.judged_at, \
+           c.id, c.currency, c.micros, c.price_version, c.transaction_id{{)row}} AS line \
+         FROM attempts a LEFT JOIN charges c \
+           ON c.rp_id = a.rp_id AND c.redemption_id = a.redemption_id AND c.id = a.charge_id WHERE {condition}"
+    );
+    type Charge = (Option<String>, Option<String>, Option<i64>, Option<String>, Option<String>);
+    type Row = (String, String, String, String, String, Option<String>, String, i64);
+    let read = |values: QueryResult<Vec<Value>>| -> QueryResult<Attempted> {
+        let mut attempt = values?;
+        let charge = attempt.split_off(8.min(attempt.len()));
+        let wrong = |_| damaged(&"a row has another form");
+        let (id, redemption, rp, service, outcome, reason, receipt, judged_at): Row =
+            serde_json::from_value(Value::Array(attempt)).map_err(wrong)?;
+        let charge: Charge = serde_json::from_value(Value::Array(charge)).map_err(wrong)?;
+        let charge = match charge {
+            (Some(id), Some(currency), Some(micros), Some(version), Some(transaction)) => {
+                Some((id, currency, micros, version, transaction))
+            }
+            _ => None,
+        };
+        Ok(Attempted {
+            ids: (id, redemption, rp),
+            said: (service, outcome, reason),
+            receipt: (receipt, judged_at),
+            charge,
+        })
+    };
+    Ok(Box::new(rows::stream(conn, &query)?.map(read)))
+}
+
+/// Columns with sealed values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sealed {
+    /// `certificates.sealed_attributes`
+    Attributes,
+    /// `certificates.sealed_template`
+    Template,
+    /// `enrolments.sealed_document`
+    Document,
+    /// `redemptions.sealed_answer`
+    Answer,
+    /// `idempotency_keys.sealed_answer`
+    KeyAnswer,
+}
+
+impl Sealed {
+    /// Those that holders' tables have.
+    pub const OF_HOLDERS: [Sealed; 3] = [Sealed::Attributes, Sealed::Template, Sealed::Document];
+    /// Those that relying parties' tables have.
+    pub const OF_RPS: [Sealed; 2] = [Sealed::Answer, Sealed::KeyAnswer];
+
+    fn place(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Sealed::Attributes => ("certificates", "sealed_attributes", "'', id"),
+            Sealed::Template => ("certificates", "sealed_template", "'', id"),
+            Sealed::Document => ("enrolments", "sealed_document", "'', id"),
+            Sealed::Answer => ("redemptions", "sealed_answer", "rp_id, id"),
+            Sealed::KeyAnswer => ("idempotency_keys", "sealed_answer", "rp_id, key"),
+        }
+    }
+}
+
+/// A sealed value: of which relying party (empty for holders), of which row, and the bytes.
+pub type SealedRow = (String, String, Vec<u8>);
+
+/// Sealed values of one column.
+pub fn sealed(conn: &mut Conn, column: Sealed, sample: Sample) -> QueryResult<Rows<'_, SealedRow>> {
+    let (table, value, row) = column.place();
+    let total = rows::number(conn, &format!("SELECT COUNT(*) AS n FROM {table} WHERE {value} IS NOT NULL"))?;
+    let condition = sample.condition(u64::try_from(total).unwrap_or(0));
+    let query = format!(
+        "SELECT {{row(}}{row}, {{hex(}}{value}{{)hex}}{{)row}} AS line FROM {table} \
+         WHERE {value} IS NOT NULL AND {condition}"
+    );
+    let read = |row: QueryResult<(String, String, String)>| {
+        let (rp, id, digits) = row?;
+        let bytes = rows::unhex(&digits).ok_or_else(|| damaged(&"bytes that are none"))?;
+        Ok((rp, id, bytes))
+    };
+    Ok(Box::new(typed(conn, &query)?.map(read)))
+}
+
+/// Used codes are forgotten after 48 h; an hour less keeps the job from running between.
+pub const CODES_ARE_KEPT: SignedDuration = SignedDuration::from_hours(47);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_merge_tells_for_every_key_who_has_it() {
+        let stream =
+            |keys: &str| keys.chars().map(|key| Ok((key.to_string(),))).collect::<Vec<_>>().into_iter();
+        let mut pairs = Vec::new();
+        let note = |(one, other): (Option<(String,)>, Option<(String,)>)| {
+            pairs.push((one.map(|one| one.0), other.map(|other| other.0)));
+        };
+        merge(stream("abd"), stream("bc"), |one| &one.0, note).unwrap();
+        let pair = |one: &str, other: &str| {
+            let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+            (some(one), some(other))
+        };
+        assert_eq!(pairs, [pair("a", ""), pair("b", "b"), pair("", "c"), pair("d", "")]);
+    }
+
+    #[test]
+    fn a_sample_is_a_part_of_many_and_all_of_few() {
+        assert_eq!(Sample::About(10).condition(1000), "{chance} < 10000");
+        assert_eq!(Sample::About(10).condition(10), "1 = 1");
+        assert_eq!(Sample::All.condition(1000), "1 = 1");
+    }
+}
