@@ -153,11 +153,11 @@ fn paper_code() -> String {
 }
 
 /// What sealed attributes of a certificate are bound to.
-pub(super) fn attributes_context(id: CertificateId) -> String {
+pub fn attributes_context(id: CertificateId) -> String {
     format!("certificates.attributes {id}")
 }
 
 /// What the sealed template of a certificate is bound to.
-pub(super) fn template_context(id: CertificateId) -> String {
+pub fn template_context(id: CertificateId) -> String {
     format!("certificates.template {id}")
 }

@@ -1,0 +1,173 @@
+//! Putting holders and relying parties straight into an installation's database, thousands a second: by COPY into PostgreSQL, in
+//! large transactions into SQLite, sealed under the installation's own vault.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::{Args as _, Command};
+use diesel::Connection as _;
+use ecert_server::app;
+use ecert_server::config::Config;
+use ecert_server::edge::clock::{Clock as _, SystemClock};
+use ecert_server::edge::vault::Vault;
+use ecert_server::store::{Conn, Store};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::identities::Identities;
+use super::rows::{self, Maker, Rows};
+
+/// Rows that are made and written at once.
+const CHUNK: u64 = 2_000;
+
+/// Where a service keeps its things.
+#[derive(Debug, Clone)]
+pub struct Installation {
+    config: Config,
+}
+
+/// Who is in the database, and so whom a driver may play.
+#[derive(Debug, Clone)]
+pub struct Population {
+    /// Their keys and secrets.
+    pub identities: Identities,
+    /// Holders `0..holders` are there.
+    pub holders: u64,
+    /// Relying parties `0..relying_parties` are there.
+    pub relying_parties: u64,
+    /// Handles of each holder.
+    pub handles: u64,
+}
+
+impl Installation {
+    /// The installation with this data folder and database (`sqlite:FILE` or `postgres://…`; without one, SQLite in
+    /// the data folder). Keys and tables are made when they are not there yet.
+    ///
+    /// # Errors
+    /// When the settings do not hold.
+    pub fn new(data_dir: &Path, database: Option<&str>) -> anyhow::Result<Installation> {
+        let data_dir = data_dir.display().to_string();
+        let mut line = vec!["load", "--data-dir", &data_dir];
+        line.extend(database.iter().flat_map(|url| ["--database", *url]));
+        let command = Config::augment_args(Command::new("load"));
+        Ok(Installation { config: Config::from_matches(&command.try_get_matches_from(line)?)? })
+    }
+
+    /// Its database.
+    pub fn database(&self) -> String {
+        self.config.database_url()
+    }
+
+    /// Its data folder.
+    pub fn data_dir(&self) -> &Path {
+        &self.config.data_dir
+    }
+}
+
+impl Population {
+    /// Nobody yet. The same seed gives the same people; one handle each does, since a code is one-time and a handle
+    /// need not be.
+    pub fn new(seed: u64) -> Population {
+        Population { identities: Identities::new(seed), holders: 0, relying_parties: 0, handles: 1 }
+    }
+
+    /// Adds what is missing to `holders` and `relying_parties`, with a bar on a terminal. The status lists of these
+    /// holders are not published.
+    ///
+    /// # Errors
+    /// When the database refuses, for example because it holds people of this seed already.
+    pub fn grow(&mut self, at: &Installation, holders: u64, relying_parties: u64) -> anyhow::Result<()> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let store = app::open_store(&at.config, u32::try_from(threads)?)?;
+        let (_, secrets) = app::open_keys(&at.config, &SystemClock)?;
+        let vault = Vault::new(&secrets.vault);
+        let identities = self.identities.clone();
+        let maker = Maker { identities, vault, secrets, now: SystemClock.now(), handles: self.handles };
+        let filler = Filler { store, threads, turn: Mutex::new(()) };
+        filler.fill("relying parties", self.relying_parties..relying_parties, |chunk| {
+            Ok(maker.relying_parties(chunk.start, chunk.end - chunk.start))
+        })?;
+        self.relying_parties = self.relying_parties.max(relying_parties);
+        filler.fill("holders", self.holders..holders, |chunk| {
+            maker.holders(chunk.start, usize::try_from(chunk.end - chunk.start)?)
+        })?;
+        self.holders = self.holders.max(holders);
+        filler.store.read(|conn| Ok(rows::tidy(conn)?)).map_err(|stop| anyhow::anyhow!("{stop:?}"))
+    }
+}
+
+struct Filler {
+    store: Store,
+    threads: usize,
+    /// SQLite has one writer at a time; rows are made by all threads all the same.
+    turn: Mutex<()>,
+}
+
+impl Filler {
+    fn fill<R: Rows>(
+        &self,
+        what: &'static str,
+        range: Range<u64>,
+        make: impl Fn(Range<u64>) -> anyhow::Result<R> + Sync,
+    ) -> anyhow::Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let bar = bar(what, range.end - range.start);
+        let next = AtomicU64::new(range.start);
+        let work = || {
+            loop {
+                let first = next.fetch_add(CHUNK, Ordering::Relaxed);
+                if first >= range.end {
+                    return anyhow::Ok(());
+                }
+                let chunk = first..range.end.min(first + CHUNK);
+                let rows = make(chunk.clone())?;
+                if let Err(error) = self.write(&rows) {
+                    // The others need not go on.
+                    next.store(range.end, Ordering::Relaxed);
+                    return Err(error);
+                }
+                bar.inc(chunk.end - chunk.start);
+            }
+        };
+        let outcome = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..self.threads).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().try_for_each(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(anyhow::anyhow!("a thread that fills the database panicked")))
+            })
+        });
+        bar.finish();
+        outcome
+    }
+
+    fn write(&self, rows: &impl Rows) -> anyhow::Result<()> {
+        let written = self.store.read(|conn| {
+            rows::hurry(conn)?;
+            match conn {
+                Conn::Sqlite(sqlite) => {
+                    let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+                    Ok(sqlite.immediate_transaction(|sqlite| rows.into_sqlite(sqlite))?)
+                }
+                Conn::Postgres(postgres) => {
+                    Ok(postgres.transaction(|postgres| rows.into_postgres(postgres))?)
+                }
+            }
+        });
+        written.map_err(|stop| anyhow::anyhow!("the population can't be put in: {stop:?}"))
+    }
+}
+
+fn bar(what: &'static str, length: u64) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    let template = "  {prefix:<18} {bar:30} {human_pos:>11} / {human_len:<11} {per_sec}, {eta} left";
+    // The template is fixed and correct; a plain bar is shown if it ever is not.
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_prefix(what);
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}

@@ -1,0 +1,334 @@
+//! The rows of a population: the only file of the load that names tables and columns.
+
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+use ecert_server::edge::keys::Secrets;
+use ecert_server::edge::vault::Vault;
+use ecert_server::flow::certificates::paper_code_hash;
+use ecert_server::flow::issuance::{attributes_context, template_context};
+use ecert_server::store::Conn;
+use ecert_server::store::schema;
+use jiff::{SignedDuration, Timestamp};
+use wallet_core::attributes::Attribute;
+use wallet_core::ecert::Disclosure;
+use wallet_core::es256::{PublicKey, sha256};
+use wallet_core::face::TEMPLATE_LEN;
+use wallet_core::ids::{CertificateId, HolderId};
+use wallet_core::jws::{base64url, thumbprint};
+use wallet_core::pairwise::Eid;
+use wallet_core::status_list::CAPACITY;
+
+use super::identities::Identities;
+
+/// Rows of one INSERT in SQLite, which takes at most 32,766 values in a statement.
+const SQLITE_ROWS: usize = 500;
+/// The status lists of the population; those before are left to real enrolments.
+const FIRST_STATUS_LIST: i64 = 1_000;
+/// Holders enrolled over the last month, four a second.
+const APART: SignedDuration = SignedDuration::from_millis(250);
+const FIRST_ENROLLED: SignedDuration = SignedDuration::from_hours(30 * 24);
+const LIFETIME: SignedDuration = SignedDuration::from_hours(365 * 24);
+/// Who enrols later than this many others began the month anew.
+const A_MONTH_OF_HOLDERS: u64 = 10_000_000;
+
+#[derive(Insertable)]
+#[diesel(table_name = schema::holders, treat_none_as_default_value = false)]
+struct HolderRow {
+    id: String,
+    eid: Vec<u8>,
+    created_at: i64,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = schema::devices, treat_none_as_default_value = false)]
+struct DeviceRow {
+    jkt: String,
+    public_key: Vec<u8>,
+    token_hash: Vec<u8>,
+    token_expires_at: i64,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = schema::certificates, treat_none_as_default_value = false)]
+struct CertificateRow {
+    id: String,
+    holder_id: String,
+    device_jkt: String,
+    device_key: Vec<u8>,
+    status_list: i64,
+    status_index: i64,
+    assurance: &'static str,
+    sealed_attributes: Vec<u8>,
+    sealed_template: Vec<u8>,
+    revocation_code_hash: Vec<u8>,
+    state: &'static str,
+    issued_at: i64,
+    expires_at: i64,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = schema::handles, treat_none_as_default_value = false)]
+struct HandleRow {
+    handle_hash: Vec<u8>,
+    certificate_id: String,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = schema::relying_parties, treat_none_as_default_value = false)]
+struct RelyingPartyRow {
+    id: String,
+    name: String,
+    state: &'static str,
+    created_at: i64,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = schema::api_keys, treat_none_as_default_value = false)]
+struct ApiKeyRow {
+    id: String,
+    rp_id: String,
+    secret_hash: Vec<u8>,
+    created_at: i64,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = schema::purposes, treat_none_as_default_value = false)]
+struct PurposeRow {
+    rp_id: String,
+    name: &'static str,
+    attributes: &'static str,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = schema::subscriptions, treat_none_as_default_value = false)]
+struct SubscriptionRow {
+    rp_id: String,
+    service: &'static str,
+    since: i64,
+}
+
+/// Writes rows with prepared statements into SQLite, by COPY into PostgreSQL.
+macro_rules! put {
+    (sqlite $conn:expr, $($table:ident: $rows:expr),+) => {{
+        $(for part in $rows.chunks(SQLITE_ROWS) {
+            diesel::insert_into(schema::$table::table).values(part).execute($conn)?;
+        })+
+        Ok(())
+    }};
+    (postgres $conn:expr, $($table:ident: $rows:expr),+) => {{
+        $(diesel::copy_from(schema::$table::table).from_insertable(&$rows).execute($conn)?;)+
+        Ok(())
+    }};
+}
+
+/// Rows that belong together.
+pub(super) trait Rows {
+    /// Into SQLite; call it in a transaction.
+    fn into_sqlite(&self, conn: &mut SqliteConnection) -> QueryResult<()>;
+    /// Into PostgreSQL; call it in a transaction.
+    fn into_postgres(&self, conn: &mut PgConnection) -> QueryResult<()>;
+}
+
+/// What people are made with: the secrets of an installation.
+pub(super) struct Maker {
+    pub(super) identities: Identities,
+    pub(super) secrets: Secrets,
+    pub(super) vault: Vault,
+    pub(super) now: Timestamp,
+    pub(super) handles: u64,
+}
+
+/// Holders with their devices, certificates and handles.
+pub(super) struct Holders {
+    holders: Vec<HolderRow>,
+    devices: Vec<DeviceRow>,
+    certificates: Vec<CertificateRow>,
+    handles: Vec<HandleRow>,
+}
+
+impl Rows for Holders {
+    fn into_sqlite(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
+        put!(sqlite conn, holders: self.holders, devices: self.devices, certificates: self.certificates,
+            handles: self.handles)
+    }
+
+    fn into_postgres(&self, conn: &mut PgConnection) -> QueryResult<()> {
+        put!(postgres conn, holders: self.holders, devices: self.devices, certificates: self.certificates,
+            handles: self.handles)
+    }
+}
+
+/// Relying parties with an API key, the purpose `check` and a subscription each.
+pub(super) struct RelyingParties {
+    relying_parties: Vec<RelyingPartyRow>,
+    api_keys: Vec<ApiKeyRow>,
+    purposes: Vec<PurposeRow>,
+    subscriptions: Vec<SubscriptionRow>,
+}
+
+impl Rows for RelyingParties {
+    fn into_sqlite(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
+        put!(sqlite conn, relying_parties: self.relying_parties, api_keys: self.api_keys, purposes: self.purposes,
+            subscriptions: self.subscriptions)
+    }
+
+    fn into_postgres(&self, conn: &mut PgConnection) -> QueryResult<()> {
+        put!(postgres conn, relying_parties: self.relying_parties, api_keys: self.api_keys,
+            purposes: self.purposes, subscriptions: self.subscriptions)
+    }
+}
+
+impl Maker {
+    /// `count` holders from `first` on.
+    pub(super) fn holders(&self, first: u64, count: usize) -> anyhow::Result<Holders> {
+        let mut made = Holders {
+            holders: Vec::with_capacity(count),
+            devices: Vec::with_capacity(count),
+            certificates: Vec::with_capacity(count),
+            handles: Vec::new(),
+        };
+        for (number, key) in (first..).zip(self.identities.public_keys(first, count)?) {
+            self.holder(number, &key, &mut made)?;
+        }
+        Ok(made)
+    }
+
+    fn holder(&self, number: u64, key: &PublicKey, made: &mut Holders) -> anyhow::Result<()> {
+        let enrolled = self.enrolled_at(number);
+        let expires_at = enrolled.saturating_add(LIFETIME)?.as_microsecond();
+        let enrolled_at = enrolled.as_microsecond();
+        let holder = HolderId::new(enrolled, &mut self.identities.rng("holder id", number));
+        let certificate = CertificateId::new(enrolled, &mut self.identities.rng("certificate id", number));
+        let document = document_number(number);
+        let (jkt, device_key) = (thumbprint(key), key.to_sec1());
+        let lists = u64::from(CAPACITY / 2);
+        // An odd factor visits every place once: neighbours in the list are strangers.
+        let index = (number % lists).wrapping_mul(0x9E37_79B1) % u64::from(CAPACITY);
+        made.holders.push(HolderRow {
+            id: holder.to_string(),
+            eid: Eid::derive(&self.secrets.eid, &document).as_bytes().to_vec(),
+            created_at: enrolled_at,
+        });
+        made.devices.push(DeviceRow {
+            jkt: jkt.clone(),
+            public_key: device_key.clone(),
+            token_hash: self.identities.derive("access token", number).to_vec(),
+            token_expires_at: expires_at,
+        });
+        made.certificates.push(CertificateRow {
+            id: certificate.to_string(),
+            holder_id: holder.to_string(),
+            device_jkt: jkt,
+            device_key,
+            status_list: FIRST_STATUS_LIST + i64::try_from(number / lists)?,
+            status_index: i64::try_from(index)?,
+            assurance: "IAL2",
+            sealed_attributes: self
+                .vault
+                .seal_json(&attributes_context(certificate), &self.disclosures(number, document))?,
+            sealed_template: self.vault.seal(&template_context(certificate), &template(number))?,
+            revocation_code_hash: paper_code_hash(&base64url(&self.identities.derive("paper", number)))
+                .to_vec(),
+            state: "active",
+            issued_at: enrolled_at,
+            expires_at,
+        });
+        for handle in 0..self.handles {
+            let handle_hash = sha256(&self.identities.handle(number, handle)).to_vec();
+            made.handles.push(HandleRow { handle_hash, certificate_id: certificate.to_string() });
+        }
+        Ok(())
+    }
+
+    fn enrolled_at(&self, number: u64) -> Timestamp {
+        let place = i32::try_from(number % A_MONTH_OF_HOLDERS).unwrap_or(0);
+        let enrolled =
+            self.now.saturating_sub(FIRST_ENROLLED).and_then(|first| first.saturating_add(APART * place));
+        enrolled.unwrap_or(self.now)
+    }
+
+    fn disclosures(&self, number: u64, document: String) -> Vec<Disclosure> {
+        let values = [
+            (Attribute::Name, format!("样本{}", number % 1_000)),
+            (Attribute::Sex, if number.is_multiple_of(2) { "女" } else { "男" }.to_owned()),
+            (Attribute::Ethnicity, "汉".to_owned()),
+            (Attribute::BirthDate, "1990-03-07".to_owned()),
+            (Attribute::Address, format!("样本省示例市测试区虚构路{number}号9栋1单元302室")),
+            (Attribute::DocumentNumber, document),
+        ];
+        let salts = [
+            self.identities.derive("salts 1", number),
+            self.identities.derive("salts 2", number),
+            self.identities.derive("salts 3", number),
+        ];
+        let salts = salts.as_flattened().chunks(16).map(base64url);
+        let disclosure = |((name, value), salt)| Disclosure { name, value, salt };
+        values.into_iter().zip(salts).map(disclosure).collect()
+    }
+
+    /// `count` relying parties from `first` on.
+    pub(super) fn relying_parties(&self, first: u64, count: u64) -> RelyingParties {
+        let at = self.now.as_microsecond();
+        let mut made = RelyingParties {
+            relying_parties: Vec::new(),
+            api_keys: Vec::new(),
+            purposes: Vec::new(),
+            subscriptions: Vec::new(),
+        };
+        for number in first..first + count {
+            let party = self.identities.relying_party(number);
+            let id = party.id.to_string();
+            let name = format!("Shop {number}");
+            made.relying_parties.push(RelyingPartyRow {
+                id: id.clone(),
+                name,
+                state: "active",
+                created_at: at,
+            });
+            made.api_keys.push(ApiKeyRow {
+                id: party.key.to_string(),
+                rp_id: id.clone(),
+                secret_hash: party.secret_hash.to_vec(),
+                created_at: at,
+            });
+            made.purposes.push(PurposeRow { rp_id: id.clone(), name: "check", attributes: "over_18 name" });
+            made.subscriptions.push(SubscriptionRow { rp_id: id, service: "ecert.redeem", since: at });
+        }
+        made
+    }
+}
+
+/// Eighteen digits, one for each number. Nobody checks the check digit of what is stored.
+fn document_number(number: u64) -> String {
+    format!("990000{number:012}")
+}
+
+/// A vector of length one, as every template is: opposite signs from place to place, told apart by one place.
+fn template(number: u64) -> Vec<u8> {
+    let length = (TEMPLATE_LEN as f32).sqrt();
+    let sign = |place: usize| if (number >> (place % 64)) & 1 == 1 { -1.0 } else { 1.0 };
+    (0..TEMPLATE_LEN).flat_map(|place| (sign(place) / length).to_le_bytes()).collect()
+}
+
+/// Brings the database into the state that a running one is in: statistics known, rows marked visible.
+pub(super) fn tidy(conn: &mut Conn) -> QueryResult<()> {
+    use diesel::connection::SimpleConnection as _;
+    match conn {
+        Conn::Sqlite(sqlite) => sqlite.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)"),
+        Conn::Postgres(postgres) => {
+            postgres.batch_execute("VACUUM ANALYZE").and_then(|()| postgres.batch_execute("CHECKPOINT"))
+        }
+    }
+}
+
+/// Speed before durability, for this connection and while the population is put in.
+pub(super) fn hurry(conn: &mut Conn) -> QueryResult<()> {
+    use diesel::connection::SimpleConnection as _;
+    match conn {
+        Conn::Sqlite(sqlite) => {
+            sqlite.batch_execute("PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000")
+        }
+        Conn::Postgres(postgres) => postgres.batch_execute("SET synchronous_commit = off"),
+    }
+}
