@@ -15,4 +15,6 @@ pub mod billing;
 pub mod edge;
 pub mod store;
 
+#[cfg(feature = "bench-without-face")]
+mod failpoint;
 pub mod stop;

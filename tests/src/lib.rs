@@ -9,6 +9,7 @@
 pub mod app;
 pub mod clients;
 pub mod demo;
+pub mod faults;
 pub mod load;
 pub mod samples;
 pub mod service;

@@ -68,6 +68,25 @@ pub(crate) fn bench(name: &str, json: bool, arguments: &[OsString]) -> Result<()
     hand_over(cargo)
 }
 
+/// Builds `ecert` as only faults and benches may, and runs the harness of the faults with it. No model is needed.
+pub(crate) fn faults(arguments: &[OsString]) -> Result<()> {
+    let cache = Cache::of_user()?;
+    let target = target();
+    // In a folder of its own, so that nobody runs this binary by mistake.
+    let apart = target.join("without-face");
+    let mut build = cargo(&cache);
+    build.args(["build", "--package", "ecert-server", "--bin", "ecert", "--features", "bench-without-face"]);
+    let status = build.arg("--target-dir").arg(&apart).status();
+    if !status.context("cannot start cargo")?.success() {
+        bail!("the service could not be built");
+    }
+    let mut cargo = cargo(&cache);
+    cargo.args(["run", "--quiet", "--package", "ecert-tests", "--bin", "ecert-faults", "--"]);
+    cargo.arg("--binary").arg(apart.join("debug/ecert"));
+    cargo.arg("--out").arg(target.join("bench/faults.json")).args(arguments);
+    hand_over(cargo)
+}
+
 /// Builds the binary `ecert`, which the demo and some stories start as a process of its own.
 fn build_service(cache: &Cache) -> Result<()> {
     let status = cargo(cache).args(["build", "--package", "ecert-server", "--bin", "ecert"]).status();
@@ -91,6 +110,12 @@ fn cargo(cache: &Cache) -> Command {
     }
     command.env("ECERT_MODEL_DIR", cache.root());
     command
+}
+
+/// Where cargo builds, as an absolute path.
+fn target() -> PathBuf {
+    let workspace = workspace().unwrap_or_default();
+    workspace.join(std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from))
 }
 
 /// The folder above this crate's, which cargo names when it runs us; without cargo, the current folder has to do.

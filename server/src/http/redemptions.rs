@@ -50,6 +50,8 @@ pub async fn open(
     let code: Code = body.code.parse().map_err(|_| Refusal::CodeMalformed)?;
     let opening = Opening { code, purpose: body.purpose, attributes: body.attributes };
     let opened = run(ctx, move |ctx| redemptions::open(ctx, &rp.0, &idempotency, &opening)).await?;
+    #[cfg(feature = "bench-without-face")]
+    crate::failpoint::after_commit();
     Ok(HttpResponse::build(StatusCode::CREATED).json(opened))
 }
 
@@ -68,7 +70,10 @@ pub async fn submit_capture(
         let _until_judged = place;
         redemptions::judge(ctx, &rp.0, *id, &idempotency, capture)
     });
-    match answer.await? {
+    let answer = answer.await?;
+    #[cfg(feature = "bench-without-face")]
+    crate::failpoint::after_commit();
+    match answer {
         Answer::Judged(judged) => Ok(Json(judged)),
         Answer::Unusable(unusable) => {
             Err(Problem::unusable(unusable.reason, unusable.hint).with_receipt(unusable.receipt))

@@ -137,7 +137,11 @@ pub(super) async fn one_code(harness: &Harness, database: Database, tally: &mut 
         let refused = others.iter().filter(|(_, reply, _)| reply.refusal() == "409 code-already-redeemed");
         if won.len() != 1 || refused.count() != CROWD - 1 {
             let words: Vec<String> = others.iter().map(|(_, reply, _)| reply.refusal()).collect();
-            found.problems.push(format!("{} were told of a redemption, the others {}", won.len(), summed(&words)));
+            found.problems.push(format!(
+                "{} were told of a redemption, the others {}",
+                won.len(),
+                summed(&words)
+            ));
         }
         for (ask, reply, tries) in won {
             stage.traffic.journal().take_opening(&stage.site, ask, &reply, tries)?;

@@ -18,25 +18,25 @@ const CHUNK: usize = 500;
 
 /// What the checker found.
 #[derive(Debug, Default, Clone)]
-pub struct Findings {
+pub(super) struct Findings {
     /// Acknowledged, and not there as the client saw it.
-    pub lost: u64,
+    pub(super) lost: u64,
     /// Twice there, or billed twice.
-    pub doubled: u64,
+    pub(super) doubled: u64,
     /// Whatever else must not be.
-    pub problems: Vec<String>,
+    pub(super) problems: Vec<String>,
 }
 
 impl Findings {
     /// Nothing was found.
-    pub fn is_clean(&self) -> bool {
+    pub(super) fn is_clean(&self) -> bool {
         self.lost == 0 && self.doubled == 0 && self.problems.is_empty()
     }
 }
 
 /// How strictly a journal is held against the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
+pub(super) enum Extent {
     /// Clients are at work: what they were told must be there, and more may be.
     AtLeast,
     /// Every key has its answer, and the journal is whole: nothing else may be there.
@@ -44,7 +44,7 @@ pub enum Extent {
 }
 
 /// A connection that only reads, save where a fault is put in.
-pub enum Db {
+pub(super) enum Db {
     /// Of the server's file.
     Sqlite(SqliteConnection),
     /// Straight, past every proxy.
@@ -96,7 +96,7 @@ struct AttemptRow {
 
 impl Db {
     /// Opens the database of a URL as the server knows it.
-    pub fn open(url: &str) -> anyhow::Result<Db> {
+    pub(super) fn open(url: &str) -> anyhow::Result<Db> {
         match url.strip_prefix("sqlite:") {
             Some(file) => {
                 let mut sqlite = SqliteConnection::establish(file)?;
@@ -108,13 +108,14 @@ impl Db {
     }
 
     /// Runs statements as they are.
-    pub fn run(&mut self, sql: &str) -> anyhow::Result<()> {
+    pub(super) fn run(&mut self, sql: &str) -> anyhow::Result<()> {
         Ok(on!(self, conn => conn.batch_execute(sql))?)
     }
 
     /// The one number that a query gives as `number`.
-    pub fn number(&mut self, sql: &str) -> anyhow::Result<i64> {
-        let found: Number = on!(self, conn => sql_query(sql).get_result(conn)).with_context(|| sql.to_owned())?;
+    pub(super) fn number(&mut self, sql: &str) -> anyhow::Result<i64> {
+        let found: Number =
+            on!(self, conn => sql_query(sql).get_result(conn)).with_context(|| sql.to_owned())?;
         Ok(found.number)
     }
 
@@ -126,7 +127,7 @@ impl Db {
     }
 
     /// Makes every insert of a line into the audit trail fail, or lets them through again.
-    pub fn break_audit(&mut self, broken: bool) -> anyhow::Result<()> {
+    pub(super) fn break_audit(&mut self, broken: bool) -> anyhow::Result<()> {
         let sqlite = matches!(self, Db::Sqlite(_));
         self.run(match (sqlite, broken) {
             (true, true) => {
@@ -142,26 +143,28 @@ impl Db {
     }
 
     /// Holds what every redemption needs, until [`Db::let_go`].
-    pub fn hold(&mut self) -> anyhow::Result<()> {
+    pub(super) fn hold(&mut self) -> anyhow::Result<()> {
         match self {
             Db::Sqlite(_) => self.run("BEGIN IMMEDIATE"),
-            Db::Postgres(_) => self.run("BEGIN; LOCK TABLE redemptions, idempotency_keys IN ACCESS EXCLUSIVE MODE"),
+            Db::Postgres(_) => {
+                self.run("BEGIN; LOCK TABLE redemptions, idempotency_keys IN ACCESS EXCLUSIVE MODE")
+            }
         }
     }
 
     /// Lets go of it.
-    pub fn let_go(&mut self) -> anyhow::Result<()> {
+    pub(super) fn let_go(&mut self) -> anyhow::Result<()> {
         self.run("ROLLBACK")
     }
 
     /// Charges that are there.
-    pub fn charges(&mut self) -> anyhow::Result<i64> {
+    pub(super) fn charges(&mut self) -> anyhow::Result<i64> {
         self.number("SELECT COUNT(*) AS number FROM charges")
     }
 }
 
 /// Compares the tables with a journal that was read before them.
-pub fn check(db: &mut Db, journal: &Journal, extent: Extent) -> anyhow::Result<Findings> {
+pub(super) fn check(db: &mut Db, journal: &Journal, extent: Extent) -> anyhow::Result<Findings> {
     db.run(match db {
         Db::Sqlite(_) => "BEGIN",
         Db::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
@@ -254,9 +257,7 @@ fn is_as_told(row: &AttemptRow, told: &Judged) -> bool {
         transaction: row.ledger.clone(),
         micros: row.micros,
     });
-    row.outcome == told.outcome
-        && sha256(row.receipt.as_bytes()) == told.receipt
-        && charge == told.charge
+    row.outcome == told.outcome && sha256(row.receipt.as_bytes()) == told.receipt && charge == told.charge
 }
 
 /// What must be found nowhere. Doubles first; then a word for each other rule, and how often it is broken.
@@ -353,7 +354,8 @@ fn rules(db: &mut Db, findings: &mut Findings) -> anyhow::Result<()> {
 
 /// Acknowledged = rows = charges = receipts with a charge = uses in the ledger.
 fn totals(db: &mut Db, journal: &Journal, findings: &mut Findings) -> anyhow::Result<()> {
-    let charged = |answer: &&Acknowledged| answer.judged.as_ref().is_some_and(|judged| judged.charge.is_some());
+    let charged =
+        |answer: &&Acknowledged| answer.judged.as_ref().is_some_and(|judged| judged.charge.is_some());
     let judged = journal.captures.iter().filter(charged).count();
     let unusable = journal.captures.len() - judged;
     let expected = [

@@ -22,23 +22,23 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 
 /// What the service answered.
 #[derive(Debug, Clone)]
-pub struct Reply {
+pub(super) struct Reply {
     /// The HTTP status.
-    pub status: u16,
+    pub(super) status: u16,
     /// Seconds of `Retry-After`, where there is one.
-    pub retry_after: Option<u64>,
+    pub(super) retry_after: Option<u64>,
     /// The body, byte for byte.
-    pub body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Reply {
     /// The body as JSON; null where it is none.
-    pub fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     /// `status code` of a refusal.
-    pub fn refusal(&self) -> String {
+    pub(super) fn refusal(&self) -> String {
         format!("{} {}", self.status, self.json()["code"].as_str().unwrap_or("-"))
     }
 
@@ -51,18 +51,18 @@ impl Reply {
 
 /// One POST of a relying party, as often as it takes.
 #[derive(Debug, Clone)]
-pub struct Ask {
+pub(super) struct Ask {
     /// Which relying party of the population.
-    pub shop: u64,
+    pub(super) shop: u64,
     /// The Idempotency-Key.
-    pub key: String,
+    pub(super) key: String,
     /// What is asked.
-    pub what: What,
+    pub(super) what: What,
 }
 
 /// What is asked.
 #[derive(Debug, Clone)]
-pub enum What {
+pub(super) enum What {
     /// To redeem a code.
     Open {
         /// The text of the QR.
@@ -80,11 +80,11 @@ pub enum What {
 }
 
 /// Where the service is, and whose clock the phones follow.
-pub struct Site {
+pub(super) struct Site {
     /// The address.
-    pub base: String,
+    pub(super) base: String,
     /// Who may be played.
-    pub people: Population,
+    pub(super) people: Population,
     http: Client,
     /// By how many seconds the phones' clocks are off, so that they can follow a server whose clock jumps.
     offset: AtomicI64,
@@ -92,19 +92,19 @@ pub struct Site {
 
 impl Site {
     /// The service at `base`. `keep_alive`: whether connections serve more than one request.
-    pub fn new(base: &str, people: Population, keep_alive: bool) -> anyhow::Result<Site> {
+    pub(super) fn new(base: &str, people: Population, keep_alive: bool) -> anyhow::Result<Site> {
         let http = Client::builder().timeout(PATIENCE).connect_timeout(CONNECT);
         let http = http.pool_max_idle_per_host(if keep_alive { usize::MAX } else { 0 }).build()?;
         Ok(Site { base: base.to_owned(), people, http, offset: AtomicI64::new(0) })
     }
 
     /// Sets the phones' clocks so many seconds ahead of this machine's.
-    pub fn set_clock(&self, seconds: i64) {
+    pub(super) fn set_clock(&self, seconds: i64) {
         self.offset.store(seconds, Ordering::SeqCst);
     }
 
     /// A fresh QR of a holder.
-    pub fn code(&self, holder: u64) -> anyhow::Result<String> {
+    pub(super) fn code(&self, holder: u64) -> anyhow::Result<String> {
         let now = Timestamp::now() + SignedDuration::from_secs(self.offset.load(Ordering::SeqCst));
         let identities = &self.people.identities;
         let code = Q1::new(identities.handle(holder, 0), rand::random(), Share::Name, now);
@@ -115,7 +115,7 @@ impl Site {
     ///
     /// # Errors
     /// When no whole answer came.
-    pub async fn once(&self, ask: &Ask) -> anyhow::Result<Reply> {
+    pub(super) async fn once(&self, ask: &Ask) -> anyhow::Result<Reply> {
         let request = match &ask.what {
             What::Open { code } => {
                 self.post("/v1/redemptions").json(&json!({ "code": code, "purpose": "check" }))
@@ -131,7 +131,7 @@ impl Site {
     }
 
     /// The id of a relying party.
-    pub fn rp(&self, shop: u64) -> String {
+    pub(super) fn rp(&self, shop: u64) -> String {
         self.people.identities.relying_party(shop).id.to_string()
     }
 
@@ -140,7 +140,7 @@ impl Site {
     }
 
     /// GETs a path, as a relying party or as anybody.
-    pub async fn get(&self, path: &str, shop: Option<u64>) -> anyhow::Result<Reply> {
+    pub(super) async fn get(&self, path: &str, shop: Option<u64>) -> anyhow::Result<Reply> {
         let request = self.http.get(format!("{}{path}", self.base));
         reply(match shop {
             Some(shop) => request.bearer_auth(self.people.identities.relying_party(shop).api_key),
@@ -150,13 +150,17 @@ impl Site {
     }
 
     /// POSTs JSON with a bearer token.
-    pub async fn post_as(&self, token: &str, path: &str, body: &Value) -> anyhow::Result<Reply> {
+    pub(super) async fn post_as(&self, token: &str, path: &str, body: &Value) -> anyhow::Result<Reply> {
         reply(self.post(path).bearer_auth(token).json(body)).await
     }
 
     /// Asks until there is an answer that stays: a success, or a refusal that asking again would not change. Waits as
     /// `Retry-After` says. `tried` is told of each reply that was none, and may take that as a reason for anything.
-    pub async fn until_answered(&self, ask: &Ask, mut tried: impl FnMut(Option<&Reply>)) -> (Reply, u32) {
+    pub(super) async fn until_answered(
+        &self,
+        ask: &Ask,
+        mut tried: impl FnMut(Option<&Reply>),
+    ) -> (Reply, u32) {
         let (mut tries, mut pause) = (1, PAUSES.0);
         loop {
             let reply = self.once(ask).await.ok();
@@ -178,11 +182,12 @@ impl Site {
 async fn reply(request: RequestBuilder) -> anyhow::Result<Reply> {
     let response = request.send().await?;
     let status = response.status().as_u16();
-    let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+    let retry_after =
+        response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
     Ok(Reply { status, retry_after, body: response.bytes().await?.to_vec() })
 }
 
 /// Whether a status says "come again later".
-pub fn is_shed(reply: &Reply) -> bool {
+pub(super) fn is_shed(reply: &Reply) -> bool {
     reply.status == StatusCode::SERVICE_UNAVAILABLE.as_u16() && reply.retry_after.is_some()
 }

@@ -18,9 +18,9 @@ const START: Duration = Duration::from_secs(120);
 const DATABASE: &str = "ecert";
 
 /// A PostgreSQL. It ends with this value, by SIGKILL.
-pub struct Postgres {
+pub(super) struct Postgres {
     /// Its port on loopback.
-    pub port: u16,
+    pub(super) port: u16,
     programs: PathBuf,
     folder: PathBuf,
     owner: Owner,
@@ -58,7 +58,8 @@ impl Owner {
         std::fs::create_dir_all(folder)?;
         if let Some((user, group)) = self.0 {
             std::os::unix::fs::chown(folder, Some(user), Some(group))?;
-            for above in folder.ancestors().skip(1).take_while(|above| above.starts_with(std::env::temp_dir()))
+            for above in
+                folder.ancestors().skip(1).take_while(|above| above.starts_with(std::env::temp_dir()))
             {
                 let mut rights = std::fs::metadata(above)?.permissions();
                 let mode = std::os::unix::fs::PermissionsExt::mode(&rights);
@@ -72,7 +73,7 @@ impl Owner {
 }
 
 /// Whether this process may mount and change users.
-pub fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     let answer = Command::new("id").arg("-u").output();
     answer.is_ok_and(|answer| answer.stdout.trim_ascii() == b"0")
 }
@@ -91,7 +92,7 @@ fn programs() -> anyhow::Result<PathBuf> {
 
 impl Postgres {
     /// Makes one in `folder` and starts it.
-    pub async fn start_in(folder: &Path) -> anyhow::Result<Postgres> {
+    pub(super) async fn start_in(folder: &Path) -> anyhow::Result<Postgres> {
         let (owner, programs) = (Owner::find()?, programs()?);
         owner.make(folder)?;
         let data = folder.join("postgres");
@@ -117,17 +118,17 @@ impl Postgres {
     }
 
     /// Where its database is.
-    pub fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         self.url_of(DATABASE)
     }
 
     /// The same through something that listens at `port`.
-    pub fn url_through(&self, port: u16) -> String {
+    pub(super) fn url_through(&self, port: u16) -> String {
         format!("postgres://ecert@127.0.0.1:{port}/{DATABASE}")
     }
 
     /// Starts, and waits until it takes connections.
-    pub async fn start(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn start(&mut self) -> anyhow::Result<()> {
         let log = self.folder.join("postgres.log");
         let log = File::options().create(true).append(true).open(log)?;
         let settings = [
@@ -156,12 +157,12 @@ impl Postgres {
     }
 
     /// Whether the postmaster is there.
-    pub fn lives(&mut self) -> bool {
+    pub(super) fn lives(&mut self) -> bool {
         self.process.as_mut().is_some_and(|process| matches!(process.try_wait(), Ok(None)))
     }
 
     /// SIGKILL to the postmaster and all its children, as when the machine loses power, save that the disk's cache stays.
-    pub fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         let Some(mut postmaster) = self.process.take() else { return };
         let pid = postmaster.id();
         // Stopped first, so that it makes no child between the listing and the killing.
@@ -192,11 +193,8 @@ impl Drop for Postgres {
 
 fn signal(signal: &str, pids: &[u32]) {
     // One that is already gone makes `kill` complain, and nothing else.
-    let _ = Command::new("kill")
-        .arg(signal)
-        .args(pids.iter().map(u32::to_string))
-        .stderr(Stdio::null())
-        .status();
+    let _ =
+        Command::new("kill").arg(signal).args(pids.iter().map(u32::to_string)).stderr(Stdio::null()).status();
 }
 
 /// State and parent of a process, from /proc/PID/stat; the name before them may hold spaces.

@@ -10,21 +10,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::client::http_length;
-
 const CHUNK: usize = 16 * 1024;
 
 /// A line to `127.0.0.1:port` on which every piece, either way, arrives late. It ends with this value.
-pub struct SlowLine {
+pub(super) struct SlowLine {
     /// Where it listens.
-    pub port: u16,
+    pub(super) port: u16,
     latency: watch::Sender<Duration>,
     _connections: JoinSet<()>,
 }
 
 impl SlowLine {
     /// Without latency at first.
-    pub async fn to(port: u16) -> anyhow::Result<SlowLine> {
+    pub(super) async fn to(port: u16) -> anyhow::Result<SlowLine> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let here = listener.local_addr()?.port();
         let (latency, now) = watch::channel(Duration::ZERO);
@@ -49,7 +47,7 @@ impl SlowLine {
     }
 
     /// From now on every piece takes so long. What is on its way arrives at once when this is zero.
-    pub fn set_latency(&self, latency: Duration) {
+    pub(super) fn set_latency(&self, latency: Duration) {
         self.latency.send_replace(latency);
     }
 }
@@ -87,9 +85,9 @@ async fn carry(
 
 /// A line to an HTTP server that takes one request per connection, and loses some answers: the request goes through, the
 /// server answers, and the client sees its connection break. It ends with this value.
-pub struct LossyLine {
+pub(super) struct LossyLine {
     /// Where it listens.
-    pub port: u16,
+    pub(super) port: u16,
     lost: Lost,
     _connections: JoinSet<()>,
 }
@@ -99,7 +97,7 @@ type Lost = Arc<Mutex<HashMap<String, Vec<Vec<u8>>>>>;
 
 impl LossyLine {
     /// One answer in `one_in` is lost.
-    pub async fn to(port: u16, one_in: u32) -> anyhow::Result<LossyLine> {
+    pub(super) async fn to(port: u16, one_in: u32) -> anyhow::Result<LossyLine> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let here = listener.local_addr()?.port();
         let lost = Lost::default();
@@ -121,7 +119,7 @@ impl LossyLine {
     }
 
     /// The bodies that were lost so far, by Idempotency-Key.
-    pub fn lost(&self) -> HashMap<String, Vec<Vec<u8>>> {
+    pub(super) fn lost(&self) -> HashMap<String, Vec<Vec<u8>>> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -153,11 +151,15 @@ struct Message {
 
 impl Message {
     fn header(&self, name: &str) -> Option<String> {
-        let head = String::from_utf8_lossy(&self.head);
-        let fields = head.lines().filter_map(|line| line.split_once(':'));
-        let found = fields.into_iter().find(|(found, _)| found.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.trim().to_owned())
+        header(&self.head, name)
     }
+}
+
+fn header(head: &[u8], name: &str) -> Option<String> {
+    let head = String::from_utf8_lossy(head);
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    let found = fields.find(|(found, _)| found.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.trim().to_owned())
 }
 
 /// Reads one HTTP/1.1 message with a Content-Length.
@@ -169,8 +171,9 @@ async fn message(from: &mut TcpStream) -> std::io::Result<Message> {
         bytes.extend_from_slice(piece.get(..length).unwrap_or_default());
         let head_ends = bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
         if let Some(head_ends) = head_ends {
-            let whole = head_ends + http_length(bytes.get(..head_ends).unwrap_or_default());
-            if bytes.len() >= whole {
+            let length = header(bytes.get(..head_ends).unwrap_or_default(), "content-length");
+            let length: usize = length.and_then(|length| length.parse().ok()).unwrap_or(0);
+            if bytes.len() >= head_ends + length {
                 let body = bytes.split_off(head_ends);
                 return Ok(Message { head: bytes, body });
             }

@@ -13,11 +13,11 @@ use anyhow::{Context as _, bail};
 const START: Duration = Duration::from_secs(60);
 
 /// The server. It ends with this value, by SIGKILL.
-pub struct Server {
+pub(super) struct Server {
     /// Where it listens.
-    pub base: String,
+    pub(super) base: String,
     /// Its port on loopback.
-    pub port: u16,
+    pub(super) port: u16,
     binary: PathBuf,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
@@ -27,7 +27,7 @@ pub struct Server {
 
 /// A free port below those that the system gives to outgoing connections: one of these could take it while the server is
 /// down.
-pub fn free_port() -> anyhow::Result<u16> {
+pub(super) fn free_port() -> anyhow::Result<u16> {
     let found = (0..100)
         .map(|_| rand::random_range(20_000..32_000))
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
@@ -36,7 +36,12 @@ pub fn free_port() -> anyhow::Result<u16> {
 
 impl Server {
     /// Not yet started: `binary serve` over `database`, keys and log in `folder`.
-    pub fn new(binary: &Path, folder: &Path, database: &str, flags: &[&str]) -> anyhow::Result<Server> {
+    pub(super) fn new(
+        binary: &Path,
+        folder: &Path,
+        database: &str,
+        flags: &[&str],
+    ) -> anyhow::Result<Server> {
         let port = free_port()?;
         let listen = format!("127.0.0.1:{port}");
         let data = folder.join("data").display().to_string();
@@ -54,13 +59,13 @@ impl Server {
     }
 
     /// Sets a variable for the starts to come.
-    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+    pub(super) fn set(&mut self, name: &str, value: impl Into<String>) {
         self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.to_owned(), value.into()));
     }
 
     /// Starts, and waits until it answers.
-    pub async fn start(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn start(&mut self) -> anyhow::Result<()> {
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
         let process = Command::new(&self.binary)
             .args(&self.arguments)
@@ -94,12 +99,12 @@ impl Server {
     }
 
     /// Whether the process is there.
-    pub fn lives(&mut self) -> bool {
+    pub(super) fn lives(&mut self) -> bool {
         self.process.as_mut().is_some_and(|process| matches!(process.try_wait(), Ok(None)))
     }
 
     /// SIGKILL, and waits for the end.
-    pub fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             // Already gone is as good as killed.
             let _ = process.kill();
@@ -108,14 +113,14 @@ impl Server {
     }
 
     /// Lines of the log that tell of a panic.
-    pub fn panics(&self) -> Vec<String> {
+    pub(super) fn panics(&self) -> Vec<String> {
         let text = std::fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         text.lines().filter(|line| line.contains("panicked at")).map(str::to_owned).collect()
     }
 
     /// The end of the log, for people.
-    pub fn log_tail(&self) -> String {
+    pub(super) fn log_tail(&self) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
@@ -123,7 +128,7 @@ impl Server {
     }
 
     /// What the server said, as often as it did: malfunctions by their first words, for the report of a failed run.
-    pub fn keep_log(&self, at: &Path) -> anyhow::Result<()> {
+    pub(super) fn keep_log(&self, at: &Path) -> anyhow::Result<()> {
         let mut from = File::open(&self.log)?;
         std::io::copy(&mut from, &mut File::create(at)?)?;
         Ok(())

@@ -28,7 +28,11 @@ const SQLITE_DISK: u32 = 192;
 const POSTGRES_DISK: u32 = 320;
 
 /// The disk under the database is full for some seconds.
-pub(super) async fn disk_full(harness: &Harness, database: Database, tally: &mut Tally) -> anyhow::Result<()> {
+pub(super) async fn disk_full(
+    harness: &Harness,
+    database: Database,
+    tally: &mut Tally,
+) -> anyhow::Result<()> {
     if !is_root() {
         tally.skip("mounting a small disk wants root");
         return Ok(());
@@ -142,7 +146,8 @@ pub(super) async fn slow_database(harness: &Harness, tally: &mut Tally) -> anyho
 
 /// Overload is no malfunction: nobody may be told "internal", and nobody left without an answer.
 fn clean_words(probes: &Probes, found: &mut Findings) {
-    let unclean = probes.all.iter().filter(|probe| probe.reply.as_ref().is_none_or(|reply| reply.status == 500));
+    let unclean =
+        probes.all.iter().filter(|probe| probe.reply.as_ref().is_none_or(|reply| reply.status == 500));
     let count = unclean.count();
     if count > 0 {
         found.problems.push(format!("{count} clients were told `internal`, or nothing"));
@@ -242,7 +247,7 @@ async fn unrecorded(stage: &Stage, admin: &str, known: Option<Acknowledged>) -> 
             served.push(format!("reading a person's attributes without audit: {}", reply.refusal()));
         }
     }
-    let shop = json!({ "name": "Shop", "purposes": [], "services": ["ecert.redeem"] });
+    let shop = json!({ "name": "Shop", "purposes": [{ "name": "check", "attributes": ["over_18"] }], "services": ["ecert.redeem"] });
     let reply = stage.site.post_as(admin, "/v1/admin/relying-parties", &shop).await?;
     if reply.status < 500 {
         served.push(format!("taking in a relying party without audit: {}", reply.refusal()));

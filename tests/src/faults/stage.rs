@@ -27,7 +27,7 @@ const ASKED_AGAIN: usize = 400;
 
 /// Which database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Database {
+pub(super) enum Database {
     /// Embedded.
     Sqlite,
     /// Of the harness's own.
@@ -36,42 +36,42 @@ pub enum Database {
 
 /// How a stage is set.
 #[derive(Debug, Clone)]
-pub struct Setting {
+pub(super) struct Setting {
     /// Which database.
-    pub database: Database,
+    pub(super) database: Database,
     /// Flags of the server.
-    pub flags: Vec<&'static str>,
+    pub(super) flags: Vec<&'static str>,
     /// Clients at work.
-    pub clients: u32,
+    pub(super) clients: u32,
     /// MiB of a small disk under the database.
-    pub disk: Option<u32>,
+    pub(super) disk: Option<u32>,
     /// Whether a [`SlowLine`] lies between server and PostgreSQL.
-    pub slow_line: bool,
+    pub(super) slow_line: bool,
     /// Whether clients use a connection more than once.
-    pub keep_alive: bool,
+    pub(super) keep_alive: bool,
 }
 
 impl Setting {
     /// Twelve clients, and nothing special.
-    pub fn over(database: Database) -> Setting {
+    pub(super) fn over(database: Database) -> Setting {
         Setting { database, flags: Vec::new(), clients: 12, disk: None, slow_line: false, keep_alive: true }
     }
 }
 
 /// The stage. It is cleared with this value: clients, then processes, then mounts, then files.
-pub struct Stage {
+pub(super) struct Stage {
     /// The clients.
-    pub traffic: Traffic,
+    pub(super) traffic: Traffic,
     /// Where they go.
-    pub site: Arc<Site>,
+    pub(super) site: Arc<Site>,
     /// The server.
-    pub server: Server,
+    pub(super) server: Server,
     /// Between it and PostgreSQL, when asked for.
-    pub slow_line: Option<SlowLine>,
+    pub(super) slow_line: Option<SlowLine>,
     /// The PostgreSQL, when it is one.
-    pub postgres: Option<Postgres>,
+    pub(super) postgres: Option<Postgres>,
     /// The small disk, when asked for.
-    pub disk: Option<SmallDisk>,
+    pub(super) disk: Option<SmallDisk>,
     binary: PathBuf,
     database: String,
     checked: (usize, usize),
@@ -80,12 +80,12 @@ pub struct Stage {
 
 impl Stage {
     /// Sets it, and starts the server; the clients wait for [`Traffic::go`].
-    pub async fn set(binary: &Path, setting: &Setting) -> anyhow::Result<Stage> {
+    pub(super) async fn set(binary: &Path, setting: &Setting) -> anyhow::Result<Stage> {
         Self::set_with(binary, setting, |_, _| Ok(())).await
     }
 
     /// The same; `prepare` may set variables of the server, and gets the folder of the stage.
-    pub async fn set_with(
+    pub(super) async fn set_with(
         binary: &Path,
         setting: &Setting,
         prepare: impl FnOnce(&mut Server, &Path) -> anyhow::Result<()>,
@@ -131,7 +131,7 @@ impl Stage {
     }
 
     /// Sends the clients somewhere else, for example through a line that loses answers.
-    pub fn reach_through(&mut self, port: u16, clients: u32) -> anyhow::Result<()> {
+    pub(super) fn reach_through(&mut self, port: u16, clients: u32) -> anyhow::Result<()> {
         let base = format!("http://127.0.0.1:{port}");
         self.site = Arc::new(Site::new(&base, self.site.people.clone(), false)?);
         self.traffic = Traffic::new(Arc::clone(&self.site), clients);
@@ -139,17 +139,17 @@ impl Stage {
     }
 
     /// A connection of the harness's own.
-    pub fn db(&self) -> anyhow::Result<Db> {
+    pub(super) fn db(&self) -> anyhow::Result<Db> {
         Db::open(&self.database)
     }
 
     /// The PostgreSQL; an error where there is none.
-    pub fn postgres(&mut self) -> anyhow::Result<&mut Postgres> {
+    pub(super) fn postgres(&mut self) -> anyhow::Result<&mut Postgres> {
         self.postgres.as_mut().context("this stage has no PostgreSQL")
     }
 
     /// A new admin's token, by the command line on the machine.
-    pub fn admin(&self) -> anyhow::Result<String> {
+    pub(super) fn admin(&self) -> anyhow::Result<String> {
         let output = Command::new(&self.binary)
             .args(["admin", "add", "--name", "faults", "--json", "--database", &self.database, "--data-dir"])
             .arg(self.folder.path().join("data"))
@@ -159,7 +159,7 @@ impl Stage {
     }
 
     /// Checks, while clients are at work, what they were told since the last check.
-    pub fn check_so_far(&mut self) -> anyhow::Result<Findings> {
+    pub(super) fn check_so_far(&mut self) -> anyhow::Result<Findings> {
         let told = self.traffic.told_since(self.checked);
         self.checked = (self.checked.0 + told.opened.len(), self.checked.1 + told.captures.len());
         let mut db = self.db()?;
@@ -168,7 +168,7 @@ impl Stage {
 
     /// The end of a fault: every client gets its answer, some are asked for again, and then the tables must say exactly
     /// what the clients were told.
-    pub async fn close(mut self, tally: &mut Tally) -> anyhow::Result<()> {
+    pub(super) async fn close(mut self, tally: &mut Tally) -> anyhow::Result<()> {
         let pending = self.traffic.settle(SETTLE).await;
         if pending > 0 {
             tally.problem(format!("{pending} keys had no answer after {SETTLE:?} of asking"));

@@ -1,7 +1,7 @@
 //! What came of a fault: the counts, the words for people, and the progress on the way.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -46,22 +46,24 @@ pub struct Row {
 }
 
 /// A row in the making.
-pub struct Tally {
+pub(super) struct Tally {
     /// Runs to do.
-    pub runs: u64,
+    pub(super) runs: u64,
     row: Row,
     bar: ProgressBar,
     terminal: bool,
-    log_to: Option<PathBuf>,
+    log_to: PathBuf,
 }
 
 impl Tally {
     /// Nothing tried yet. `logs`: where the log of a server that did not do well is kept.
-    pub fn new(name: &str, runs: u64, logs: Option<PathBuf>) -> Tally {
+    pub(super) fn new(name: &str, runs: u64, logs: &Path) -> Tally {
         let bar = ProgressBar::new(runs);
         let template = "  {prefix:<26} {bar:20} {pos:>4} / {len:<4} {msg}";
         // The template is fixed and correct; a plain bar is shown if it ever is not.
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         bar.set_prefix(name.to_owned());
         bar.enable_steady_tick(Duration::from_millis(500));
         let row = Row {
@@ -79,16 +81,16 @@ impl Tally {
             at: Timestamp::now(),
         };
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-        Tally { runs, row, bar, terminal, log_to: logs.map(|folder| folder.join(format!("{name}.log"))) }
+        Tally { runs, row, bar, terminal, log_to: logs.join(format!("{name}.log")) }
     }
 
     /// Says what is being done.
-    pub fn doing(&self, words: &str) {
+    pub(super) fn doing(&self, words: &str) {
         self.bar.set_message(words.to_owned());
     }
 
     /// One run: how long until clients were served again (none: not in time), and what was found after it.
-    pub fn run(&mut self, back: Option<Duration>, found: &Findings) {
+    pub(super) fn run(&mut self, back: Option<Duration>, found: &Findings) {
         self.row.tried += 1;
         self.row.lost += found.lost;
         self.row.doubled = self.row.doubled.max(found.doubled);
@@ -100,28 +102,32 @@ impl Tally {
             self.row.survived += 1;
         }
         self.bar.inc(1);
-        let back = back.map_or_else(|| "not back".to_owned(), |back| format!("back in {} ms", back.as_millis()));
+        let back =
+            back.map_or_else(|| "not back".to_owned(), |back| format!("back in {} ms", back.as_millis()));
         self.doing(&back);
         let row = &self.row;
         if !self.terminal && (row.tried.is_multiple_of(10) || row.tried == self.runs) {
-            eprintln!("  {}: {} of {} done, {} survived, {back}", row.name, row.tried, self.runs, row.survived);
+            eprintln!(
+                "  {}: {} of {} done, {} survived, {back}",
+                row.name, row.tried, self.runs, row.survived
+            );
         }
     }
 
     /// What must not be.
-    pub fn problem(&mut self, words: String) {
+    pub(super) fn problem(&mut self, words: String) {
         if self.row.problems.len() < MOST_PROBLEMS {
             self.row.problems.insert(words);
         }
     }
 
     /// What was measured beside.
-    pub fn note(&mut self, words: impl Into<String>) {
+    pub(super) fn note(&mut self, words: impl Into<String>) {
         self.row.notes.push(words.into());
     }
 
     /// Answers that were others when asked for again.
-    pub fn changed(&mut self, answers: u64) {
+    pub(super) fn changed(&mut self, answers: u64) {
         if answers > 0 {
             self.row.lost += answers;
             self.problem(format!("{answers} answers were others when asked for again"));
@@ -129,20 +135,20 @@ impl Tally {
     }
 
     /// What was found at the end, over everything.
-    pub fn total(&mut self, found: &Findings) {
+    pub(super) fn total(&mut self, found: &Findings) {
         self.row.lost = self.row.lost.max(found.lost);
         self.row.doubled = self.row.doubled.max(found.doubled);
         found.problems.iter().for_each(|problem| self.problem(problem.clone()));
     }
 
     /// The longest time without an answer.
-    pub fn gap(&mut self, gap: Duration) {
+    pub(super) fn gap(&mut self, gap: Duration) {
         let millis = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
         self.row.longest_gap_ms = self.row.longest_gap_ms.max(millis);
     }
 
     /// How many captures were answered, and in which words clients were refused or sent away for a while.
-    pub fn acknowledged(&mut self, captures: usize, journal: &Journal) {
+    pub(super) fn acknowledged(&mut self, captures: usize, journal: &Journal) {
         self.row.acknowledged += captures as u64;
         let words = |counts: &std::collections::BTreeMap<String, u64>| {
             counts.iter().map(|(word, count)| format!("{word} ×{count}")).collect::<Vec<_>>().join(", ")
@@ -156,15 +162,18 @@ impl Tally {
     }
 
     /// Keeps the server's log when something is wrong.
-    pub fn keep(&mut self, server: &Server) -> anyhow::Result<()> {
-        let Some(file) = self.log_to.clone().filter(|_| !self.is_ok()) else { return Ok(()) };
+    pub(super) fn keep(&mut self, server: &Server) -> anyhow::Result<()> {
+        if self.is_ok() {
+            return Ok(());
+        }
+        let file = self.log_to.clone();
         server.keep_log(&file)?;
         self.note(format!("the server's log: {}", file.display()));
         Ok(())
     }
 
     /// It can't be tried here.
-    pub fn skip(&mut self, why: impl Into<String>) {
+    pub(super) fn skip(&mut self, why: impl Into<String>) {
         self.row.skipped = Some(why.into());
     }
 
@@ -178,7 +187,7 @@ impl Tally {
     }
 
     /// The row.
-    pub fn finish(mut self) -> Row {
+    pub(super) fn finish(mut self) -> Row {
         self.bar.finish_and_clear();
         self.row.ok = self.is_ok();
         self.row.at = Timestamp::now();

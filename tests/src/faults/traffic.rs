@@ -19,60 +19,60 @@ const INLINE: Duration = Duration::from_secs(2);
 
 /// An answer that a client holds in its hands.
 #[derive(Debug, Clone)]
-pub struct Acknowledged {
+pub(super) struct Acknowledged {
     /// How it was asked for, so that it can be asked for again.
-    pub ask: Ask,
+    pub(super) ask: Ask,
     /// SHA-256 of the answer's bytes.
-    pub answer: [u8; 32],
+    pub(super) answer: [u8; 32],
     /// The relying party that asked.
-    pub rp: String,
+    pub(super) rp: String,
     /// Requests it took.
-    pub tries: u32,
+    pub(super) tries: u32,
     /// The redemption.
-    pub redemption: String,
+    pub(super) redemption: String,
     /// The outcome with its money, once judged.
-    pub judged: Option<Judged>,
+    pub(super) judged: Option<Judged>,
 }
 
 /// What a client was told of a capture.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judged {
+pub(super) struct Judged {
     /// `passed`, `failed` or `unusable`.
-    pub outcome: String,
+    pub(super) outcome: String,
     /// The attempt in the receipt.
-    pub attempt: String,
+    pub(super) attempt: String,
     /// SHA-256 of the receipt.
-    pub receipt: [u8; 32],
+    pub(super) receipt: [u8; 32],
     /// What was charged: none when it was unusable.
-    pub charge: Option<Charge>,
+    pub(super) charge: Option<Charge>,
 }
 
 /// What a client was told of its charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Charge {
+pub(super) struct Charge {
     /// The charge.
-    pub id: String,
+    pub(super) id: String,
     /// The transaction in the ledger.
-    pub transaction: String,
+    pub(super) transaction: String,
     /// The amount.
-    pub micros: i64,
+    pub(super) micros: i64,
 }
 
 /// What all clients were told, in the order in which they were.
 #[derive(Debug, Default)]
-pub struct Journal {
+pub(super) struct Journal {
     /// Redemptions opened.
-    pub opened: Vec<Acknowledged>,
+    pub(super) opened: Vec<Acknowledged>,
     /// Captures judged, or found unusable.
-    pub captures: Vec<Acknowledged>,
+    pub(super) captures: Vec<Acknowledged>,
     /// Refusals that asking again would not change.
-    pub refused: BTreeMap<String, u64>,
+    pub(super) refused: BTreeMap<String, u64>,
     /// Replies that made a client ask again; `-` stands for none at all.
-    pub retried: BTreeMap<String, u64>,
+    pub(super) retried: BTreeMap<String, u64>,
     /// Answers that no client can make sense of.
-    pub odd: Vec<String>,
+    pub(super) odd: Vec<String>,
     /// How long each request took that was answered at once.
-    pub latencies: Vec<Duration>,
+    pub(super) latencies: Vec<Duration>,
     pending: u64,
     /// The last answer to a capture; none while clients are not at work.
     last: Option<Instant>,
@@ -91,7 +91,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the answer makes no sense.
-    pub fn take_opening(
+    pub(super) fn take_opening(
         &mut self,
         site: &Site,
         ask: Ask,
@@ -106,7 +106,14 @@ impl Journal {
         let (redemption, nonce) = (text(&body, "/id")?, nonce(&body, "/challenge/nonce")?);
         let rp = site.rp(ask.shop);
         let answer = sha256(&reply.body);
-        self.opened.push(Acknowledged { ask, answer, rp, tries, redemption: redemption.clone(), judged: None });
+        self.opened.push(Acknowledged {
+            ask,
+            answer,
+            rp,
+            tries,
+            redemption: redemption.clone(),
+            judged: None,
+        });
         Ok(Some((redemption, nonce)))
     }
 
@@ -114,7 +121,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the answer makes no sense.
-    pub fn take_capture(
+    pub(super) fn take_capture(
         &mut self,
         site: &Site,
         ask: Ask,
@@ -136,7 +143,7 @@ impl Journal {
 }
 
 /// Clients at work. They end with this value.
-pub struct Traffic {
+pub(super) struct Traffic {
     site: Arc<Site>,
     journal: Arc<Mutex<Journal>>,
     room: Arc<Semaphore>,
@@ -146,13 +153,13 @@ pub struct Traffic {
 
 impl Traffic {
     /// So many clients at once, each busy with one visit at a time. There are none at first.
-    pub fn new(site: Arc<Site>, clients: u32) -> Traffic {
+    pub(super) fn new(site: Arc<Site>, clients: u32) -> Traffic {
         let room = Arc::new(Semaphore::new(clients as usize));
         Traffic { site, journal: Arc::default(), room, clients, tasks: JoinSet::new() }
     }
 
     /// Begins, or begins anew.
-    pub fn go(&mut self) {
+    pub(super) fn go(&mut self) {
         self.journal().last = Some(Instant::now());
         let (site, journal, room) =
             (Arc::clone(&self.site), Arc::clone(&self.journal), Arc::clone(&self.room));
@@ -168,12 +175,12 @@ impl Traffic {
     }
 
     /// What was told so far.
-    pub fn journal(&self) -> MutexGuard<'_, Journal> {
+    pub(super) fn journal(&self) -> MutexGuard<'_, Journal> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was told beyond the first so many openings and captures, with every refusal and oddity.
-    pub fn told_since(&self, (opened, captures): (usize, usize)) -> Journal {
+    pub(super) fn told_since(&self, (opened, captures): (usize, usize)) -> Journal {
         let journal = self.journal();
         Journal {
             opened: journal.opened.get(opened..).unwrap_or_default().to_vec(),
@@ -185,12 +192,12 @@ impl Traffic {
     }
 
     /// How many captures were answered.
-    pub fn answered(&self) -> usize {
+    pub(super) fn answered(&self) -> usize {
         self.journal().captures.len()
     }
 
     /// Waits until `more` captures are answered beyond those so far; how long it took, or none when it took longer.
-    pub async fn goes_on(&self, more: usize, within: Duration) -> Option<Duration> {
+    pub(super) async fn goes_on(&self, more: usize, within: Duration) -> Option<Duration> {
         let (began, before) = (Instant::now(), self.answered());
         while self.answered() < before + more {
             if began.elapsed() > within {
@@ -202,13 +209,13 @@ impl Traffic {
     }
 
     /// The longest time without an answer to a capture while clients were at work.
-    pub fn longest_gap(&self) -> Duration {
+    pub(super) fn longest_gap(&self) -> Duration {
         let journal = self.journal();
         journal.longest_gap.max(journal.last.map_or(Duration::ZERO, |last| last.elapsed()))
     }
 
     /// Starts no more visits and waits until each has its answer. How many have none after `patience`.
-    pub async fn settle(&mut self, patience: Duration) -> u64 {
+    pub(super) async fn settle(&mut self, patience: Duration) -> u64 {
         self.room.close();
         {
             let mut journal = self.journal();
@@ -226,7 +233,7 @@ impl Traffic {
 
     /// Asks again for answers that were given, `most` of them and first those that took more than one request: how many
     /// differ by a single bit.
-    pub async fn changed(&self, most: usize) -> anyhow::Result<u64> {
+    pub(super) async fn changed(&self, most: usize) -> anyhow::Result<u64> {
         let mut known: Vec<Acknowledged> = {
             let journal = self.journal();
             journal.opened.iter().chain(&journal.captures).cloned().collect()
