@@ -1,10 +1,10 @@
-//! `run`, `demo`, `test` and `bench`: set up, then hand over to cargo.
+//! `run`, `demo`, `test` and `bench`: set up, then hand over to cargo. And what other commands need of cargo.
 //!
 //! Where the system allows it, cargo takes this process's place, so that Ctrl-C and the exit code go straight through.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -69,9 +69,10 @@ pub(crate) fn bench(name: &str, json: bool, arguments: &[OsString]) -> Result<()
 }
 
 /// Builds `ecert` as only faults and benches may, and runs the harness of the faults with it. No model is needed.
+#[cfg(unix)]
 pub(crate) fn faults(arguments: &[OsString]) -> Result<()> {
     let cache = Cache::of_user()?;
-    let target = target();
+    let target = target_folder()?;
     // In a folder of its own, so that nobody runs this binary by mistake.
     let apart = target.join("without-face");
     let mut build = cargo(&cache);
@@ -83,12 +84,14 @@ pub(crate) fn faults(arguments: &[OsString]) -> Result<()> {
     let mut cargo = cargo(&cache);
     cargo.args(["run", "--quiet", "--package", "ecert-tests", "--bin", "ecert-faults", "--"]);
     cargo.arg("--binary").arg(apart.join("debug/ecert"));
+    // For the fault that wants a cluster.
+    cargo.arg("--xtask").arg(std::env::current_exe()?);
     cargo.arg("--out").arg(target.join("bench/faults.json")).args(arguments);
     hand_over(cargo)
 }
 
 /// Builds the binary `ecert`, which the demo and some stories start as a process of its own.
-fn build_service(cache: &Cache) -> Result<()> {
+pub(crate) fn build_service(cache: &Cache) -> Result<()> {
     let status = cargo(cache).args(["build", "--package", "ecert-server", "--bin", "ecert"]).status();
     if !status.context("cannot start cargo")?.success() {
         bail!("the service could not be built");
@@ -96,7 +99,11 @@ fn build_service(cache: &Cache) -> Result<()> {
     Ok(())
 }
 
-fn ready_cache() -> Result<Cache> {
+/// The cache of models, made whole.
+///
+/// # Errors
+/// As [`setup::run`].
+pub(crate) fn ready_cache() -> Result<Cache> {
     let cache = Cache::of_user()?;
     setup::run(&cache, &Source::Client, &Progress::new())?;
     Ok(cache)
@@ -104,18 +111,31 @@ fn ready_cache() -> Result<Cache> {
 
 /// Cargo in the folder of the workspace, with the place of the models.
 fn cargo(cache: &Cache) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    if let Some(workspace) = workspace() {
-        command.current_dir(workspace);
-    }
+    let mut command = plain_cargo();
     command.env("ECERT_MODEL_DIR", cache.root());
     command
 }
 
-/// Where cargo builds, as an absolute path.
-fn target() -> PathBuf {
-    let workspace = workspace().unwrap_or_default();
-    workspace.join(std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from))
+fn plain_cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    if let Some(workspace) = workspace() {
+        command.current_dir(workspace);
+    }
+    command
+}
+
+/// Where cargo puts what it builds.
+///
+/// # Errors
+/// When cargo cannot say.
+#[cfg(unix)]
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    let mut command = plain_cargo();
+    command.args(["metadata", "--no-deps", "--format-version", "1"]).stderr(Stdio::inherit());
+    let output = command.output().context("cannot start cargo")?;
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let folder = metadata.get("target_directory").and_then(serde_json::Value::as_str);
+    folder.map(PathBuf::from).context("cargo does not say where it puts what it builds")
 }
 
 /// The folder above this crate's, which cargo names when it runs us; without cargo, the current folder has to do.

@@ -1,9 +1,11 @@
 //! `cargo xtask`: brings in the models, then runs, shows, tests or measures the product.
 //!
 //! Reading order: [`pins`] (what is brought in), [`setup`] (how), [`prepare`] (what is done to two of the models),
-//! [`commands`] (what comes after).
+//! [`commands`] (what comes after), [`cluster`] (a whole installation on one machine).
 
 mod cache;
+#[cfg(unix)]
+mod cluster;
 mod commands;
 mod manifest;
 mod onnx_graph;
@@ -82,6 +84,7 @@ enum Task {
         arguments: Vec<OsString>,
     },
     /// Put faults in around a service under load, and prove that nothing is lost and nothing is billed twice
+    #[cfg(unix)]
     #[command(
         disable_help_flag = true,
         after_help = "Example: cargo xtask faults --quick\n         cargo xtask faults kill-sqlite --runs 1000"
@@ -91,6 +94,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Three PostgreSQL nodes that fail over, and two replicas of ecert, on this machine
+    #[cfg(unix)]
+    #[command(
+        subcommand,
+        after_help = "Example: cargo xtask cluster up\n         cargo xtask cluster kill-primary --restart"
+    )]
+    Cluster(cluster::ClusterTask),
 }
 
 fn main() -> ExitCode {
@@ -100,7 +110,10 @@ fn main() -> ExitCode {
         Task::Demo { arguments } => commands::demo(&arguments),
         Task::Test { arguments } => commands::test(&arguments),
         Task::Bench { name, json, arguments } => commands::bench(&name, json, &arguments),
+        #[cfg(unix)]
         Task::Faults { arguments } => commands::faults(&arguments),
+        #[cfg(unix)]
+        Task::Cluster(task) => cluster::run(&task),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! The programs of the system that set-up needs: found, or installed where that is allowed, or asked for in words.
+//! The programs of the system that the commands need: found, or installed where that is allowed, or asked for in words.
 
 use std::io;
 use std::path::Path;
@@ -14,6 +14,13 @@ pub(crate) enum Tool {
     Pip,
     Npm,
     Venv,
+    Postgres,
+    Patroni,
+    PatroniEtcd,
+    Etcd,
+    Haproxy,
+    Pgbouncer,
+    Openssl,
 }
 
 impl Tool {
@@ -23,6 +30,15 @@ impl Tool {
             Self::Pip => &["python3", "-m", "pip", "--version"],
             Self::Npm => &["npm", "--version"],
             Self::Venv => &["python3", "-c", "import ensurepip, venv"],
+            // The server's programs are not on the path; psql's package comes with them.
+            Self::Postgres => &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
+            Self::Patroni => &["patroni", "--version"],
+            // Debian's Patroni runs on Debian's Python, whatever other Python is first on the path.
+            Self::PatroniEtcd => &["/usr/bin/python3", "-c", "import etcd"],
+            Self::Etcd => &["etcd", "--version"],
+            Self::Haproxy => &["/usr/sbin/haproxy", "-v"],
+            Self::Pgbouncer => &["/usr/sbin/pgbouncer", "--version"],
+            Self::Openssl => &["openssl", "version"],
         }
     }
 
@@ -31,6 +47,13 @@ impl Tool {
             Self::Pip => "python3-pip",
             Self::Npm => "npm",
             Self::Venv => "python3-venv",
+            Self::Postgres => "postgresql",
+            Self::Patroni => "patroni",
+            Self::PatroniEtcd => "python3-etcd",
+            Self::Etcd => "etcd-server",
+            Self::Haproxy => "haproxy",
+            Self::Pgbouncer => "pgbouncer",
+            Self::Openssl => "openssl",
         }
     }
 
@@ -39,6 +62,13 @@ impl Tool {
             Self::Pip => "Python's package client (python3 -m pip)",
             Self::Npm => "the npm package client",
             Self::Venv => "Python virtual environments (python3 -m venv)",
+            Self::Postgres => "PostgreSQL",
+            Self::Patroni => "Patroni",
+            Self::PatroniEtcd => "Patroni's way to etcd",
+            Self::Etcd => "etcd",
+            Self::Haproxy => "HAProxy",
+            Self::Pgbouncer => "PgBouncer",
+            Self::Openssl => "openssl",
         }
     }
 
@@ -55,27 +85,47 @@ impl Tool {
 /// # Errors
 /// When it is not there and cannot be installed; the message says what to install.
 pub(crate) fn ensure(tool: Tool, progress: &Progress) -> Result<()> {
-    if tool.is_there() {
+    ensure_all(&[tool], progress)
+}
+
+/// [`ensure`] for several at once, so that the user is asked once.
+///
+/// # Errors
+/// As [`ensure`].
+pub(crate) fn ensure_all(tools: &[Tool], progress: &Progress) -> Result<()> {
+    let missing = || tools.iter().copied().filter(|tool| !tool.is_there()).collect::<Vec<_>>();
+    let mut lacking = missing();
+    if lacking.is_empty() {
         return Ok(());
     }
-    let package = tool.debian_package();
     if is_root() && succeeds("apt-get", &["--version"]) {
-        progress.say(&format!("installing {package}: {} is missing", tool.what_for()));
+        let packages = listed(&lacking, " ", Tool::debian_package);
+        progress
+            .say(&format!("installing {packages}: missing are {}", listed(&lacking, ", ", Tool::what_for)));
         // A fresh container has no package lists; they are fetched only when they turn out to be needed.
-        let done = install(package) || (apt_get(&["update"]) && install(package));
-        if done && tool.is_there() {
+        if install(&lacking) || (apt_get(&["update"]) && install(&lacking)) {
+            lacking = missing();
+        }
+        if lacking.is_empty() {
             return Ok(());
         }
     }
     bail!(
-        "{} is missing. Install it and run this again, for example on Debian or Ubuntu:\n  \
-         sudo apt-get install {package}",
-        tool.what_for()
+        "missing: {}. Install it and run this again, for example on Debian or Ubuntu:\n  \
+         sudo apt-get install {}",
+        listed(&lacking, ", ", Tool::what_for),
+        listed(&lacking, " ", Tool::debian_package)
     )
 }
 
-fn install(package: &str) -> bool {
-    apt_get(&["install", "-y", "--no-install-recommends", package])
+fn listed(tools: &[Tool], between: &str, word: fn(Tool) -> &'static str) -> String {
+    tools.iter().copied().map(word).collect::<Vec<_>>().join(between)
+}
+
+fn install(tools: &[Tool]) -> bool {
+    let mut arguments = vec!["install", "-y", "--no-install-recommends"];
+    arguments.extend(tools.iter().copied().map(Tool::debian_package));
+    apt_get(&arguments)
 }
 
 /// Runs `apt-get`, waiting up to 15 minutes for another one that holds the lock of the package data base.
@@ -86,7 +136,8 @@ fn apt_get(arguments: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-fn is_root() -> bool {
+/// Whether we may do everything on this machine.
+pub(crate) fn is_root() -> bool {
     let answer = Command::new("id").arg("-u").output();
     answer.is_ok_and(|answer| answer.stdout.trim_ascii() == b"0")
 }
