@@ -11,6 +11,7 @@ use actix_web::{App, HttpServer};
 use actix_web_prom::PrometheusMetricsBuilder;
 use anyhow::{Context as _, anyhow, bail};
 use jiff::tz::TimeZone;
+use wallet_core::ids::ReplicaId;
 use wallet_core::onnx::Models;
 
 use crate::config::{Config, SourceKind};
@@ -20,6 +21,7 @@ use crate::edge::models::ModelWorkers;
 use crate::edge::signer::FileSigner;
 use crate::edge::source::{AuthoritativeSource, DocumentOnly, LocalRegister};
 use crate::edge::vault::Vault;
+use crate::flow::caches::Caches;
 use crate::flow::{Context, prices, status_lists};
 use crate::http::problem::{self, no_route};
 use crate::http::uploads::Uploads;
@@ -41,12 +43,29 @@ pub struct Ports {
     pub models: Option<Arc<ModelWorkers>>,
 }
 
-/// Opens the database, with its tables up to date.
-pub fn open_store(config: &Config, connections: u32) -> anyhow::Result<Store> {
+/// The databases, which are one unless told otherwise.
+#[derive(Clone)]
+pub struct Stores {
+    /// For relying parties, and for the house.
+    pub rps: Store,
+    /// For holders.
+    pub holders: Store,
+}
+
+/// Opens the databases, with their tables up to date.
+pub fn open_stores(config: &Config, connections: u32) -> anyhow::Result<Stores> {
     config.make_data_dir()?;
-    let store = Store::open(&config.database_url(), connections)?;
-    store.migrate()?;
-    Ok(store)
+    let rps = Store::open(config.rp_database(connections))?;
+    rps.migrate()?;
+    let holders = match config.holder_database(connections) {
+        Some(apart) => {
+            let holders = Store::open(apart)?;
+            holders.migrate()?;
+            holders
+        }
+        None => rps.clone(),
+    };
+    Ok(Stores { rps, holders })
 }
 
 /// Opens the keys, or makes them on the first start.
@@ -57,14 +76,14 @@ pub fn open_keys(config: &Config, clock: &dyn Clock) -> anyhow::Result<(FileSign
 /// Opens the database, the keys and the models, for a service that listens at `address`.
 fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result<Context> {
     let clock = ports.clock.unwrap_or_else(|| Arc::new(SystemClock));
-    let store = open_store(config, config.database_connections)?;
+    let stores = open_stores(config, config.database_connections)?;
     let (signer, secrets) = open_keys(config, clock.as_ref())?;
     let models = match ports.models {
         Some(models) => models,
         None => Arc::new(start_models(config)?),
     };
     let source: Box<dyn AuthoritativeSource> = match config.source {
-        SourceKind::Register => Box::new(LocalRegister::new(store.clone(), secrets.register)),
+        SourceKind::Register => Box::new(LocalRegister::new(stores.holders.clone(), secrets.register)),
         SourceKind::DocumentOnly => Box::new(DocumentOnly),
     };
     let zone = TimeZone::get(&config.time_zone).context("unknown time zone")?;
@@ -72,7 +91,11 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
         vault: Vault::new(&secrets.vault),
         public_url: public_url(config, address)?,
         signer: Arc::new(signer),
-        store,
+        rp_store: stores.rps,
+        holder_store: stores.holders,
+        keep_days: config.keep_days,
+        caches: Caches::default(),
+        replica: ReplicaId::new(clock.now(), &mut rand::rng()),
         models,
         secrets,
         source,
@@ -127,7 +150,7 @@ pub struct Running {
 impl Running {
     /// Serves until it is stopped, then lets the jobs finish.
     pub async fn serve(self) -> anyhow::Result<()> {
-        let jobs = jobs::start(self.context.clone());
+        let jobs = jobs::start(&self.context);
         let served = self.server.await;
         jobs.stop().await;
         Ok(served?)

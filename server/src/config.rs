@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
+
+use crate::store::{Pooler, Settings};
 
 /// Who confirms name and number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,9 +41,27 @@ pub struct Config {
     /// sqlite:FILE or postgres://… [default: sqlite:DATA_DIR/ecert.db]
     #[arg(long, env = "ECERT_DATABASE", hide_env_values = true, global = true)]
     pub database: Option<String>,
+    /// Where holders and their certificates are kept, if apart from the rest [default: the same as DATABASE]
+    #[arg(long, env = "ECERT_HOLDER_DATABASE", hide_env_values = true, global = true)]
+    pub holder_database: Option<String>,
     /// Connections to the database
     #[arg(long, env = "ECERT_DATABASE_CONNECTIONS", default_value_t = 8, global = true)]
     pub database_connections: u32,
+    /// `transaction` when the URL leads to PgBouncer in transaction mode
+    #[arg(long, env = "ECERT_DATABASE_POOLER", value_enum, default_value = "none", global = true)]
+    pub database_pooler: Pooler,
+    /// Milliseconds that a request waits for a connection, or for SQLite's write lock, before it is refused with 503
+    #[arg(long, env = "ECERT_DATABASE_PATIENCE", default_value_t = 5000, global = true)]
+    pub database_patience: u64,
+    /// Milliseconds that one statement may take on PostgreSQL
+    #[arg(long, env = "ECERT_DATABASE_STATEMENT_TIMEOUT", default_value_t = 5000, global = true)]
+    pub database_statement_timeout: u64,
+    /// Milliseconds that one statement may wait for a lock on PostgreSQL
+    #[arg(long, env = "ECERT_DATABASE_LOCK_TIMEOUT", default_value_t = 2000, global = true)]
+    pub database_lock_timeout: u64,
+    /// Days that attempts, charges and the audit trail stay in their tables on PostgreSQL; older days are detached, never deleted [default: for ever]
+    #[arg(long, env = "ECERT_KEEP_DAYS", global = true)]
+    pub keep_days: Option<u32>,
     /// Where keys, and by default the database, are kept
     #[arg(long, env = "ECERT_DATA_DIR", default_value = "data", global = true)]
     pub data_dir: PathBuf,
@@ -84,6 +105,27 @@ impl Config {
     pub fn database_url(&self) -> String {
         let default = || format!("sqlite:{}", self.data_dir.join("ecert.db").display());
         self.database.clone().unwrap_or_else(default)
+    }
+
+    /// Where the tables of relying parties are, and under which rules.
+    pub fn rp_database(&self, connections: u32) -> Settings {
+        self.settings(self.database_url(), connections)
+    }
+
+    /// The same for the tables of holders, if they are apart.
+    pub fn holder_database(&self, connections: u32) -> Option<Settings> {
+        Some(self.settings(self.holder_database.clone()?, connections))
+    }
+
+    fn settings(&self, url: String, connections: u32) -> Settings {
+        Settings {
+            url,
+            connections,
+            patience: Duration::from_millis(self.database_patience),
+            statement_timeout: Duration::from_millis(self.database_statement_timeout),
+            lock_timeout: Duration::from_millis(self.database_lock_timeout),
+            pooler: self.database_pooler,
+        }
     }
 
     /// Makes the data folder, readable by nobody else, where it is missing.

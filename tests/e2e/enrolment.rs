@@ -108,7 +108,7 @@ async fn an_enrolment_left_half_way_is_forgotten() -> Test {
     app.wait(3601);
     retention::forget(&app.context)?;
     let (id, jkt) = (holder.enrolment.parse()?, thumbprint(&(&holder.key).into()));
-    let left = app.context.store.read(|conn| Ok(enrolments::find(conn, id, &jkt)?));
+    let left = app.context.holder_store.read(|conn| Ok(enrolments::find(conn, id, &jkt)?));
     let state = left?.map(|enrolment| enrolment.state);
     assert_eq!(state, Some(enrolments::State::Refused { reason: "abandoned".into() }));
     Ok(())

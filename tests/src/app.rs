@@ -113,7 +113,7 @@ impl TestApp {
         let (context, handle) = (running.context.clone(), running.handle.clone());
         actix_web::rt::spawn(running.serve());
         let base = context.public_url.clone();
-        let admin = admins::add(&context.store, clock.as_ref(), "test")?;
+        let admin = admins::add(&context.rp_store, clock.as_ref(), "test")?;
         let admin = Admin::new(&base, &admin.token);
         let app = TestApp { base, clock, context, admin, handle, _folder: folder };
         app.register(&Specimen::franck())?;
@@ -127,7 +127,7 @@ impl TestApp {
 
     /// Puts a person into the local register.
     pub fn register(&self, specimen: &Specimen) -> anyhow::Result<()> {
-        let register = LocalRegister::new(self.context.store.clone(), self.context.secrets.register);
+        let register = LocalRegister::new(self.context.holder_store.clone(), self.context.secrets.register);
         let number =
             CitizenNumber::parse(&specimen.number).ok().context("the specimen's number is faulty")?;
         register.add(&specimen.name, &number, self.clock.now())?;

@@ -1,7 +1,8 @@
 //! ES256 (ECDSA on P-256 with SHA-256, RFC 7518 §3.4): the one signature algorithm of the product.
 
-use p256::ecdsa::signature::{Signer as _, Verifier as _};
+use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use sha2::{Digest, Sha256};
 
 /// The signer could not sign: the key store is away, or refuses.
@@ -62,8 +63,9 @@ impl PublicKey {
 
     /// Checks `r ‖ s` over `message`.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
-        let signature = Signature::from_slice(signature).map_err(|_| BadSignature)?;
-        self.0.verify(message, &signature).map_err(|_| BadSignature)
+        let point = self.0.to_sec1_point(false);
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point.as_bytes());
+        key.verify(message, signature).map_err(|_| BadSignature)
     }
 }
 

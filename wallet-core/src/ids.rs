@@ -18,9 +18,12 @@ pub struct IdError {
 fn ulid_at(now: Timestamp, rng: &mut (impl CryptoRng + ?Sized)) -> Ulid {
     let mut random = [0u8; 16];
     rng.fill_bytes(&mut random);
-    // Before 1970 the clock is wrong, not the id: it then only loses its order.
-    let milliseconds = u64::try_from(now.as_millisecond()).unwrap_or(0);
-    Ulid::from_parts(milliseconds, u128::from_be_bytes(random))
+    Ulid::from_parts(milliseconds(now), u128::from_be_bytes(random))
+}
+
+/// Before 1970 the clock is wrong, not the id: it then only loses its order.
+fn milliseconds(time: Timestamp) -> u64 {
+    u64::try_from(time.as_millisecond()).unwrap_or(0)
 }
 
 macro_rules! ids {
@@ -33,6 +36,11 @@ macro_rules! ids {
             /// A new id of the moment `now`, with 80 random bits.
             pub fn new(now: Timestamp, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
                 Self(ulid_at(now, rng))
+            }
+
+            /// The least id of the moment `time`: a bound between those before and those from then on.
+            pub fn first_at(time: Timestamp) -> Self {
+                Self(Ulid::from_parts(milliseconds(time), 0))
             }
         }
 
@@ -102,11 +110,21 @@ ids! {
     OutboxId = "obx";
     /// One HTTP request.
     RequestId = "req";
+    /// One running process of the service.
+    ReplicaId = "rpl";
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bound_lies_between_before_and_after() {
+        let (before, at) = (Timestamp::from_second(999).unwrap(), Timestamp::from_second(1000).unwrap());
+        let bound = RedemptionId::first_at(at).to_string();
+        assert!(RedemptionId::new(before, &mut rand::rng()).to_string() < bound);
+        assert!(RedemptionId::new(at, &mut rand::rng()).to_string() >= bound);
+    }
 
     #[test]
     fn reads_back_what_it_prints_and_refuses_another_kind() {

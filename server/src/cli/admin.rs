@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::app::open_store;
+use crate::app::open_stores;
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
 use crate::flow::admins;
@@ -23,7 +23,7 @@ pub(super) enum AdminAction {
 
 pub(super) fn run(config: &Config, action: AdminAction) -> anyhow::Result<()> {
     let AdminAction::Add { name, json } = action;
-    let admin = admins::add(&open_store(config, 1)?, &SystemClock, &name)?;
+    let admin = admins::add(&open_stores(config, 1)?.rps, &SystemClock, &name)?;
     if json {
         println!("{}", serde_json::json!({ "id": admin.id, "token": admin.token }));
     } else {

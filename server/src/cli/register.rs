@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Subcommand;
 use wallet_core::document::CitizenNumber;
 
-use crate::app::{open_keys, open_store};
+use crate::app::{open_keys, open_stores};
 use crate::config::Config;
 use crate::edge::clock::{Clock as _, SystemClock};
 use crate::edge::source::LocalRegister;
@@ -34,8 +34,8 @@ pub(super) fn run(config: &Config, action: RegisterAction) -> anyhow::Result<()>
         RegisterAction::Add { name, number } => vec![person(&name, &number)?],
         RegisterAction::Import { file } => read(&file)?,
     };
-    let (store, (_, secrets)) = (open_store(config, 1)?, open_keys(config, &SystemClock)?);
-    let register = LocalRegister::new(store, secrets.register);
+    let (stores, (_, secrets)) = (open_stores(config, 1)?, open_keys(config, &SystemClock)?);
+    let register = LocalRegister::new(stores.holders, secrets.register);
     let now = SystemClock.now();
     let mut added = 0;
     for (name, number) in &people {

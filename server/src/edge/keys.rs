@@ -106,8 +106,8 @@ pub fn open_or_create(
     let keys: KeyStore = serde_json::from_slice(&opened).context("the key store has another form")?;
     let key =
         SigningKey::from_pkcs8_der(&keys.signer_key).map_err(|_| anyhow::anyhow!("no P-256 signing key"))?;
-    let signer =
-        FileSigner::new(key, vec![keys.signer_der.clone(), keys.issuing_der.clone()], keys.root_der.clone());
+    let chain = vec![keys.signer_der.clone(), keys.issuing_der.clone()];
+    let signer = FileSigner::new(&key, chain, keys.root_der.clone())?;
     Ok((signer, Secrets::derive(&keys.secret)?))
 }
 

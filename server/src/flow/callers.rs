@@ -1,5 +1,7 @@
 //! Who is calling: from credentials to a caller. `http/callers.rs` makes them arguments that a handler can't have without.
 
+use std::sync::Arc;
+
 use subtle::ConstantTimeEq as _;
 use wallet_core::dpop::{self, Proof, Request};
 use wallet_core::es256::sha256;
@@ -26,16 +28,24 @@ pub fn relying_party(ctx: &Context, api_key: &str) -> Flow<RelyingParty> {
     let (id, secret) =
         api_key.strip_prefix(API_KEY_PREFIX).and_then(|rest| rest.split_once('_')).ok_or_else(refused)?;
     let id: ApiKeyId = format!("key_{id}").parse().map_err(|_| refused())?;
-    let (rp, secret_hash) =
-        ctx.store.read(|conn| Ok(relying_parties::by_key(conn, id)?))?.ok_or_else(refused)?;
+    let known = match ctx.caches.relying_parties.get(&id) {
+        Some(known) => known,
+        None => {
+            let found = ctx.rp_store.read(|conn| Ok(relying_parties::by_key(conn, id)?))?;
+            let known = Arc::new(found.ok_or_else(refused)?);
+            ctx.caches.relying_parties.insert(id, Arc::clone(&known));
+            known
+        }
+    };
+    let (rp, secret_hash) = known.as_ref();
     // The id is public, the secret is not: only the comparison of the secret must take the same time for all.
-    let matches: bool = sha256(secret.as_bytes()).as_slice().ct_eq(&secret_hash).into();
-    if matches { Ok(rp) } else { Err(refused().into()) }
+    let matches: bool = sha256(secret.as_bytes()).as_slice().ct_eq(secret_hash).into();
+    if matches { Ok(rp.clone()) } else { Err(refused().into()) }
 }
 
 /// The admin of a token.
 pub fn admin(ctx: &Context, token: &str) -> Flow<AdminId> {
-    let found = ctx.store.read(|conn| Ok(admins::by_token(conn, &sha256(token.as_bytes()))?))?;
+    let found = ctx.rp_store.read(|conn| Ok(admins::by_token(conn, &sha256(token.as_bytes()))?))?;
     Ok(found.ok_or_else(|| unauthenticated("the admin token is not valid"))?)
 }
 
@@ -44,7 +54,7 @@ pub fn holder(ctx: &Context, token: &str, proof: &str, method: &str, url: &str) 
     let request = Request { method, url, access_token: Some(token) };
     let proof = verified(ctx, proof, request)?;
     let (token_hash, now) = (sha256(token.as_bytes()), ctx.now());
-    let device = ctx.store.read(|conn| Ok(devices::by_token(conn, &token_hash, now)?))?;
+    let device = ctx.holder_store.read(|conn| Ok(devices::by_token(conn, &token_hash, now)?))?;
     let ours = device.filter(|device| device.key == proof.key);
     let device = ours.ok_or_else(|| unauthenticated("the access token is not valid for this device key"))?;
     // Last, so that a stranger's proof costs no write.
@@ -66,7 +76,7 @@ fn verified(ctx: &Context, proof: &str, request: Request<'_>) -> Result<Proof, R
 
 fn use_up(ctx: &Context, jkt: &str, proof: &Proof) -> Flow<()> {
     let remember = |conn: &mut Conn| Ok(devices::remember_proof(conn, jkt, &proof.jti, proof.stale_at)?);
-    if ctx.store.write(remember)? {
+    if ctx.holder_store.write_guarded(remember)? {
         Ok(())
     } else {
         Err(unauthenticated("the DPoP proof was used before").into())

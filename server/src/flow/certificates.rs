@@ -35,7 +35,9 @@ pub fn revoke_by_holder(ctx: &Context, device: &Device, id: CertificateId) -> Fl
 pub fn revoke_by_paper(ctx: &Context, paper_code: &str) -> Flow<()> {
     let hash = paper_code_hash(paper_code);
     // Looked up before anything is locked: strangers may send what they like here.
-    ctx.store.read(|conn| Ok(certificates::by_revocation_code(conn, &hash)?))?.ok_or(Refusal::NotFound)?;
+    ctx.holder_store
+        .read(|conn| Ok(certificates::by_revocation_code(conn, &hash)?))?
+        .ok_or(Refusal::NotFound)?;
     revoke(ctx, "paper", "revoked with the paper code", |conn| {
         Ok(certificates::by_revocation_code(conn, &hash)?)
     })
@@ -54,7 +56,7 @@ fn revoke(
     mut find: impl FnMut(&mut Conn) -> Flow<Option<Certificate>>,
 ) -> Flow<()> {
     let now = ctx.now();
-    ctx.store.write(|conn| {
+    ctx.holder_store.write(|conn| {
         let certificate = find(conn)?.ok_or(Refusal::NotFound)?;
         // Revoking twice is no error: who asks wants it revoked, and it is.
         let outcome = if certificate.active { "done" } else { "already ended" };

@@ -7,15 +7,15 @@ use wallet_core::code::Code;
 use wallet_core::code::numeric::{LIFETIME, NumericCode};
 use wallet_core::code::qr::UnverifiedQr;
 use wallet_core::es256::sha256;
+use wallet_core::ids::{CertificateId, RedemptionId};
 use wallet_core::refusal::Refusal;
 
-use super::callers::Device;
+use super::callers::{Device, RelyingParty};
 use super::certificates::{in_force, referred_to};
 use super::{Context, later};
 use crate::stop::Flow;
-use crate::store::certificates::{self, Certificate};
-use crate::store::codes::{self, Minted};
-use crate::store::{Conn, redemptions};
+use crate::store::certificates;
+use crate::store::codes::{self, Minted, Spent};
 
 /// Sixteen digits for the holder to read out.
 #[derive(Serialize)]
@@ -30,7 +30,7 @@ pub struct NumericCodeAnswer {
 pub fn mint(ctx: &Context, device: &Device, share: Share) -> Flow<NumericCodeAnswer> {
     let now = ctx.now();
     let expires_at = later(now, LIFETIME);
-    let code = ctx.store.write(|conn| {
+    let code = ctx.holder_store.write(|conn| {
         let code = NumericCode::mint(&mut rand::rng());
         let certificate = certificates::of_device(conn, &device.jkt)?.ok_or(Refusal::NotFound)?;
         let certificate = in_force(certificate, now)?;
@@ -41,67 +41,78 @@ pub fn mint(ctx: &Context, device: &Device, share: Share) -> Flow<NumericCodeAns
     Ok(NumericCodeAnswer { code: code.grouped(), expires_at })
 }
 
-/// What a code stands for.
-pub(super) enum Resolution {
-    /// A certificate, presented now.
-    Presented(Box<Presented>),
-    /// Wrong, expired, or signed by another key: not told apart.
-    Unknown,
-    /// Used before.
-    Redeemed,
-}
-
-/// A code that holds.
+/// A code that holds: what it stands for.
 pub(super) struct Presented {
-    pub(super) certificate: Certificate,
+    pub(super) certificate: CertificateId,
     pub(super) share: Share,
     /// What makes the code one-time.
-    pub(super) code_id: Vec<u8>,
+    code_id: Vec<u8>,
+    numeric: Option<[u8; 32]>,
 }
 
-/// Finds what a code stands for. Call [`spend`] in the same transaction.
-pub(super) fn resolve(ctx: &Context, conn: &mut Conn, code: &Code, now: Timestamp) -> Flow<Resolution> {
+/// Finds what a code stands for. Wrong, expired, and signed by another key are not told apart: `None`.
+pub(super) fn resolve(ctx: &Context, code: &Code, now: Timestamp) -> Flow<Option<Presented>> {
     match code {
-        Code::Qr(qr) => resolve_qr(ctx, conn, qr.as_ref().clone(), now),
-        Code::Numeric(digits) => resolve_numeric(ctx, conn, digits, now),
+        Code::Qr(qr) => resolve_qr(ctx, qr.as_ref().clone(), now),
+        Code::Numeric(digits) => resolve_numeric(ctx, digits, now),
     }
 }
 
-fn resolve_qr(ctx: &Context, conn: &mut Conn, qr: UnverifiedQr, now: Timestamp) -> Flow<Resolution> {
-    let certificate = certificates::by_handle(conn, &sha256(qr.handle()))?;
+fn resolve_qr(ctx: &Context, qr: UnverifiedQr, now: Timestamp) -> Flow<Option<Presented>> {
+    let handle_hash = sha256(qr.handle());
+    let found = ctx.holder_store.read(|conn| Ok(certificates::key_of_handle(conn, &handle_hash)?))?;
     // An unknown handle is checked against a key all the same, so that it takes the time of a known one.
-    let key = certificate.as_ref().map_or_else(|| ctx.signer.public_key(), |found| found.device_key.clone());
+    let (certificate, key) = match found {
+        Some((certificate, key)) => (Some(certificate), key),
+        None => (None, ctx.signer.public_key()),
+    };
     let verified = qr.verify(&key);
-    let (Some(certificate), Ok(q1)) = (certificate, verified) else {
-        return Ok(Resolution::Unknown);
-    };
+    let (Some(certificate), Ok(q1)) = (certificate, verified) else { return Ok(None) };
     if !q1.is_current(now) {
-        return Ok(Resolution::Unknown);
+        return Ok(None);
     }
-    let code_id = q1.jti.to_vec();
-    if redemptions::code_is_redeemed(conn, certificate.id, &code_id)? {
-        return Ok(Resolution::Redeemed);
-    }
-    Ok(Resolution::Presented(Box::new(Presented { certificate, share: q1.share, code_id })))
+    Ok(Some(Presented { certificate, share: q1.share, code_id: q1.jti.to_vec(), numeric: None }))
 }
 
-fn resolve_numeric(ctx: &Context, conn: &mut Conn, code: &NumericCode, now: Timestamp) -> Flow<Resolution> {
+fn resolve_numeric(ctx: &Context, code: &NumericCode, now: Timestamp) -> Flow<Option<Presented>> {
     let mac = code.mac(&ctx.secrets.code);
-    let Some(minted) = codes::find(conn, &mac)?.filter(|minted| now < minted.expires_at) else {
-        return Ok(Resolution::Unknown);
-    };
-    if minted.spent {
-        return Ok(Resolution::Redeemed);
-    }
-    let certificate = referred_to(conn, minted.certificate)?;
-    let code_id = mac.to_vec();
-    Ok(Resolution::Presented(Box::new(Presented { certificate, share: minted.share, code_id })))
+    let minted = ctx.holder_store.read(|conn| Ok(codes::find(conn, &mac)?))?;
+    let Some(minted) = minted.filter(|minted| now < minted.expires_at) else { return Ok(None) };
+    let Minted { certificate, share, .. } = minted;
+    Ok(Some(Presented { certificate, share, code_id: mac.to_vec(), numeric: Some(mac) }))
 }
 
-/// Uses up a code. (A QR is used up by the redemption's own row.)
-pub(super) fn spend(ctx: &Context, conn: &mut Conn, code: &Code) -> Flow<()> {
-    if let Code::Numeric(digits) = code {
-        codes::spend(conn, &digits.mac(&ctx.secrets.code))?;
+/// Uses up a code for a redemption, whose id this gives. The same request asked again, after a crash or a lost answer, gets
+/// the same id; any other is refused.
+pub(super) fn spend(
+    ctx: &Context,
+    presented: &Presented,
+    rp: &RelyingParty,
+    request_mac: &[u8],
+    now: Timestamp,
+) -> Flow<RedemptionId> {
+    let redemption = RedemptionId::new(now, &mut rand::rng());
+    let certificate = presented.certificate;
+    let fresh = Spent { redemption, request_mac: request_mac.to_vec() };
+    let store = &ctx.holder_store;
+    if presented.numeric.is_none()
+        && store.is_postgres()
+        && store.write_statement(|conn| {
+            Ok(codes::spend_at_once(conn, certificate, &presented.code_id, rp.id, &fresh, now)?)
+        })?
+    {
+        return Ok(redemption);
     }
-    Ok(())
+    store.write_guarded(|conn| {
+        if let Some(spent) = codes::spent(conn, certificate, &presented.code_id)? {
+            let is_ours = spent.request_mac == request_mac;
+            return if is_ours { Ok(spent.redemption) } else { Err(Refusal::CodeAlreadyRedeemed.into()) };
+        }
+        in_force(referred_to(conn, certificate)?, now)?;
+        if let Some(mac) = &presented.numeric {
+            codes::spend(conn, mac)?;
+        }
+        codes::insert_spent(conn, certificate, &presented.code_id, rp.id, &fresh, now)?;
+        Ok(redemption)
+    })
 }

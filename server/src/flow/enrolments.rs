@@ -105,7 +105,7 @@ pub fn start(ctx: &Context, device: &Device, consent: &Consent) -> Flow<Started>
     let consent_id = ConsentId::new(now, &mut rand::rng());
     let consent_receipt = sign_consent(ctx, consent_id, &enrolment, now)?;
     let access_token = format!("et_{}", base64url(&random::<32>()));
-    ctx.store.write(|conn| {
+    ctx.holder_store.write(|conn| {
         devices::put(conn, device, &sha256(access_token.as_bytes()), token_expires_at)?;
         enrolments::insert(conn, &enrolment, now)?;
         enrolments::insert_consent(conn, consent_id, enrolment.id, CONSENT_VERSION, &consent_receipt, now)?;
@@ -177,7 +177,7 @@ pub fn confirm(ctx: &Context, device: &Device, id: EnrolmentId) -> Flow<Challeng
     let now = ctx.now();
     let nonce = random();
     let deadline = later(now, CHALLENGE);
-    ctx.store.write(|conn| {
+    ctx.holder_store.write(|conn| {
         let enrolment = find(conn, device, id, now)?;
         let sealed_document = match &enrolment.state {
             State::DocumentRead { sealed_document } | State::Challenged { sealed_document, .. } => {
@@ -279,7 +279,7 @@ fn refer(ctx: &Context, enrolment: &Enrolment, sealed_document: Vec<u8>) -> Flow
 
 fn advance(ctx: &Context, from: &Enrolment, to: &State, action: &'static str, outcome: &str) -> Flow<()> {
     let now = ctx.now();
-    ctx.store.write(|conn| {
+    ctx.holder_store.write(|conn| {
         enrolments::advance(conn, from, to)?.map_err(|current| not_at_this_step(&current))?;
         Ok(audit::append(conn, &from.device_jkt, action, from.id, outcome, now)?)
     })
@@ -288,7 +288,7 @@ fn advance(ctx: &Context, from: &Enrolment, to: &State, action: &'static str, ou
 /// Counts a try in a transaction of its own, so that it stays counted whatever comes of it.
 fn begin_try(ctx: &Context, device: &Device, id: EnrolmentId, is_due: fn(&State) -> bool) -> Flow<Enrolment> {
     let now = ctx.now();
-    ctx.store.write(|conn| {
+    ctx.holder_store.write(|conn| {
         let enrolment = find(conn, device, id, now)?;
         if !is_due(&enrolment.state) {
             return Err(not_at_this_step(&enrolment.state));
@@ -305,7 +305,7 @@ fn begin_try(ctx: &Context, device: &Device, id: EnrolmentId, is_due: fn(&State)
 /// A try that was not looked at, because we had too much to do, is given back.
 fn or_give_back<T>(ctx: &Context, id: EnrolmentId, tried: Flow<T>) -> Flow<T> {
     if matches!(tried, Err(Stop::Refused(Refusal::Overloaded { .. }))) {
-        ctx.store.write(|conn| Ok(enrolments::give_back_try(conn, id)?))?;
+        ctx.holder_store.write(|conn| Ok(enrolments::give_back_try(conn, id)?))?;
     }
     tried
 }

@@ -35,6 +35,12 @@ impl Idempotency {
         Idempotency { key, fingerprint: keyed(&ctx.secrets.fingerprint, parts) }
     }
 
+    /// What stands for the whole request where its key and fingerprint are of no other use.
+    pub(super) fn mac(&self, ctx: &Context, rp: &RelyingParty) -> Vec<u8> {
+        let rp = rp.id.to_string();
+        keyed(&ctx.secrets.fingerprint, &[rp.as_bytes(), self.key.as_bytes(), &self.fingerprint]).to_vec()
+    }
+
     pub(super) fn lease(&self, rp: &RelyingParty, now: Timestamp) -> Lease {
         Lease {
             rp: rp.id,
@@ -46,14 +52,22 @@ impl Idempotency {
     }
 }
 
-/// Claims the key: `None` when it is ours, the answer when it was given before.
-pub(super) fn claim<T: DeserializeOwned>(
-    ctx: &Context,
-    conn: &mut Conn,
-    lease: &Lease,
-    now: Timestamp,
-) -> Flow<Option<T>> {
-    match idempotency::claim(conn, lease, now)? {
+/// Claims the key: `None` when it is ours, what was kept of the answer when it was given before.
+///
+/// A lease lost in a crash of the database is no loss: what it keeps apart can't happen twice anyhow.
+pub(super) fn claim<T: DeserializeOwned>(ctx: &Context, lease: &Lease, now: Timestamp) -> Flow<Option<T>> {
+    let store = &ctx.rp_store;
+    if store.is_postgres()
+        && store.write_statement(|conn| Ok(idempotency::claim_at_once(conn, lease, now)?))?
+    {
+        return Ok(None);
+    }
+    let claim = store.write_volatile(|conn| Ok(idempotency::claim(conn, lease, now)?))?;
+    known(ctx, lease, claim)
+}
+
+fn known<T: DeserializeOwned>(ctx: &Context, lease: &Lease, claim: Claim) -> Flow<Option<T>> {
+    match claim {
         Claim::Claimed => Ok(None),
         Claim::Answered(sealed) => Ok(Some(ctx.vault.open_json(&context(lease), &sealed)?)),
         Claim::Running => Err(Refusal::RequestInProgress.into()),
@@ -61,10 +75,32 @@ pub(super) fn claim<T: DeserializeOwned>(
     }
 }
 
+/// The answer that was given under the key, if there is one.
+pub(super) fn answered<T: DeserializeOwned>(
+    ctx: &Context,
+    conn: &mut Conn,
+    lease: &Lease,
+) -> Flow<Option<T>> {
+    match idempotency::answer(conn, lease)? {
+        Some(claim) => known(ctx, lease, claim),
+        None => Ok(None),
+    }
+}
+
 /// Stores the answer under the key, in the transaction that decided it.
-pub(super) fn finish(ctx: &Context, conn: &mut Conn, lease: &Lease, answer: &impl Serialize) -> Flow<()> {
-    let sealed = ctx.vault.seal_json(&context(lease), answer)?;
-    if idempotency::finish(conn, lease, &sealed)? { Ok(()) } else { Err(Refusal::RequestInProgress.into()) }
+pub(super) fn finish(
+    ctx: &Context,
+    conn: &mut Conn,
+    lease: &Lease,
+    answer: &impl Serialize,
+    now: Timestamp,
+) -> Flow<()> {
+    Ok(idempotency::finish(conn, lease, &seal(ctx, lease, answer)?, now)?)
+}
+
+/// What is kept under the key, sealed.
+pub(super) fn seal(ctx: &Context, lease: &Lease, answer: &impl Serialize) -> anyhow::Result<Vec<u8>> {
+    ctx.vault.seal_json(&context(lease), answer)
 }
 
 /// What a sealed answer is bound to.

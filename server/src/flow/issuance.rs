@@ -61,7 +61,7 @@ pub(super) fn issue(
     let eid = Eid::derive(&ctx.secrets.eid, card.number.as_str());
     let sealed_attributes = ctx.vault.seal_json(&attributes_context(id), &disclosures)?;
     let sealed_template = ctx.vault.seal(&template_context(id), &template.to_bytes())?;
-    let bytes = ctx.store.write(|conn| {
+    let bytes = ctx.holder_store.write(|conn| {
         let approved = State::Approved { certificate: id };
         let advanced = enrolments::advance(conn, enrolment, &approved)?;
         advanced.map_err(|current| Refusal::EnrolmentNotAtThisStep { state: current.name() })?;

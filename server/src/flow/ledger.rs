@@ -23,7 +23,7 @@ pub struct TrialBalance {
 /// The trial balance as of now. That it was read is on record before it is answered.
 pub fn trial_balance(ctx: &Context, admin: AdminId) -> Flow<TrialBalance> {
     let now = ctx.now();
-    ctx.store.write(|conn| {
+    ctx.rp_store.write(|conn| {
         audit::append(conn, admin, "ledger.read", "trial_balance", "done", now)?;
         let accounts = ledger::balances(conn)?;
         let sum = accounts.values().try_fold(0_i64, |sum, micros| sum.checked_add(*micros));

@@ -2,6 +2,7 @@
 //! outcome with everything that belongs to it. HTTP is not known here, tables are not named here.
 
 pub mod admins;
+pub mod caches;
 pub mod callers;
 pub mod captures;
 pub mod certificates;
@@ -10,6 +11,7 @@ pub mod enrolments;
 pub mod idempotency;
 pub mod issuance;
 pub mod issuer;
+pub mod jobs;
 pub mod ledger;
 pub mod pictures;
 pub mod prices;
@@ -27,6 +29,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rand::Rng as _;
+use wallet_core::ids::ReplicaId;
 
 use crate::edge::clock::Clock;
 use crate::edge::keys::Secrets;
@@ -38,8 +41,11 @@ use crate::store::Store;
 
 /// What every use case may reach: the database and the ports.
 pub struct Context {
-    /// The database.
-    pub store: Store,
+    /// The tables of relying parties: keys, redemptions, charges, the ledger. And the house's own: admins, prices, jobs.
+    pub rp_store: Store,
+    /// The tables of holders: devices, enrolments, certificates, codes. The same database unless told otherwise; written as
+    /// if it were another one, since no transaction could span the shards of a large installation.
+    pub holder_store: Store,
     /// Where models run.
     pub models: Arc<ModelWorkers>,
     /// The issuing key.
@@ -54,6 +60,12 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// The address under which the world sees us, without a slash at its end.
     pub public_url: String,
+    /// Days that grown tables keep their partitions; for ever without it.
+    pub keep_days: Option<u32>,
+    /// What may be a second old.
+    pub caches: caches::Caches,
+    /// This process, among those that share the databases.
+    pub replica: ReplicaId,
     /// The zone of billing days and birthdays.
     pub zone: TimeZone,
 }

@@ -1,8 +1,9 @@
 //! Redemption: a relying party submits a code, the person is captured, the face is judged, the use is billed once.
 //!
-//! [`open`] is one transaction. [`judge`] is two, around the models' work: the first claims the idempotency key and
-//! checks that judging makes sense, the second decides, charges and answers. A crash between them leaves a lease that
-//! runs out, and nothing else.
+//! What belongs to the relying party and what belongs to the holder is written in different transactions, since they may lie in
+//! different databases. [`open`] uses up the code on the one side, then opens the redemption on the other. [`judge`] is two
+//! transactions around the models' work: the first claims the idempotency key and checks that judging makes sense, the second
+//! decides, charges and answers. A crash in between leaves what the same request, asked again, goes on from.
 
 use std::collections::BTreeSet;
 
@@ -13,23 +14,22 @@ use wallet_core::capture::Capture;
 use wallet_core::code::Code;
 use wallet_core::face::Template;
 use wallet_core::face::judgement::judge as judge_face;
-use wallet_core::ids::RedemptionId;
+use wallet_core::ids::{CertificateId, RedemptionId};
 use wallet_core::refusal::Refusal;
 
 use super::callers::RelyingParty;
 use super::captures::{self, Challenge};
 use super::certificates::{in_force, referred_to};
-use super::codes::{self, Presented, Resolution};
-use super::idempotency::{Idempotency, claim, finish};
+use super::codes::{self, Presented};
+use super::idempotency::{Idempotency, answered, claim, seal};
 use super::retention::READABLE;
 use super::settlement::{self, Answer, Judged, Verdict};
 use super::{Context, issuance, later, random};
 use crate::edge::models::Lane;
-use crate::stop::Flow;
-use crate::store::certificates::Certificate;
+use crate::stop::{Flow, Stop};
 use crate::store::idempotency::{self, Lease};
 use crate::store::redemptions::{self, Redemption, State};
-use crate::store::{Conn, audit, relying_parties, throttles};
+use crate::store::{Conn, audit, openings, throttles};
 
 /// From opening to capture: the person is standing there.
 const CHALLENGE: SignedDuration = SignedDuration::from_secs(120);
@@ -71,42 +71,89 @@ impl Opened {
 }
 
 /// Redeems a code: it is used up from here on, whatever comes of the face.
+///
+/// Three steps, of which each can be repeated: look at the relying party's side, use up the code on the holder's side, open
+/// the redemption on the relying party's side. A crash after the second leaves a spent code that names its redemption;
+/// the same request asked again goes on from there.
 pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening: &Opening) -> Flow<Opened> {
     let now = ctx.now();
+    gate(rp)?;
     let lease = idempotency.lease(rp, now);
-    let opened = ctx.store.write(|conn| {
-        gate(conn, rp)?;
-        if let Some(answer) = claim(ctx, conn, &lease, now)? {
-            return Ok(Ok(answer));
+    let asked = match ctx.rp_store.read(|conn| admit(ctx, conn, rp, &lease, opening, now))? {
+        Admission::Answered(opened) => return Ok(opened),
+        Admission::Admitted(asked) => asked,
+        Admission::Refused(refusal) => return Err(refuse_on_record(ctx, rp, opening, refusal, now)?),
+    };
+    let Some(presented) = codes::resolve(ctx, &opening.code, now)? else {
+        return Err(refuse_on_record(ctx, rp, opening, Refusal::CodeUnknown, now)?);
+    };
+    let id = codes::spend(ctx, &presented, rp, &idempotency.mac(ctx, rp), now)?;
+    let redemption = challenged(id, rp, opening, asked, &presented, now);
+    let kept = seal(ctx, &lease, &Kept { redemption: id })?;
+    let mut tries = 0;
+    ctx.rp_store.write_statement(|conn| {
+        tries += 1;
+        // A lost race is one with the same request, which has then been answered.
+        if tries > 1
+            && let Some(Kept { redemption }) = answered(ctx, conn, &lease)?
+        {
+            return reopened(conn, rp, redemption);
         }
-        let asked = match asked(conn, rp, opening)? {
-            Ok(asked) => asked,
-            Err(refusal) => return refuse_on_record(conn, &lease, rp, refusal, now),
-        };
-        limit_misses(conn, rp, &opening.code, now)?;
-        let presented = match codes::resolve(ctx, conn, &opening.code, now)? {
-            Resolution::Presented(presented) => presented,
-            Resolution::Redeemed => return Err(Refusal::CodeAlreadyRedeemed.into()),
-            Resolution::Unknown => {
-                count_miss(conn, rp, &opening.code, now)?;
-                return refuse_on_record(conn, &lease, rp, Refusal::CodeUnknown, now);
-            }
-        };
-        if !presented.certificate.in_force(now) {
-            return Err(Refusal::CertificateRevoked.into());
-        }
-        let redemption = challenged(rp, opening, asked, &presented, now);
-        redemptions::insert(conn, &redemption, &presented.code_id, now)?;
-        codes::spend(ctx, conn, &opening.code)?;
-        let opened = Opened::of(&redemption);
-        finish(ctx, conn, &lease, &opened)?;
-        audit::append(conn, rp.id, "redemption.open", redemption.id, "challenged", now)?;
-        Ok(Ok(opened))
-    })?;
-    Ok(opened?)
+        openings::insert(
+            conn,
+            &openings::Opening { redemption: &redemption, lease: &lease, kept: &kept },
+            now,
+        )?;
+        Ok(Opened::of(&redemption))
+    })
+}
+
+/// What is kept of the answer to an opening: the rest is made from the redemption itself.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    redemption: RedemptionId,
+}
+
+fn reopened(conn: &mut Conn, rp: &RelyingParty, id: RedemptionId) -> Flow<Opened> {
+    let redemption = redemptions::find(conn, id, rp.id)?;
+    let redemption =
+        redemption.ok_or_else(|| anyhow::anyhow!("a redemption that was answered is missing"))?;
+    Ok(Opened::of(&redemption))
+}
+
+/// What the relying party's side says to an opening.
+enum Admission {
+    Answered(Opened),
+    Admitted(BTreeSet<Attribute>),
+    /// Refused, and on record: over-asking leaves a trace.
+    Refused(Refusal),
+}
+
+fn admit(
+    ctx: &Context,
+    conn: &mut Conn,
+    rp: &RelyingParty,
+    lease: &Lease,
+    opening: &Opening,
+    now: Timestamp,
+) -> Flow<Admission> {
+    if let Some(Kept { redemption }) = answered(ctx, conn, lease)? {
+        return Ok(Admission::Answered(reopened(conn, rp, redemption)?));
+    }
+    let Some(covered) = rp.purposes.get(&opening.purpose) else {
+        return Ok(Admission::Refused(Refusal::PurposeNotRegistered));
+    };
+    let asked = match &opening.attributes {
+        None => covered.clone(),
+        Some(asked) if asked.is_subset(covered) => asked.clone(),
+        Some(_) => return Ok(Admission::Refused(Refusal::AttributeNotAllowed)),
+    };
+    limit_misses(conn, rp, &opening.code, now)?;
+    Ok(Admission::Admitted(asked))
 }
 
 fn challenged(
+    id: RedemptionId,
     rp: &RelyingParty,
     opening: &Opening,
     asked: BTreeSet<Attribute>,
@@ -114,9 +161,9 @@ fn challenged(
     now: Timestamp,
 ) -> Redemption {
     Redemption {
-        id: RedemptionId::new(now, &mut rand::rng()),
+        id,
         rp: rp.id,
-        certificate: presented.certificate.id,
+        certificate: presented.certificate,
         purpose: opening.purpose.clone(),
         asked,
         share: presented.share,
@@ -127,7 +174,7 @@ fn challenged(
     }
 }
 
-/// Judges a capture: passed or failed is charged, in the same transaction; unusable is not, and may be tried again.
+/// Judges a capture: passed or failed is charged, in the transaction that says so; unusable is not, and may be tried again.
 pub fn judge(
     ctx: &Context,
     rp: &RelyingParty,
@@ -137,39 +184,35 @@ pub fn judge(
 ) -> Flow<Answer> {
     let now = ctx.now();
     let lease = idempotency.lease(rp, now);
-    let begun = ctx.store.write(|conn| begin(ctx, conn, &lease, rp, id, &capture, now))?;
-    let (redemption, certificate) = match begun {
-        Begun::Answered(answer) => return Ok(*answer),
-        Begun::Ready(redemption, certificate) => (*redemption, *certificate),
-    };
-    let judged = evaluate(ctx, &certificate, capture)
-        .and_then(|verdict| settlement::settle(ctx, &lease, &redemption, &verdict, now));
+    gate(rp)?;
+    if let Some(kept) = claim(ctx, &lease, now)? {
+        return ctx.rp_store.read(|conn| settlement::recall(ctx, conn, rp.id, id, &kept));
+    }
+    let judged = challenge_of(ctx, rp, id, &capture, now).and_then(|redemption| {
+        let verdict = evaluate(ctx, redemption.certificate, capture, now)?;
+        settlement::settle(ctx, &lease, &redemption, verdict, now)
+    });
     if judged.is_err() {
-        // Refused or broken before anything was decided: the same request may come again.
-        ctx.store.write(|conn| Ok(idempotency::release(conn, &lease)?))?;
+        // Refused or broken before anything was decided: the same request may come again. Should this fail too, the lease
+        // runs out by itself.
+        let released = ctx.rp_store.write_volatile(|conn| Ok(idempotency::release(conn, &lease)?));
+        if released.is_err() {
+            tracing::warn!("a lease could not be given back");
+        }
     }
     judged
 }
 
-enum Begun {
-    Answered(Box<Answer>),
-    Ready(Box<Redemption>, Box<Certificate>),
-}
-
-fn begin(
+/// The open redemption that a capture answers.
+fn challenge_of(
     ctx: &Context,
-    conn: &mut Conn,
-    lease: &Lease,
     rp: &RelyingParty,
     id: RedemptionId,
     capture: &Capture,
     now: Timestamp,
-) -> Flow<Begun> {
-    gate(conn, rp)?;
-    if let Some(answer) = claim(ctx, conn, lease, now)? {
-        return Ok(Begun::Answered(Box::new(answer)));
-    }
-    let redemption = redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?;
+) -> Flow<Redemption> {
+    let found = ctx.rp_store.read(|conn| Ok(redemptions::find(conn, id, rp.id)?))?;
+    let redemption = found.ok_or(Refusal::NotFound)?;
     let is_open = redemption.state == State::Challenged
         && now <= redemption.deadline
         && redemption.unusable_attempts < settlement::MAX_UNUSABLE;
@@ -179,11 +222,11 @@ fn begin(
     if *capture.nonce() != redemption.nonce {
         return Err(captures::nonce_mismatch().into());
     }
-    let certificate = in_force(referred_to(conn, redemption.certificate)?, now)?;
-    Ok(Begun::Ready(Box::new(redemption), Box::new(certificate)))
+    Ok(redemption)
 }
 
-fn evaluate(ctx: &Context, certificate: &Certificate, capture: Capture) -> Flow<Verdict> {
+fn evaluate(ctx: &Context, certificate: CertificateId, capture: Capture, now: Timestamp) -> Flow<Verdict> {
+    let certificate = ctx.holder_store.read(|conn| Ok(in_force(referred_to(conn, certificate)?, now)?))?;
     let template =
         ctx.vault.open(&issuance::template_context(certificate.id), &certificate.sealed_template)?;
     let template = Template::from_bytes(&template)?;
@@ -217,13 +260,13 @@ pub enum Shown {
 pub fn show(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Shown> {
     let now = ctx.now();
     let redemption =
-        ctx.store.read(|conn| Ok(redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?))?;
+        ctx.rp_store.read(|conn| Ok(redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?))?;
     match &redemption.state {
         State::Judged { sealed_answer: Some(sealed), closed_at, .. }
             if now.duration_since(*closed_at) <= READABLE =>
         {
-            let judged = ctx.vault.open_json(&settlement::answer_context(id), sealed)?;
-            ctx.store.write(|conn| Ok(audit::append(conn, rp.id, "redemption.read", id, "done", now)?))?;
+            let judged = settlement::open_answer(ctx, id, sealed)?;
+            ctx.rp_store.write(|conn| Ok(audit::append(conn, rp.id, "redemption.read", id, "done", now)?))?;
             Ok(Shown::Judged(judged))
         }
         State::Judged { .. } => Err(Refusal::NotFound.into()),
@@ -234,49 +277,38 @@ pub fn show(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Shown> {
 
 /// The signed receipts of a redemption's attempts, oldest first. They hold no personal data and stay readable.
 pub fn receipts(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Vec<String>> {
-    ctx.store.read(|conn| {
+    ctx.rp_store.read(|conn| {
         redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?;
         Ok(redemptions::receipts(conn, id, rp.id)?)
     })
 }
 
 /// Before any work: is this relying party served?
-fn gate(conn: &mut Conn, rp: &RelyingParty) -> Flow<()> {
+fn gate(rp: &RelyingParty) -> Result<(), Refusal> {
     if !rp.active {
-        return Err(Refusal::RpSuspended.into());
+        return Err(Refusal::RpSuspended);
     }
-    if !relying_parties::has_bought(conn, rp.id, settlement::SERVICE.as_str())? {
-        return Err(Refusal::ServiceNotBought.into());
+    if !rp.services.contains(settlement::SERVICE.as_str()) {
+        return Err(Refusal::ServiceNotBought);
     }
     Ok(())
 }
 
-fn asked(
-    conn: &mut Conn,
+/// Notes a refusal, and counts a wrong code; gives the refusal back.
+fn refuse_on_record(
+    ctx: &Context,
     rp: &RelyingParty,
     opening: &Opening,
-) -> Flow<Result<BTreeSet<Attribute>, Refusal>> {
-    let Some(covered) = relying_parties::purpose(conn, rp.id, &opening.purpose)? else {
-        return Ok(Err(Refusal::PurposeNotRegistered));
-    };
-    Ok(match &opening.attributes {
-        None => Ok(covered),
-        Some(asked) if asked.is_subset(&covered) => Ok(asked.clone()),
-        Some(_) => Err(Refusal::AttributeNotAllowed),
-    })
-}
-
-/// Refuses, but keeps what was counted and noted in this transaction: over-asking and guessing leave a trace.
-fn refuse_on_record<T>(
-    conn: &mut Conn,
-    lease: &Lease,
-    rp: &RelyingParty,
     refusal: Refusal,
     now: Timestamp,
-) -> Flow<Result<T, Refusal>> {
-    idempotency::release(conn, lease)?;
-    audit::append(conn, rp.id, "redemption.open", "-", refusal.code(), now)?;
-    Ok(Err(refusal))
+) -> Flow<Stop> {
+    ctx.rp_store.write_guarded(|conn| {
+        if refusal == Refusal::CodeUnknown {
+            count_miss(conn, rp, &opening.code, now)?;
+        }
+        Ok(audit::append(conn, rp.id, "redemption.open", "-", refusal.code(), now)?)
+    })?;
+    Ok(refusal.into())
 }
 
 fn limit_misses(conn: &mut Conn, rp: &RelyingParty, code: &Code, now: Timestamp) -> Flow<()> {

@@ -56,7 +56,7 @@ pub fn admit(ctx: &Context, admin: AdminId, application: &Application) -> Flow<A
     let id = RelyingPartyId::new(now, &mut rand::rng());
     let key = ApiKeyId::new(now, &mut rand::rng());
     let secret = base64url(&random::<32>());
-    ctx.store.write(|conn| {
+    ctx.rp_store.write(|conn| {
         relying_parties::insert(conn, id, &application.name, now)?;
         relying_parties::insert_key(conn, key, id, &sha256(secret.as_bytes()), now)?;
         for purpose in &application.purposes {

@@ -17,14 +17,28 @@ const DONE_EFFECTS: SignedDuration = SignedDuration::from_hours(7 * 24);
 pub fn forget(ctx: &Context) -> Flow<()> {
     let now = ctx.now();
     let before = |age: SignedDuration| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
-    ctx.store.write(|conn| {
+    ctx.holder_store.write(|conn| {
         devices::forget_proofs(conn, now)?;
         enrolments::abandon_expired(conn, now)?;
         codes::forget(conn, before(SHORT))?;
+        outbox::forget_done(conn, before(DONE_EFFECTS))?;
+        Ok(())
+    })?;
+    ctx.rp_store.write(|conn| {
         throttles::forget(conn, before(SHORT).as_second())?;
         redemptions::erase_answers(conn, before(READABLE))?;
         idempotency::forget(conn, before(READABLE))?;
-        outbox::forget_done(conn, before(DONE_EFFECTS))?;
         Ok(())
     })
+}
+
+/// Makes the partitions of the days to come, and detaches those that are past their time.
+pub fn roll_partitions(ctx: &Context) -> Flow<()> {
+    let now = ctx.now();
+    let mut detached = ctx.rp_store.roll_partitions(now, ctx.keep_days)?;
+    detached.extend(ctx.holder_store.roll_partitions(now, ctx.keep_days)?);
+    if !detached.is_empty() {
+        tracing::info!(partitions = detached.join(" "), "detached: archive them, then drop them");
+    }
+    Ok(())
 }

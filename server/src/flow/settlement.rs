@@ -9,22 +9,24 @@ use serde_json::{Value, json};
 use wallet_core::attributes::{Attribute, released};
 use wallet_core::ecert::{AssuranceLevel, Disclosure};
 use wallet_core::face::{Judgement, Thresholds};
-use wallet_core::ids::{AttemptId, ChargeId, LedgerTransactionId, RedemptionId};
+use wallet_core::ids::{AttemptId, ChargeId, LedgerTransactionId, RedemptionId, RelyingPartyId};
 use wallet_core::jws::{self, x5c};
 use wallet_core::money::{Amount, Currency};
+use wallet_core::pairwise::Eid;
 use wallet_core::receipt::{Receipt, ReceiptCharge};
 use wallet_core::refusal::{HolderMessage, Reason, Refusal};
 
-use super::certificates::{in_force, referred_to};
-use super::idempotency::finish;
-use super::{Context, issuance};
+use super::certificates::in_force;
+use super::idempotency::{answered, finish, seal};
+use super::{Context, issuance, prices};
 use crate::billing::posting::Balanced;
 use crate::billing::price::{self, Price, Service};
 use crate::stop::Flow;
 use crate::store::certificates::Certificate;
 use crate::store::idempotency::Lease;
 use crate::store::redemptions::{self, Attempt, Redemption, State};
-use crate::store::{Conn, audit, charges, holders, ledger};
+use crate::store::settlements::{self, Settlement};
+use crate::store::{Conn, audit, certificates, charges};
 
 /// What a redemption is metered as.
 pub(super) const SERVICE: Service = Service::EcertRedeem;
@@ -37,13 +39,21 @@ pub(super) enum Verdict {
     Unusable(Reason),
 }
 
-/// The answer to an attempt, as it is given and kept.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// The answer to an attempt.
 pub enum Answer {
     /// Passed or failed, and charged.
     Judged(Box<Judged>),
     /// Not judgeable, not charged.
+    Unusable(Unusable),
+}
+
+/// What is kept of an answer under the idempotency key.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kept {
+    /// It stands in the redemption.
+    Judged,
+    /// The whole of it.
     Unusable(Unusable),
 }
 
@@ -75,7 +85,7 @@ pub struct Judged {
 }
 
 /// Not judgeable.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Unusable {
     /// The redemption; it stays open.
     pub id: RedemptionId,
@@ -88,149 +98,198 @@ pub struct Unusable {
 }
 
 /// What sealed answers are bound to.
-pub(super) fn answer_context(id: RedemptionId) -> String {
+fn answer_context(id: RedemptionId) -> String {
     format!("redemptions.answer {id}")
 }
 
 /// Captures that could not be judged, in one redemption.
 pub(super) const MAX_UNUSABLE: i64 = 5;
 
-/// Writes the outcome of an attempt submitted at `submitted_at`.
+/// The answer to a judged redemption, as it was sealed.
+pub(super) fn open_answer(ctx: &Context, id: RedemptionId, sealed: &[u8]) -> Flow<Box<Judged>> {
+    Ok(ctx.vault.open_json(&answer_context(id), sealed)?)
+}
+
+/// The answer that was given before, from what was kept of it.
+pub(super) fn recall(
+    ctx: &Context,
+    conn: &mut Conn,
+    rp: RelyingPartyId,
+    id: RedemptionId,
+    kept: &Kept,
+) -> Flow<Answer> {
+    match kept {
+        Kept::Unusable(unusable) => Ok(Answer::Unusable(unusable.clone())),
+        Kept::Judged => match redemptions::find(conn, id, rp)?.map(|redemption| redemption.state) {
+            Some(State::Judged { sealed_answer: Some(sealed), .. }) => {
+                Ok(Answer::Judged(open_answer(ctx, id, &sealed)?))
+            }
+            _ => Err(Refusal::NotFound.into()),
+        },
+    }
+}
+
+/// Writes the outcome of an attempt submitted at `submitted_at`. All that is signed and sealed is made before the
+/// transaction, which then only writes, or finds that another attempt was faster.
 pub(super) fn settle(
     ctx: &Context,
     lease: &Lease,
     redemption: &Redemption,
-    verdict: &Verdict,
+    verdict: Verdict,
+    submitted_at: Timestamp,
+) -> Flow<Answer> {
+    match verdict {
+        Verdict::Judged(judgement) => settle_judged(ctx, lease, redemption, judgement, submitted_at),
+        Verdict::Unusable(reason) => settle_unusable(ctx, lease, redemption, &reason),
+    }
+}
+
+fn settle_judged(
+    ctx: &Context,
+    lease: &Lease,
+    redemption: &Redemption,
+    judgement: Judgement,
     submitted_at: Timestamp,
 ) -> Flow<Answer> {
     let now = ctx.now();
-    ctx.store.write(|conn| {
-        // Two captures of one redemption may have been judged at once: the first to come here is the one that counts.
-        let current = redemptions::find(conn, redemption.id, redemption.rp)?.ok_or(Refusal::NotFound)?;
-        if current.state != State::Challenged || current.unusable_attempts >= MAX_UNUSABLE {
-            return Err(Refusal::RedemptionClosed.into());
-        }
-        let (answer, outcome) = match verdict {
-            Verdict::Judged(judgement) => {
-                let answer = record_judged(ctx, conn, redemption, judgement, submitted_at, now)?;
-                (Answer::Judged(Box::new(answer)), outcome(judgement))
-            }
-            Verdict::Unusable(reason) => {
-                (Answer::Unusable(record_unusable(ctx, conn, redemption, reason, now)?), "unusable")
-            }
-        };
-        if let Answer::Judged(judged) = &answer {
-            let sealed = ctx.vault.seal_json(&answer_context(redemption.id), judged)?;
-            redemptions::close(conn, redemption.id, judged.judgement.passed, &sealed, now)?;
-        }
-        finish(ctx, conn, lease, &answer)?;
-        audit::append(conn, redemption.rp, "redemption.judge", redemption.id, outcome, now)?;
-        Ok(answer)
-    })
-}
-
-fn outcome(judgement: &Judgement) -> &'static str {
-    if judgement.passed { "passed" } else { "failed" }
-}
-
-fn record_judged(
-    ctx: &Context,
-    conn: &mut Conn,
-    redemption: &Redemption,
-    judgement: &Judgement,
-    submitted_at: Timestamp,
-    now: Timestamp,
-) -> Flow<Judged> {
-    // Revoked while the models ran: refused, and nothing is charged.
-    let certificate = in_force(referred_to(conn, redemption.certificate)?, now)?;
-    let prices = charges::prices_of(conn, SERVICE)?;
+    // Read after the models ran: if it was revoked meanwhile, this is refused and nothing is charged.
+    let found = ctx.holder_store.read(|conn| Ok(certificates::with_eid(conn, redemption.certificate)?))?;
+    let (certificate, eid) =
+        found.ok_or_else(|| anyhow::anyhow!("a certificate that is referred to is missing"))?;
+    let certificate = in_force(certificate, now)?;
+    let prices = prices::current(ctx)?;
     let price = price::price_at(&prices, submitted_at);
     let price = price.ok_or_else(|| anyhow::anyhow!("no price of {} is in force", SERVICE.as_str()))?;
-    let attempt = AttemptId::new(now, &mut rand::rng());
-    let charge = book(ctx, conn, redemption, attempt, price, submitted_at, now)?;
-    let receipt = sign_receipt(ctx, redemption, attempt, outcome(judgement), Ok(charge.clone()), now)?;
-    let row = Attempt {
-        id: attempt,
+    let outcome = outcome(&judgement);
+    let reason = judgement.reasons.first().map(|reason| reason.code());
+    let charge = charge(ctx, redemption, price, submitted_at, now);
+    let billed = ReceiptCharge {
+        id: charge.id,
+        amount: Amount { currency: Currency::Cny, micros: price.micros },
+        price_version: price.version.clone(),
+        transaction: charge.transaction,
+    };
+    let receipt = sign_receipt(ctx, redemption, charge.attempt, outcome, Ok(billed.clone()), now)?;
+    let mut answer = answer(ctx, redemption, judgement, billed, receipt);
+    if answer.judgement.passed {
+        disclose(ctx, redemption, &certificate, &eid, &mut answer)?;
+    }
+    answer.result = sign_result(ctx, redemption, &answer, now)?;
+    let sealed = ctx.vault.seal_json(&answer_context(redemption.id), &answer)?;
+    let postings = Balanced::for_use(redemption.rp, SERVICE, price.micros)?;
+    let attempt = Attempt {
+        id: charge.attempt,
         rp: redemption.rp,
         redemption: redemption.id,
         service: SERVICE.as_str(),
-        outcome: outcome(judgement),
-        reason: judgement.reasons.first().map(|reason| reason.code()),
+        outcome,
+        reason,
         charge: Some(charge.id),
-        receipt: &receipt,
+        receipt: &answer.receipt,
     };
-    redemptions::insert_attempt(conn, &row, now)?;
-    let mut answer = Judged {
-        id: redemption.id,
-        outcome: outcome(judgement).to_owned(),
-        purpose: redemption.purpose.clone(),
-        asked: redemption.asked.clone(),
-        subject: None,
-        assurance_level: None,
-        attributes: BTreeMap::new(),
-        judgement: judgement.clone(),
-        thresholds: ctx.models.thresholds(),
-        model: ctx.models.model_id().to_owned(),
-        charge,
-        receipt,
-        result: String::new(),
-    };
-    if judgement.passed {
-        disclose(ctx, conn, redemption, &certificate, &mut answer)?;
-    }
-    answer.result = sign_result(ctx, redemption, &answer, now)?;
-    Ok(answer)
-}
-
-fn book(
-    ctx: &Context,
-    conn: &mut Conn,
-    redemption: &Redemption,
-    attempt: AttemptId,
-    price: &Price,
-    submitted_at: Timestamp,
-    now: Timestamp,
-) -> Flow<ReceiptCharge> {
-    let id = ChargeId::new(now, &mut rand::rng());
-    let transaction = LedgerTransactionId::new(now, &mut rand::rng());
-    let postings = Balanced::for_use(redemption.rp, SERVICE, price.micros)?;
-    ledger::post(conn, transaction, "use", &postings, now)?;
-    let charge = charges::Charge {
-        id,
-        rp: redemption.rp,
+    let settlement = Settlement {
+        redemption,
+        passed: answer.judgement.passed,
+        sealed_answer: &sealed,
         attempt,
-        redemption: redemption.id,
-        price,
-        transaction,
-        usage_date: price::usage_date(submitted_at, &ctx.zone),
+        charge,
+        postings: &postings,
+        lease,
+        kept: &seal(ctx, lease, &Kept::Judged)?,
     };
-    charges::insert(conn, &charge, now)?;
-    let amount = Amount { currency: Currency::Cny, micros: price.micros };
-    Ok(ReceiptCharge { id, amount, price_version: price.version.clone(), transaction })
+    let earlier = ctx.rp_store.write_statement(|conn| {
+        if settlements::insert(conn, &settlement, now)? {
+            return Ok(None);
+        }
+        faster(ctx, conn, lease, redemption).map(Some)
+    })?;
+    Ok(earlier.unwrap_or_else(|| Answer::Judged(Box::new(answer))))
 }
 
-fn record_unusable(
-    ctx: &Context,
-    conn: &mut Conn,
-    redemption: &Redemption,
-    reason: &Reason,
-    now: Timestamp,
-) -> Flow<Unusable> {
-    let attempt = AttemptId::new(now, &mut rand::rng());
-    let receipt = sign_receipt(ctx, redemption, attempt, "unusable", Err(reason.code), now)?;
-    let row = Attempt {
-        id: attempt,
+/// Another attempt decided this redemption: the same request gets that answer, any other one a no.
+fn faster(ctx: &Context, conn: &mut Conn, lease: &Lease, redemption: &Redemption) -> Flow<Answer> {
+    match answered(ctx, conn, lease)? {
+        Some(kept) => recall(ctx, conn, redemption.rp, redemption.id, &kept),
+        None => Err(Refusal::RedemptionClosed.into()),
+    }
+}
+
+fn settle_unusable(ctx: &Context, lease: &Lease, redemption: &Redemption, reason: &Reason) -> Flow<Answer> {
+    let now = ctx.now();
+    let id = AttemptId::new(now, &mut rand::rng());
+    let receipt = sign_receipt(ctx, redemption, id, "unusable", Err(reason.code), now)?;
+    let hint = reason.hint.clone();
+    let unusable = Unusable { id: redemption.id, reason: reason.code.to_owned(), hint, receipt };
+    let attempt = Attempt {
+        id,
         rp: redemption.rp,
         redemption: redemption.id,
         service: SERVICE.as_str(),
         outcome: "unusable",
         reason: Some(reason.code),
         charge: None,
-        receipt: &receipt,
+        receipt: &unusable.receipt,
     };
-    redemptions::insert_attempt(conn, &row, now)?;
-    redemptions::count_unusable(conn, redemption.id)?;
-    Ok(Unusable { id: redemption.id, reason: reason.code.to_owned(), hint: reason.hint.clone(), receipt })
+    let kept = Kept::Unusable(unusable.clone());
+    let earlier = ctx.rp_store.write_guarded(|conn| {
+        let current = redemptions::find(conn, redemption.id, redemption.rp)?.ok_or(Refusal::NotFound)?;
+        if current.state != State::Challenged || current.unusable_attempts >= MAX_UNUSABLE {
+            return faster(ctx, conn, lease, redemption).map(Some);
+        }
+        redemptions::count_unusable(conn, &current)?;
+        redemptions::insert_attempt(conn, &attempt, now)?;
+        finish(ctx, conn, lease, &kept, now)?;
+        audit::append(conn, redemption.rp, "redemption.judge", redemption.id, "unusable", now)?;
+        Ok(None)
+    })?;
+    Ok(earlier.unwrap_or(Answer::Unusable(unusable)))
+}
+
+fn outcome(judgement: &Judgement) -> &'static str {
+    if judgement.passed { "passed" } else { "failed" }
+}
+
+fn charge<'a>(
+    ctx: &Context,
+    redemption: &Redemption,
+    price: &'a Price,
+    submitted_at: Timestamp,
+    now: Timestamp,
+) -> charges::Charge<'a> {
+    charges::Charge {
+        id: ChargeId::new(now, &mut rand::rng()),
+        rp: redemption.rp,
+        attempt: AttemptId::new(now, &mut rand::rng()),
+        redemption: redemption.id,
+        price,
+        transaction: LedgerTransactionId::new(now, &mut rand::rng()),
+        usage_date: price::usage_date(submitted_at, &ctx.zone),
+    }
+}
+
+/// The answer so far: without attributes, and not yet signed.
+fn answer(
+    ctx: &Context,
+    redemption: &Redemption,
+    judgement: Judgement,
+    charge: ReceiptCharge,
+    receipt: String,
+) -> Judged {
+    Judged {
+        id: redemption.id,
+        outcome: outcome(&judgement).to_owned(),
+        purpose: redemption.purpose.clone(),
+        asked: redemption.asked.clone(),
+        subject: None,
+        assurance_level: None,
+        attributes: BTreeMap::new(),
+        judgement,
+        thresholds: ctx.models.thresholds(),
+        model: ctx.models.model_id().to_owned(),
+        charge,
+        receipt,
+        result: String::new(),
+    }
 }
 
 fn sign_receipt(
@@ -261,12 +320,11 @@ fn sign_receipt(
 
 fn disclose(
     ctx: &Context,
-    conn: &mut Conn,
     redemption: &Redemption,
     certificate: &Certificate,
+    eid: &Eid,
     answer: &mut Judged,
 ) -> Flow<()> {
-    let eid = holders::eid(conn, certificate.holder)?;
     answer.subject = Some(eid.subject(&ctx.secrets.subject, redemption.rp));
     answer.assurance_level = Some(certificate.assurance);
     let context = issuance::attributes_context(certificate.id);

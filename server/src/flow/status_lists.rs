@@ -45,13 +45,18 @@ pub(super) fn free_place(conn: &mut Conn, now: Timestamp) -> Flow<(i64, u32)> {
 
 /// Signs every list anew, so that none that is in use expires.
 pub fn publish_all(ctx: &Context) -> Flow<()> {
-    let numbers = ctx.store.read(|conn| Ok(status_lists::numbers(conn)?))?;
+    let numbers = ctx.holder_store.read(|conn| Ok(status_lists::numbers(conn)?))?;
     numbers.into_iter().try_for_each(|number| publish(ctx, number))
+}
+
+/// Whether anything waits in the outbox.
+pub fn any_waits(ctx: &Context) -> Flow<bool> {
+    ctx.holder_store.read(|conn| Ok(outbox::any_waits(conn)?))
 }
 
 /// Publishes the lists that wait in the outbox.
 pub fn publish_waiting(ctx: &Context) -> Flow<()> {
-    let waiting = ctx.store.read(|conn| Ok(outbox::waiting(conn, outbox::REPUBLISH_STATUS_LIST)?))?;
+    let waiting = ctx.holder_store.read(|conn| Ok(outbox::waiting(conn, outbox::REPUBLISH_STATUS_LIST)?))?;
     for subject in waiting {
         let number = subject.parse().map_err(|_| anyhow::anyhow!("outbox: `{subject}` is no list"))?;
         publish(ctx, number)?;
@@ -62,7 +67,7 @@ pub fn publish_waiting(ctx: &Context) -> Flow<()> {
 /// Signs and publishes a list as it is now; whatever asked for that until now is done with it.
 pub fn publish(ctx: &Context, number: i64) -> Flow<()> {
     let now = ctx.now();
-    ctx.store.write(|conn| {
+    ctx.holder_store.write(|conn| {
         outbox::done(conn, outbox::REPUBLISH_STATUS_LIST, &number.to_string(), now)?;
         let mut list = StatusList::default();
         for index in certificates::ended_in_list(conn, number)? {
@@ -77,6 +82,6 @@ pub fn publish(ctx: &Context, number: i64) -> Flow<()> {
 
 /// The signed list.
 pub fn token(ctx: &Context, number: i64) -> Flow<String> {
-    let token = ctx.store.read(|conn| Ok(status_lists::token(conn, number)?))?;
+    let token = ctx.holder_store.read(|conn| Ok(status_lists::token(conn, number)?))?;
     Ok(token.ok_or(Refusal::NotFound)?)
 }

@@ -5,15 +5,19 @@ use actix_web::web::Data;
 
 use super::problem::Problem;
 use super::run;
-use crate::flow::{Context, status_lists};
+use crate::flow::{Context, prices, status_lists};
 
 /// `GET /healthz`: the process lives.
 pub async fn alive() -> HttpResponse {
     HttpResponse::Ok().body("alive\n")
 }
 
-/// `GET /readyz`: the database answers with what was published at the start.
+/// `GET /readyz`: the databases answer with what was put there at the start.
 pub async fn ready(ctx: Data<Context>) -> Result<HttpResponse, Problem> {
-    run(ctx, |ctx| status_lists::token(ctx, status_lists::FIRST)).await?;
+    run(ctx, |ctx| {
+        status_lists::token(ctx, status_lists::FIRST)?;
+        prices::of_redemption(ctx).map(drop)
+    })
+    .await?;
     Ok(HttpResponse::Ok().body("ready\n"))
 }

@@ -1,21 +1,73 @@
 //! What happens beside requests: effects from the outbox, and forgetting what is stale.
 //!
-//! Each run reads what is to be done from the database and can be repeated without harm, so a job may die at any point.
+//! Every replica looks, and the one that takes a job runs it. Each run reads what is to be done from the database and can be
+//! repeated without harm, so a job may die at any point, and two may even run it at once.
 
 use std::time::Duration;
 
 use actix_web::web::{self, Data};
+use jiff::SignedDuration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::flow::{Context, retention, status_lists};
+use crate::flow::{Context, jobs, retention, status_lists};
 use crate::stop::{Flow, Stop};
 
-/// A revocation reaches the published list within this and the time of signing it.
-const OUTBOX_EVERY: Duration = Duration::from_millis(500);
+/// One kind of work that comes again and again.
+#[derive(Clone, Copy)]
+struct Job {
+    name: &'static str,
+    /// How often a replica looks whether it is due.
+    look: Duration,
+    /// Whether there is anything to do; asked before the job is taken.
+    waits: fn(&Context) -> Flow<bool>,
+    work: fn(&Context) -> Flow<()>,
+    /// From one run to the next.
+    every: SignedDuration,
+    /// How long it stays with a replica that died over it.
+    lease: SignedDuration,
+}
+
+impl Job {
+    fn run(self, ctx: &Context) -> Flow<()> {
+        if !(self.waits)(ctx)? || !jobs::take(ctx, self.name, self.lease)? {
+            return Ok(());
+        }
+        let outcome = (self.work)(ctx);
+        let due_in = if outcome.is_ok() { self.every } else { RETRY };
+        jobs::give_back(ctx, self.name, due_in, outcome.is_ok())?;
+        outcome
+    }
+}
+
 /// What is forgotten by the hour, or signed anew, may be an hour late.
-const HOURLY: Duration = Duration::from_secs(3600);
+const HOURLY: Job = Job {
+    name: "",
+    look: Duration::from_secs(20),
+    waits: |_| Ok(true),
+    work: |_| Ok(()),
+    every: SignedDuration::from_hours(1),
+    lease: SignedDuration::from_secs(300),
+};
+
+const JOBS: [Job; 4] = [
+    // A revocation reaches the published list within half a second and the time of signing it.
+    Job {
+        name: "outbox",
+        look: Duration::from_millis(500),
+        waits: status_lists::any_waits,
+        work: status_lists::publish_waiting,
+        every: SignedDuration::ZERO,
+        lease: SignedDuration::from_secs(10),
+    },
+    Job { name: "forget", work: retention::forget, ..HOURLY },
+    Job { name: "partitions", work: retention::roll_partitions, ..HOURLY },
+    Job { name: "status_lists", work: status_lists::publish_all, ..HOURLY },
+];
+
+/// A job that failed is tried again after this.
+const RETRY: SignedDuration = SignedDuration::from_secs(10);
 
 /// The jobs of a running service.
 pub struct Jobs {
@@ -24,12 +76,10 @@ pub struct Jobs {
 }
 
 /// Starts all jobs.
-pub fn start(ctx: Data<Context>) -> Jobs {
+pub fn start(ctx: &Data<Context>) -> Jobs {
     let (stop, stopped) = watch::channel(false);
-    let outbox = every(OUTBOX_EVERY, "outbox", ctx.clone(), stopped.clone(), status_lists::publish_waiting);
-    let forget = every(HOURLY, "forget", ctx.clone(), stopped.clone(), retention::forget);
-    let renew = every(HOURLY, "status lists", ctx, stopped, status_lists::publish_all);
-    Jobs { stop, tasks: vec![tokio::spawn(outbox), tokio::spawn(forget), tokio::spawn(renew)] }
+    let task = |job| tokio::spawn(again_and_again(job, ctx.clone(), stopped.clone()));
+    Jobs { stop, tasks: JOBS.into_iter().map(task).collect() }
 }
 
 impl Jobs {
@@ -45,22 +95,16 @@ impl Jobs {
     }
 }
 
-async fn every(
-    period: Duration,
-    name: &'static str,
-    ctx: Data<Context>,
-    mut stopped: watch::Receiver<bool>,
-    work: fn(&Context) -> Flow<()>,
-) {
-    let mut ticks = interval(period);
+async fn again_and_again(job: Job, ctx: Data<Context>, mut stopped: watch::Receiver<bool>) {
+    let mut ticks = interval(job.look);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             _ = stopped.changed() => return,
         }
-        let ctx = ctx.clone();
-        match web::block(move || work(&ctx)).await {
+        let (ctx, name) = (ctx.clone(), job.name);
+        match web::block(move || job.run(&ctx)).await {
             Ok(Ok(())) => {}
             Ok(Err(Stop::Broken(error))) => {
                 tracing::error!(job = name, error = format!("{error:#}"), "job failed")

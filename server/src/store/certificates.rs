@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use wallet_core::ecert::AssuranceLevel;
 use wallet_core::es256::PublicKey;
 use wallet_core::ids::{CertificateId, HolderId};
+use wallet_core::pairwise::Eid;
 
-use super::columns::{damaged, parse, time};
-use super::schema::{certificates, handles};
+use super::columns::{array, damaged, parse, time};
+use super::schema::{certificates, handles, holders};
 use super::{Conn, exactly_one};
 
 /// A certificate as the server keeps it.
@@ -117,17 +118,31 @@ pub fn insert_handle(conn: &mut Conn, handle_hash: &[u8; 32], certificate: Certi
 
 /// The certificate with this id.
 pub fn find(conn: &mut Conn, id: CertificateId) -> QueryResult<Option<Certificate>> {
-    let found = certificates::table.find(id.to_string()).select(columns!());
+    let found = certificates::table.filter(certificates::id.eq(id.to_string())).select(columns!());
     found.first::<Row>(conn).optional()?.map(from_row).transpose()
 }
 
-/// The certificate that a handle names.
-pub fn by_handle(conn: &mut Conn, handle_hash: &[u8; 32]) -> QueryResult<Option<Certificate>> {
+/// The certificate with this id, and the eid of its holder.
+pub fn with_eid(conn: &mut Conn, id: CertificateId) -> QueryResult<Option<(Certificate, Eid)>> {
+    let found = certificates::table
+        .inner_join(holders::table.on(holders::id.eq(certificates::holder_id)))
+        .filter(certificates::id.eq(id.to_string()))
+        .select((columns!(), holders::eid));
+    let Some((row, eid)) = found.first::<(Row, Vec<u8>)>(conn).optional()? else { return Ok(None) };
+    Ok(Some((from_row(row)?, Eid::from_bytes(array(&eid)?))))
+}
+
+/// The certificate that a handle names, and the device key that its codes are signed with.
+pub fn key_of_handle(
+    conn: &mut Conn,
+    handle_hash: &[u8; 32],
+) -> QueryResult<Option<(CertificateId, PublicKey)>> {
     let found = handles::table
         .inner_join(certificates::table.on(certificates::id.eq(handles::certificate_id)))
         .filter(handles::handle_hash.eq(handle_hash.as_slice()))
-        .select(columns!());
-    found.first::<Row>(conn).optional()?.map(from_row).transpose()
+        .select((certificates::id, certificates::device_key));
+    let Some((id, key)) = found.first::<(String, Vec<u8>)>(conn).optional()? else { return Ok(None) };
+    Ok(Some((parse(&id)?, PublicKey::from_sec1(&key).map_err(|error| damaged(&error))?)))
 }
 
 /// The newest certificate of a device.
@@ -164,7 +179,7 @@ pub fn end(
     now: Timestamp,
 ) -> QueryResult<()> {
     use certificates as c;
-    let row = c::table.find(id.to_string()).filter(c::state.eq("active"));
+    let row = c::table.filter(c::id.eq(id.to_string())).filter(c::state.eq("active"));
     let state = match state {
         Ended::Revoked => "revoked",
         Ended::Superseded => "superseded",

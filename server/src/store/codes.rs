@@ -1,13 +1,14 @@
-//! Numeric codes: minted by the server, one live per certificate. (A QR is made by the phone; the server only remembers
-//! that it was used, in `redemptions`.)
+//! Numeric codes: minted by the server, one live per certificate. And codes of either kind that were used up: a QR is made
+//! by the phone, so that is all the server has of it.
 
 use diesel::prelude::*;
 use jiff::Timestamp;
 use wallet_core::attributes::Share;
-use wallet_core::ids::CertificateId;
+use wallet_core::ids::{CertificateId, RedemptionId, RelyingPartyId};
 
 use super::columns::{parse, time};
-use super::schema::numeric_codes as codes;
+use super::schema::{numeric_codes as codes, spent_codes};
+use super::sql::{Statement, Value};
 use super::{Conn, exactly_one};
 
 /// A minted code, known by its MAC.
@@ -61,7 +62,80 @@ pub fn spend(conn: &mut Conn, code_mac: &[u8; 32]) -> QueryResult<()> {
     exactly_one(diesel::update(row).set(codes::spent.eq(1)).execute(conn)?)
 }
 
-/// Forgets codes that ended before `time`. A redeemed one stays one-time: its redemption remembers it.
+/// A code used up: by whom, and for what.
+#[derive(Debug, Clone)]
+pub struct Spent {
+    /// The redemption that it opened, or was about to open.
+    pub redemption: RedemptionId,
+    /// Which request spent it: the same one, asked again, gets the same redemption.
+    pub request_mac: Vec<u8>,
+}
+
+/// How a code was used up; `None` while it was not.
+pub fn spent(conn: &mut Conn, certificate: CertificateId, code_id: &[u8]) -> QueryResult<Option<Spent>> {
+    let found = spent_codes::table
+        .find((certificate.to_string(), code_id))
+        .select((spent_codes::redemption_id, spent_codes::request_mac))
+        .first::<(String, Vec<u8>)>(conn)
+        .optional()?;
+    let Some((redemption, request_mac)) = found else { return Ok(None) };
+    Ok(Some(Spent { redemption: parse(&redemption)?, request_mac }))
+}
+
+/// Uses up a QR of a certificate that is in force, in one statement; `false` when it must be looked at more closely: it was used
+/// up, or the certificate is not in force, or this is SQLite.
+pub fn spend_at_once(
+    conn: &mut Conn,
+    certificate: CertificateId,
+    code_id: &[u8],
+    rp: RelyingPartyId,
+    spent: &Spent,
+    now: Timestamp,
+) -> QueryResult<bool> {
+    const AT_ONCE: &str = "
+        WITH spent AS (
+            INSERT INTO spent_codes (certificate_id, code_id, rp_id, redemption_id, request_mac, spent_at)
+            SELECT id, ?, ?, ?, ?, ? FROM certificates
+            WHERE id = ? AND state = 'active' AND issued_at <= ? AND expires_at > ?
+            ON CONFLICT DO NOTHING RETURNING 1
+        ) SELECT count(*) FROM spent";
+    let Conn::Postgres(postgres) = conn else { return Ok(false) };
+    let values = vec![
+        Value::Bytes(code_id),
+        Value::Text(rp.to_string()),
+        Value::Text(spent.redemption.to_string()),
+        Value::Bytes(&spent.request_mac),
+        Value::Int(now.as_microsecond()),
+        Value::Text(certificate.to_string()),
+        Value::Int(now.as_microsecond()),
+        Value::Int(now.as_microsecond()),
+    ];
+    Ok(Statement::new(AT_ONCE, values).numbers(postgres)? == [1])
+}
+
+/// Uses up a code. The table allows it once.
+pub fn insert_spent(
+    conn: &mut Conn,
+    certificate: CertificateId,
+    code_id: &[u8],
+    rp: RelyingPartyId,
+    spent: &Spent,
+    now: Timestamp,
+) -> QueryResult<()> {
+    let row = (
+        spent_codes::certificate_id.eq(certificate.to_string()),
+        spent_codes::code_id.eq(code_id),
+        spent_codes::rp_id.eq(rp.to_string()),
+        spent_codes::redemption_id.eq(spent.redemption.to_string()),
+        spent_codes::request_mac.eq(&spent.request_mac),
+        spent_codes::spent_at.eq(now.as_microsecond()),
+    );
+    diesel::insert_into(spent_codes::table).values(row).execute(conn).map(drop)
+}
+
+/// Forgets codes that ended before `time`, spent or not: by then each is refused for its age.
 pub fn forget(conn: &mut Conn, time: Timestamp) -> QueryResult<usize> {
+    diesel::delete(spent_codes::table.filter(spent_codes::spent_at.lt(time.as_microsecond())))
+        .execute(conn)?;
     diesel::delete(codes::table.filter(codes::expires_at.lt(time.as_microsecond()))).execute(conn)
 }

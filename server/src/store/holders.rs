@@ -6,7 +6,7 @@ use wallet_core::ids::HolderId;
 use wallet_core::pairwise::Eid;
 
 use super::Conn;
-use super::columns::{array, parse};
+use super::columns::parse;
 use super::schema::holders;
 
 /// The holder of an eid, made if there is none.
@@ -23,10 +23,4 @@ pub fn find_or_insert(conn: &mut Conn, eid: &Eid, now: Timestamp) -> QueryResult
     );
     diesel::insert_into(holders::table).values(row).execute(conn)?;
     Ok(id)
-}
-
-/// The eid of a holder.
-pub fn eid(conn: &mut Conn, holder: HolderId) -> QueryResult<Eid> {
-    let eid: Vec<u8> = holders::table.find(holder.to_string()).select(holders::eid).first(conn)?;
-    Ok(Eid::from_bytes(array(&eid)?))
 }

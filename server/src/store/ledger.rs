@@ -7,22 +7,24 @@ use std::collections::BTreeMap;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use jiff::Timestamp;
-use wallet_core::ids::LedgerTransactionId;
+use wallet_core::ids::{LedgerTransactionId, RelyingPartyId};
 use wallet_core::money::Currency;
 
 use super::Conn;
 use super::schema::{ledger_transactions as transactions, postings};
 use crate::billing::posting::Balanced;
 
-/// Appends a transaction.
+/// Appends a transaction to the book of a relying party.
 pub fn post(
     conn: &mut Conn,
+    book: RelyingPartyId,
     id: LedgerTransactionId,
     kind: &'static str,
     balanced: &Balanced,
     now: Timestamp,
 ) -> QueryResult<()> {
     let row = (
+        transactions::book.eq(book.to_string()),
         transactions::id.eq(id.to_string()),
         transactions::kind.eq(kind),
         transactions::posted_at.eq(now.as_microsecond()),
@@ -30,6 +32,7 @@ pub fn post(
     diesel::insert_into(transactions::table).values(row).execute(conn)?;
     for (line, posting) in (0_i64..).zip(balanced.postings()) {
         let row = (
+            postings::book.eq(book.to_string()),
             postings::transaction_id.eq(id.to_string()),
             postings::line.eq(line),
             postings::account.eq(posting.account.to_string()),

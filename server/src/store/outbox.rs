@@ -21,6 +21,12 @@ pub fn append(conn: &mut Conn, topic: &'static str, subject: &str, now: Timestam
     diesel::insert_into(outbox::table).values(row).execute(conn).map(drop)
 }
 
+/// Whether anything waits.
+pub fn any_waits(conn: &mut Conn) -> QueryResult<bool> {
+    let waiting = outbox::table.filter(outbox::done_at.is_null()).select(outbox::id);
+    diesel::dsl::select(diesel::dsl::exists(waiting)).get_result(conn)
+}
+
 /// The distinct subjects that wait on a topic.
 pub fn waiting(conn: &mut Conn, topic: &str) -> QueryResult<Vec<String>> {
     let waiting = outbox::table.filter(outbox::done_at.is_null()).filter(outbox::topic.eq(topic));

@@ -52,14 +52,13 @@ pub enum State {
     },
 }
 
-/// Adds a redemption in the state `Challenged`. `code_id` makes its code one-time.
-pub fn insert(conn: &mut Conn, redemption: &Redemption, code_id: &[u8], now: Timestamp) -> QueryResult<()> {
+/// Adds a redemption in the state `Challenged`.
+pub fn insert(conn: &mut Conn, redemption: &Redemption, now: Timestamp) -> QueryResult<()> {
     use redemptions as r;
     let row = (
         r::id.eq(redemption.id.to_string()),
         r::rp_id.eq(redemption.rp.to_string()),
         r::certificate_id.eq(redemption.certificate.to_string()),
-        r::code_id.eq(code_id),
         r::purpose.eq(&redemption.purpose),
         r::asked.eq(join(redemption.asked.iter().map(|attribute| attribute.as_str()))),
         r::share.eq(redemption.share.as_str()),
@@ -70,14 +69,6 @@ pub fn insert(conn: &mut Conn, redemption: &Redemption, code_id: &[u8], now: Tim
         r::opened_at.eq(now.as_microsecond()),
     );
     diesel::insert_into(r::table).values(row).execute(conn).map(drop)
-}
-
-/// Whether a code of this certificate was redeemed.
-pub fn code_is_redeemed(conn: &mut Conn, certificate: CertificateId, code_id: &[u8]) -> QueryResult<bool> {
-    let redeemed = redemptions::table
-        .filter(redemptions::certificate_id.eq(certificate.to_string()))
-        .filter(redemptions::code_id.eq(code_id));
-    diesel::dsl::select(diesel::dsl::exists(redeemed)).get_result(conn)
 }
 
 type Row = (String, String, String, String, Vec<u8>, i64, i64, (String, Option<Vec<u8>>, Option<i64>));
@@ -95,7 +86,7 @@ pub fn find(conn: &mut Conn, id: RedemptionId, rp: RelyingPartyId) -> QueryResul
         r::unusable_attempts,
         (r::state, r::sealed_answer, r::closed_at),
     );
-    let found = r::table.find(id.to_string()).filter(r::rp_id.eq(rp.to_string())).select(columns);
+    let found = r::table.find((rp.to_string(), id.to_string())).select(columns);
     let Some(row) = found.first::<Row>(conn).optional()? else { return Ok(None) };
     let (certificate, purpose, asked, share, nonce, deadline, unusable_attempts, (state, answer, closed_at)) =
         row;
@@ -125,22 +116,22 @@ pub fn find(conn: &mut Conn, id: RedemptionId, rp: RelyingPartyId) -> QueryResul
     }))
 }
 
-/// Closes a challenged redemption with its answer.
+/// Closes a challenged redemption with its answer; `false` when it was closed before.
 pub fn close(
     conn: &mut Conn,
-    id: RedemptionId,
+    redemption: &Redemption,
     passed: bool,
     sealed_answer: &[u8],
     now: Timestamp,
-) -> QueryResult<()> {
+) -> QueryResult<bool> {
     use redemptions as r;
-    let row = r::table.find(id.to_string()).filter(r::state.eq("challenged"));
+    let row = r::table.find(key(redemption)).filter(r::state.eq("challenged"));
     let values = (
         r::state.eq(if passed { "passed" } else { "failed" }),
         r::sealed_answer.eq(sealed_answer),
         r::closed_at.eq(now.as_microsecond()),
     );
-    exactly_one(diesel::update(row).set(values).execute(conn)?)
+    Ok(diesel::update(row).set(values).execute(conn)? == 1)
 }
 
 /// Erases the answers of redemptions closed before `time`; that they were judged, and how, stays.
@@ -150,10 +141,17 @@ pub fn erase_answers(conn: &mut Conn, time: Timestamp) -> QueryResult<usize> {
     diesel::update(old).set(r::sealed_answer.eq(None::<Vec<u8>>)).execute(conn)
 }
 
-/// Counts a capture that could not be judged.
-pub fn count_unusable(conn: &mut Conn, id: RedemptionId) -> QueryResult<()> {
+fn key(redemption: &Redemption) -> (String, String) {
+    (redemption.rp.to_string(), redemption.id.to_string())
+}
+
+/// Counts a capture that could not be judged, in a redemption that is still as it was read.
+pub fn count_unusable(conn: &mut Conn, redemption: &Redemption) -> QueryResult<()> {
     use redemptions as r;
-    let row = r::table.find(id.to_string()).filter(r::state.eq("challenged"));
+    let row = r::table
+        .find(key(redemption))
+        .filter(r::state.eq("challenged"))
+        .filter(r::unusable_attempts.eq(redemption.unusable_attempts));
     exactly_one(diesel::update(row).set(r::unusable_attempts.eq(r::unusable_attempts + 1)).execute(conn)?)
 }
 

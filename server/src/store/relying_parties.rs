@@ -1,8 +1,7 @@
 //! Relying parties, their API keys, purposes and subscriptions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use diesel::dsl::{exists, select};
 use diesel::prelude::*;
 use jiff::Timestamp;
 use wallet_core::attributes::Attribute;
@@ -12,13 +11,17 @@ use super::Conn;
 use super::columns::{join, parse, split};
 use super::schema::{api_keys, purposes, relying_parties, subscriptions};
 
-/// A relying party that proved itself by an API key.
+/// A relying party, with all that decides what it may ask for.
 #[derive(Debug, Clone)]
 pub struct RelyingParty {
     /// Who.
     pub id: RelyingPartyId,
     /// Served, or suspended.
     pub active: bool,
+    /// What it has bought.
+    pub services: BTreeSet<String>,
+    /// What each registered purpose covers.
+    pub purposes: BTreeMap<String, BTreeSet<Attribute>>,
 }
 
 /// Adds a relying party.
@@ -84,16 +87,13 @@ pub fn by_key(conn: &mut Conn, key: ApiKeyId) -> QueryResult<Option<(RelyingPart
         .first::<(String, String, Vec<u8>)>(conn)
         .optional()?;
     let Some((id, state, secret_hash)) = found else { return Ok(None) };
-    Ok(Some((RelyingParty { id: parse(&id)?, active: state == "active" }, secret_hash)))
-}
-
-/// What a purpose of this relying party may ask for; `None` when there is no such purpose.
-pub fn purpose(conn: &mut Conn, rp: RelyingPartyId, name: &str) -> QueryResult<Option<BTreeSet<Attribute>>> {
-    let found = purposes::table.find((rp.to_string(), name)).select(purposes::attributes);
-    found.first::<String>(conn).optional()?.map(|attributes| split(&attributes)).transpose()
-}
-
-/// Whether the service was bought.
-pub fn has_bought(conn: &mut Conn, rp: RelyingPartyId, service: &str) -> QueryResult<bool> {
-    select(exists(subscriptions::table.find((rp.to_string(), service)))).get_result(conn)
+    let services = subscriptions::table.filter(subscriptions::rp_id.eq(&id)).select(subscriptions::service);
+    let services = services.load::<String>(conn)?.into_iter().collect();
+    let covered =
+        purposes::table.filter(purposes::rp_id.eq(&id)).select((purposes::name, purposes::attributes));
+    let covered = covered.load::<(String, String)>(conn)?.into_iter();
+    let covered = covered.map(|(name, attributes)| Ok((name, split(&attributes)?)));
+    let purposes = covered.collect::<QueryResult<_>>()?;
+    let rp = RelyingParty { id: parse(&id)?, active: state == "active", services, purposes };
+    Ok(Some((rp, secret_hash)))
 }

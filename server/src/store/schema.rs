@@ -1,6 +1,22 @@
 //! The tables, as the migrations make them. Times are microseconds, ids and enumerations are text.
 
 diesel::table! {
+    schema_floor (version) {
+        version -> Text,
+    }
+}
+
+diesel::table! {
+    jobs (name) {
+        name -> Text,
+        leased_by -> Text,
+        leased_until -> BigInt,
+        due_at -> BigInt,
+        succeeded_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     admins (id) {
         id -> Text,
         name -> Text,
@@ -113,9 +129,9 @@ diesel::table! {
 }
 
 diesel::table! {
-    certificates (id) {
-        id -> Text,
+    certificates (holder_id, id) {
         holder_id -> Text,
+        id -> Text,
         device_jkt -> Text,
         device_key -> Binary,
         status_list -> BigInt,
@@ -150,11 +166,21 @@ diesel::table! {
 }
 
 diesel::table! {
-    redemptions (id) {
-        id -> Text,
-        rp_id -> Text,
+    spent_codes (certificate_id, code_id) {
         certificate_id -> Text,
         code_id -> Binary,
+        rp_id -> Text,
+        redemption_id -> Text,
+        request_mac -> Binary,
+        spent_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    redemptions (rp_id, id) {
+        rp_id -> Text,
+        id -> Text,
+        certificate_id -> Text,
         purpose -> Text,
         asked -> Text,
         share -> Text,
@@ -169,10 +195,10 @@ diesel::table! {
 }
 
 diesel::table! {
-    attempts (id) {
-        id -> Text,
+    attempts (rp_id, redemption_id, id) {
         rp_id -> Text,
         redemption_id -> Text,
+        id -> Text,
         service -> Text,
         outcome -> Text,
         reason -> Nullable<Text>,
@@ -183,7 +209,8 @@ diesel::table! {
 }
 
 diesel::table! {
-    ledger_transactions (id) {
+    ledger_transactions (book, id) {
+        book -> Text,
         id -> Text,
         kind -> Text,
         reverses -> Nullable<Text>,
@@ -192,7 +219,8 @@ diesel::table! {
 }
 
 diesel::table! {
-    postings (transaction_id, line) {
+    postings (book, transaction_id, line) {
+        book -> Text,
         transaction_id -> Text,
         line -> BigInt,
         account -> Text,
@@ -202,11 +230,11 @@ diesel::table! {
 }
 
 diesel::table! {
-    charges (id) {
-        id -> Text,
+    charges (rp_id, redemption_id) {
         rp_id -> Text,
-        attempt_id -> Text,
         redemption_id -> Text,
+        id -> Text,
+        attempt_id -> Text,
         service -> Text,
         price_version -> Text,
         currency -> Text,
@@ -238,9 +266,9 @@ diesel::table! {
 }
 
 diesel::table! {
-    audit (id) {
-        id -> Text,
+    audit (actor, id) {
         actor -> Text,
+        id -> Text,
         action -> Text,
         object -> Text,
         outcome -> Text,
@@ -282,6 +310,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     certificates,
     handles,
     numeric_codes,
+    spent_codes,
     redemptions,
     attempts,
     ledger_transactions,

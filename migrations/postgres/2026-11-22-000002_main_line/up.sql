@@ -1,5 +1,25 @@
 -- Times are microseconds since 1970 UTC, ids are prefixed ULIDs, `sealed_*` is encrypted by the server's vault,
--- `*_mac` and `*_hash` stand in for what is never stored. The same file for SQLite says INTEGER and BLOB.
+-- `*_mac` and `*_hash` stand in for what is never stored. The same file for SQLite says INTEGER and BLOB, and has no
+-- partitions.
+--
+-- Two families of tables, which may lie in two databases and be spread over many (docs/adr/0007): what belongs to a
+-- relying party begins its primary key with `rp_id` (`book`, `actor`), what belongs to a holder with `holder_id` or with a
+-- random value that names one. No transaction of a redemption touches both. `COLLATE "C"`: ids are compared byte by byte.
+
+-- The newest migration that a program must know to work with these tables.
+CREATE TABLE schema_floor (
+    version TEXT PRIMARY KEY NOT NULL
+);
+INSERT INTO schema_floor (version) VALUES ('20261122000002');
+
+-- Which replica runs a job, and when it last ended well.
+CREATE TABLE jobs (
+    name TEXT PRIMARY KEY NOT NULL,
+    leased_by TEXT NOT NULL,
+    leased_until BIGINT NOT NULL,
+    due_at BIGINT NOT NULL,
+    succeeded_at BIGINT
+);
 
 CREATE TABLE admins (
     id TEXT PRIMARY KEY NOT NULL,
@@ -9,7 +29,7 @@ CREATE TABLE admins (
 );
 
 CREATE TABLE relying_parties (
-    id TEXT PRIMARY KEY NOT NULL,
+    id TEXT COLLATE "C" PRIMARY KEY NOT NULL,
     name TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('active', 'suspended')),
     created_at BIGINT NOT NULL
@@ -17,21 +37,21 @@ CREATE TABLE relying_parties (
 
 CREATE TABLE api_keys (
     id TEXT PRIMARY KEY NOT NULL,
-    rp_id TEXT NOT NULL REFERENCES relying_parties (id),
+    rp_id TEXT COLLATE "C" NOT NULL REFERENCES relying_parties (id),
     secret_hash BYTEA NOT NULL,
     created_at BIGINT NOT NULL,
     revoked_at BIGINT
 );
 
 CREATE TABLE purposes (
-    rp_id TEXT NOT NULL REFERENCES relying_parties (id),
+    rp_id TEXT COLLATE "C" NOT NULL REFERENCES relying_parties (id),
     name TEXT NOT NULL,
     attributes TEXT NOT NULL,
     PRIMARY KEY (rp_id, name)
 );
 
 CREATE TABLE subscriptions (
-    rp_id TEXT NOT NULL REFERENCES relying_parties (id),
+    rp_id TEXT COLLATE "C" NOT NULL REFERENCES relying_parties (id),
     service TEXT NOT NULL,
     since BIGINT NOT NULL,
     PRIMARY KEY (rp_id, service)
@@ -96,14 +116,14 @@ CREATE TABLE register_entries (
 );
 
 CREATE TABLE holders (
-    id TEXT PRIMARY KEY NOT NULL,
+    id TEXT COLLATE "C" PRIMARY KEY NOT NULL,
     eid BYTEA NOT NULL UNIQUE,
     created_at BIGINT NOT NULL
 );
 
 CREATE TABLE certificates (
-    id TEXT PRIMARY KEY NOT NULL,
-    holder_id TEXT NOT NULL REFERENCES holders (id),
+    holder_id TEXT COLLATE "C" NOT NULL REFERENCES holders (id),
+    id TEXT COLLATE "C" NOT NULL UNIQUE,
     device_jkt TEXT NOT NULL,
     device_key BYTEA NOT NULL,
     status_list BIGINT NOT NULL,
@@ -117,31 +137,42 @@ CREATE TABLE certificates (
     ended_at BIGINT,
     issued_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
+    PRIMARY KEY (holder_id, id),
     UNIQUE (status_list, status_index),
     CHECK ((state = 'active') = (reason IS NULL AND ended_at IS NULL))
 );
-CREATE INDEX certificates_holder_id ON certificates (holder_id);
 CREATE INDEX certificates_device_jkt ON certificates (device_jkt);
 
 CREATE TABLE handles (
     handle_hash BYTEA PRIMARY KEY NOT NULL,
-    certificate_id TEXT NOT NULL REFERENCES certificates (id)
+    certificate_id TEXT COLLATE "C" NOT NULL REFERENCES certificates (id)
 );
 
 CREATE TABLE numeric_codes (
     code_mac BYTEA PRIMARY KEY NOT NULL,
-    certificate_id TEXT NOT NULL REFERENCES certificates (id),
+    certificate_id TEXT COLLATE "C" NOT NULL REFERENCES certificates (id),
     share TEXT NOT NULL,
     expires_at BIGINT NOT NULL,
     spent BIGINT NOT NULL CHECK (spent IN (0, 1))
 );
 CREATE UNIQUE INDEX numeric_codes_one_live ON numeric_codes (certificate_id) WHERE spent = 0;
 
-CREATE TABLE redemptions (
-    id TEXT PRIMARY KEY NOT NULL,
-    rp_id TEXT NOT NULL REFERENCES relying_parties (id),
-    certificate_id TEXT NOT NULL REFERENCES certificates (id),
+-- Codes used up, each by one request of one relying party.
+CREATE TABLE spent_codes (
+    certificate_id TEXT COLLATE "C" NOT NULL REFERENCES certificates (id),
     code_id BYTEA NOT NULL,
+    rp_id TEXT COLLATE "C" NOT NULL,
+    redemption_id TEXT COLLATE "C" NOT NULL,
+    request_mac BYTEA NOT NULL,
+    spent_at BIGINT NOT NULL,
+    PRIMARY KEY (certificate_id, code_id)
+);
+CREATE INDEX spent_codes_spent_at ON spent_codes (spent_at);
+
+CREATE TABLE redemptions (
+    rp_id TEXT COLLATE "C" NOT NULL REFERENCES relying_parties (id),
+    id TEXT COLLATE "C" NOT NULL,
+    certificate_id TEXT COLLATE "C" NOT NULL,
     purpose TEXT NOT NULL,
     asked TEXT NOT NULL,
     share TEXT NOT NULL,
@@ -152,60 +183,72 @@ CREATE TABLE redemptions (
     opened_at BIGINT NOT NULL,
     closed_at BIGINT,
     sealed_answer BYTEA,
-    UNIQUE (certificate_id, code_id),
-    CHECK ((state = 'challenged') = (closed_at IS NULL AND sealed_answer IS NULL))
+    PRIMARY KEY (rp_id, id),
+    CHECK ((state = 'challenged') = (closed_at IS NULL)),
+    CHECK (state <> 'challenged' OR sealed_answer IS NULL)
 );
-CREATE INDEX redemptions_rp ON redemptions (rp_id, opened_at);
+CREATE INDEX redemptions_readable ON redemptions (closed_at) WHERE sealed_answer IS NOT NULL;
 
+-- Partitioned by the day on which the redemption was opened: its id sorts by time.
 CREATE TABLE attempts (
-    id TEXT PRIMARY KEY NOT NULL,
-    rp_id TEXT NOT NULL,
-    redemption_id TEXT NOT NULL REFERENCES redemptions (id),
+    rp_id TEXT COLLATE "C" NOT NULL,
+    redemption_id TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
     service TEXT NOT NULL,
     outcome TEXT NOT NULL CHECK (outcome IN ('passed', 'failed', 'unusable')),
     reason TEXT,
-    charge_id TEXT UNIQUE,
+    charge_id TEXT COLLATE "C",
     receipt TEXT NOT NULL,
     judged_at BIGINT NOT NULL,
+    PRIMARY KEY (rp_id, redemption_id, id),
+    FOREIGN KEY (rp_id, redemption_id) REFERENCES redemptions (rp_id, id),
     CHECK ((outcome = 'unusable') = (charge_id IS NULL))
-);
-CREATE INDEX attempts_redemption ON attempts (redemption_id);
+) PARTITION BY RANGE (redemption_id);
+CREATE TABLE attempts_default PARTITION OF attempts DEFAULT;
 
+-- `book` is the relying party whose money it is about.
 CREATE TABLE ledger_transactions (
-    id TEXT PRIMARY KEY NOT NULL,
+    book TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
     kind TEXT NOT NULL,
-    reverses TEXT,
-    posted_at BIGINT NOT NULL
+    reverses TEXT COLLATE "C",
+    posted_at BIGINT NOT NULL,
+    PRIMARY KEY (book, id)
 );
 
 CREATE TABLE postings (
-    transaction_id TEXT NOT NULL REFERENCES ledger_transactions (id),
+    book TEXT COLLATE "C" NOT NULL,
+    transaction_id TEXT COLLATE "C" NOT NULL,
     line BIGINT NOT NULL,
     account TEXT NOT NULL,
     currency TEXT NOT NULL,
     micros BIGINT NOT NULL,
-    PRIMARY KEY (transaction_id, line)
+    PRIMARY KEY (book, transaction_id, line),
+    FOREIGN KEY (book, transaction_id) REFERENCES ledger_transactions (book, id)
 );
-CREATE INDEX postings_account ON postings (account);
 
+-- The primary key is the promise: a redemption is charged once. Partitioned like attempts.
 CREATE TABLE charges (
-    id TEXT PRIMARY KEY NOT NULL,
-    rp_id TEXT NOT NULL,
-    attempt_id TEXT NOT NULL UNIQUE,
-    redemption_id TEXT NOT NULL UNIQUE,
+    rp_id TEXT COLLATE "C" NOT NULL,
+    redemption_id TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    attempt_id TEXT COLLATE "C" NOT NULL,
     service TEXT NOT NULL,
     price_version TEXT NOT NULL,
     currency TEXT NOT NULL,
     micros BIGINT NOT NULL,
-    transaction_id TEXT NOT NULL UNIQUE REFERENCES ledger_transactions (id),
+    transaction_id TEXT COLLATE "C" NOT NULL,
     usage_date TEXT NOT NULL,
-    charged_at BIGINT NOT NULL
-);
-CREATE INDEX charges_rp ON charges (rp_id, usage_date);
+    charged_at BIGINT NOT NULL,
+    PRIMARY KEY (rp_id, redemption_id),
+    FOREIGN KEY (rp_id, transaction_id) REFERENCES ledger_transactions (book, id)
+) PARTITION BY RANGE (redemption_id);
+CREATE INDEX charges_usage_date ON charges (rp_id, usage_date);
+CREATE TABLE charges_default PARTITION OF charges DEFAULT;
 
 CREATE TABLE idempotency_keys (
-    rp_id TEXT NOT NULL,
-    key TEXT NOT NULL,
+    rp_id TEXT COLLATE "C" NOT NULL,
+    key TEXT COLLATE "C" NOT NULL,
     fingerprint BYTEA NOT NULL,
     lease TEXT NOT NULL,
     leased_until BIGINT NOT NULL,
@@ -213,6 +256,7 @@ CREATE TABLE idempotency_keys (
     created_at BIGINT NOT NULL,
     PRIMARY KEY (rp_id, key)
 );
+CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);
 
 -- Counters of wrong codes, by subject and window.
 CREATE TABLE throttles (
@@ -222,18 +266,21 @@ CREATE TABLE throttles (
     PRIMARY KEY (subject, window_start)
 );
 
+-- Partitioned by day: the id sorts by time.
 CREATE TABLE audit (
-    id TEXT PRIMARY KEY NOT NULL,
-    actor TEXT NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
     action TEXT NOT NULL,
     object TEXT NOT NULL,
     outcome TEXT NOT NULL,
-    at BIGINT NOT NULL
-);
+    at BIGINT NOT NULL,
+    PRIMARY KEY (actor, id)
+) PARTITION BY RANGE (id);
 CREATE INDEX audit_object ON audit (object);
+CREATE TABLE audit_default PARTITION OF audit DEFAULT;
 
 CREATE TABLE outbox (
-    id TEXT PRIMARY KEY NOT NULL,
+    id TEXT COLLATE "C" PRIMARY KEY NOT NULL,
     topic TEXT NOT NULL,
     subject TEXT NOT NULL,
     created_at BIGINT NOT NULL,

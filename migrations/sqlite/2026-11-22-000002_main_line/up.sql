@@ -1,5 +1,25 @@
 -- Times are microseconds since 1970 UTC, ids are prefixed ULIDs, `sealed_*` is encrypted by the server's vault,
--- `*_mac` and `*_hash` stand in for what is never stored. The same file for PostgreSQL says BIGINT and BYTEA.
+-- `*_mac` and `*_hash` stand in for what is never stored. The same file for PostgreSQL says INTEGER and BLOB, and
+-- has partitions.
+--
+-- Two families of tables, which may lie in two databases and be spread over many (docs/adr/0007): what belongs to a
+-- relying party begins its primary key with `rp_id` (`book`, `actor`), what belongs to a holder with `holder_id` or with a
+-- random value that names one. No transaction of a redemption touches both.
+
+-- The newest migration that a program must know to work with these tables.
+CREATE TABLE schema_floor (
+    version TEXT PRIMARY KEY NOT NULL
+) STRICT;
+INSERT INTO schema_floor (version) VALUES ('20261122000002');
+
+-- Which replica runs a job, and when it last ended well.
+CREATE TABLE jobs (
+    name TEXT PRIMARY KEY NOT NULL,
+    leased_by TEXT NOT NULL,
+    leased_until INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    succeeded_at INTEGER
+) STRICT;
 
 CREATE TABLE admins (
     id TEXT PRIMARY KEY NOT NULL,
@@ -102,8 +122,8 @@ CREATE TABLE holders (
 ) STRICT;
 
 CREATE TABLE certificates (
-    id TEXT PRIMARY KEY NOT NULL,
     holder_id TEXT NOT NULL REFERENCES holders (id),
+    id TEXT NOT NULL UNIQUE,
     device_jkt TEXT NOT NULL,
     device_key BLOB NOT NULL,
     status_list INTEGER NOT NULL,
@@ -117,10 +137,10 @@ CREATE TABLE certificates (
     ended_at INTEGER,
     issued_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
+    PRIMARY KEY (holder_id, id),
     UNIQUE (status_list, status_index),
     CHECK ((state = 'active') = (reason IS NULL AND ended_at IS NULL))
 ) STRICT;
-CREATE INDEX certificates_holder_id ON certificates (holder_id);
 CREATE INDEX certificates_device_jkt ON certificates (device_jkt);
 
 CREATE TABLE handles (
@@ -137,11 +157,22 @@ CREATE TABLE numeric_codes (
 ) STRICT;
 CREATE UNIQUE INDEX numeric_codes_one_live ON numeric_codes (certificate_id) WHERE spent = 0;
 
-CREATE TABLE redemptions (
-    id TEXT PRIMARY KEY NOT NULL,
-    rp_id TEXT NOT NULL REFERENCES relying_parties (id),
+-- Codes used up, each by one request of one relying party.
+CREATE TABLE spent_codes (
     certificate_id TEXT NOT NULL REFERENCES certificates (id),
     code_id BLOB NOT NULL,
+    rp_id TEXT NOT NULL,
+    redemption_id TEXT NOT NULL,
+    request_mac BLOB NOT NULL,
+    spent_at INTEGER NOT NULL,
+    PRIMARY KEY (certificate_id, code_id)
+) STRICT;
+CREATE INDEX spent_codes_spent_at ON spent_codes (spent_at);
+
+CREATE TABLE redemptions (
+    rp_id TEXT NOT NULL REFERENCES relying_parties (id),
+    id TEXT NOT NULL,
+    certificate_id TEXT NOT NULL,
     purpose TEXT NOT NULL,
     asked TEXT NOT NULL,
     share TEXT NOT NULL,
@@ -152,56 +183,65 @@ CREATE TABLE redemptions (
     opened_at INTEGER NOT NULL,
     closed_at INTEGER,
     sealed_answer BLOB,
-    UNIQUE (certificate_id, code_id),
-    CHECK ((state = 'challenged') = (closed_at IS NULL AND sealed_answer IS NULL))
+    PRIMARY KEY (rp_id, id),
+    CHECK ((state = 'challenged') = (closed_at IS NULL)),
+    CHECK (state <> 'challenged' OR sealed_answer IS NULL)
 ) STRICT;
-CREATE INDEX redemptions_rp ON redemptions (rp_id, opened_at);
+CREATE INDEX redemptions_readable ON redemptions (closed_at) WHERE sealed_answer IS NOT NULL;
 
 CREATE TABLE attempts (
-    id TEXT PRIMARY KEY NOT NULL,
     rp_id TEXT NOT NULL,
-    redemption_id TEXT NOT NULL REFERENCES redemptions (id),
+    redemption_id TEXT NOT NULL,
+    id TEXT NOT NULL,
     service TEXT NOT NULL,
     outcome TEXT NOT NULL CHECK (outcome IN ('passed', 'failed', 'unusable')),
     reason TEXT,
-    charge_id TEXT UNIQUE,
+    charge_id TEXT,
     receipt TEXT NOT NULL,
     judged_at INTEGER NOT NULL,
+    PRIMARY KEY (rp_id, redemption_id, id),
+    FOREIGN KEY (rp_id, redemption_id) REFERENCES redemptions (rp_id, id),
     CHECK ((outcome = 'unusable') = (charge_id IS NULL))
 ) STRICT;
-CREATE INDEX attempts_redemption ON attempts (redemption_id);
 
+-- `book` is the relying party whose money it is about.
 CREATE TABLE ledger_transactions (
-    id TEXT PRIMARY KEY NOT NULL,
+    book TEXT NOT NULL,
+    id TEXT NOT NULL,
     kind TEXT NOT NULL,
     reverses TEXT,
-    posted_at INTEGER NOT NULL
+    posted_at INTEGER NOT NULL,
+    PRIMARY KEY (book, id)
 ) STRICT;
 
 CREATE TABLE postings (
-    transaction_id TEXT NOT NULL REFERENCES ledger_transactions (id),
+    book TEXT NOT NULL,
+    transaction_id TEXT NOT NULL,
     line INTEGER NOT NULL,
     account TEXT NOT NULL,
     currency TEXT NOT NULL,
     micros INTEGER NOT NULL,
-    PRIMARY KEY (transaction_id, line)
+    PRIMARY KEY (book, transaction_id, line),
+    FOREIGN KEY (book, transaction_id) REFERENCES ledger_transactions (book, id)
 ) STRICT;
-CREATE INDEX postings_account ON postings (account);
 
+-- The primary key is the promise: a redemption is charged once.
 CREATE TABLE charges (
-    id TEXT PRIMARY KEY NOT NULL,
     rp_id TEXT NOT NULL,
-    attempt_id TEXT NOT NULL UNIQUE,
-    redemption_id TEXT NOT NULL UNIQUE,
+    redemption_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    attempt_id TEXT NOT NULL,
     service TEXT NOT NULL,
     price_version TEXT NOT NULL,
     currency TEXT NOT NULL,
     micros INTEGER NOT NULL,
-    transaction_id TEXT NOT NULL UNIQUE REFERENCES ledger_transactions (id),
+    transaction_id TEXT NOT NULL,
     usage_date TEXT NOT NULL,
-    charged_at INTEGER NOT NULL
+    charged_at INTEGER NOT NULL,
+    PRIMARY KEY (rp_id, redemption_id),
+    FOREIGN KEY (rp_id, transaction_id) REFERENCES ledger_transactions (book, id)
 ) STRICT;
-CREATE INDEX charges_rp ON charges (rp_id, usage_date);
+CREATE INDEX charges_usage_date ON charges (rp_id, usage_date);
 
 CREATE TABLE idempotency_keys (
     rp_id TEXT NOT NULL,
@@ -213,6 +253,7 @@ CREATE TABLE idempotency_keys (
     created_at INTEGER NOT NULL,
     PRIMARY KEY (rp_id, key)
 ) STRICT;
+CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);
 
 -- Counters of wrong codes, by subject and window.
 CREATE TABLE throttles (
@@ -223,12 +264,13 @@ CREATE TABLE throttles (
 ) STRICT;
 
 CREATE TABLE audit (
-    id TEXT PRIMARY KEY NOT NULL,
     actor TEXT NOT NULL,
+    id TEXT NOT NULL,
     action TEXT NOT NULL,
     object TEXT NOT NULL,
     outcome TEXT NOT NULL,
-    at INTEGER NOT NULL
+    at INTEGER NOT NULL,
+    PRIMARY KEY (actor, id)
 ) STRICT;
 CREATE INDEX audit_object ON audit (object);
 

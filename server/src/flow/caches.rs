@@ -1,0 +1,33 @@
+//! What each redemption reads and nobody changes often. Everything here may be lost at any moment, and is a second old at most:
+//! that is how long a suspension, a revoked key or a new price may take to be seen everywhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+use wallet_core::ids::ApiKeyId;
+
+use super::callers::RelyingParty;
+use crate::billing::price::Price;
+
+/// The product promises that what is revoked is refused everywhere within a second.
+const FRESH: Duration = Duration::from_secs(1);
+/// Relying parties that redeem within one second; about 1 KiB each.
+const MOST: u64 = 100_000;
+
+/// The caches of a process.
+pub struct Caches {
+    /// By API key: the relying party, and the hash of the key's secret.
+    pub(super) relying_parties: Cache<ApiKeyId, Arc<(RelyingParty, Vec<u8>)>>,
+    /// Every price of a redemption.
+    pub(super) prices: Cache<(), Arc<Vec<Price>>>,
+}
+
+impl Default for Caches {
+    fn default() -> Self {
+        Caches {
+            relying_parties: Cache::builder().max_capacity(MOST).time_to_live(FRESH).build(),
+            prices: Cache::builder().max_capacity(1).time_to_live(FRESH).build(),
+        }
+    }
+}
