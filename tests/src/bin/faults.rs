@@ -35,6 +35,9 @@ struct Arguments {
     /// `ecert`, built with the feature `bench-without-face`
     #[arg(long, env = "ECERT_WITHOUT_FACE")]
     binary: Option<PathBuf>,
+    /// The program of `cargo xtask`, which starts clusters
+    #[arg(long)]
+    xtask: Option<PathBuf>,
     /// Where the rows are kept, beside those of other faults
     #[arg(long, default_value = "target/bench/faults.json")]
     out: PathBuf,
@@ -74,7 +77,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
     let binary = arguments.binary.context("say with --binary where `ecert` is; `cargo xtask faults` does")?;
     let logs = arguments.out.parent().unwrap_or(Path::new(".")).to_owned();
     std::fs::create_dir_all(&logs)?;
-    let harness = Harness { binary, logs };
+    let harness = Harness { binary, xtask: arguments.xtask, logs };
     let mut rows = Vec::new();
     for fault in faults {
         let runs = arguments.runs.unwrap_or(if arguments.quick { fault.quick } else { fault.runs });

@@ -82,7 +82,6 @@ pub(super) async fn abort(harness: &Harness, database: Database, tally: &mut Tal
     stage.server.kill();
     stage.server.set("ECERT_FAULT_ABORT_AFTER_COMMIT", "0");
     stage.server.start().await?;
-    tally.doing("asking again for every answer that is missing");
     stage.close(tally).await
 }
 

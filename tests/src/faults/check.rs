@@ -146,9 +146,7 @@ impl Db {
     pub(super) fn hold(&mut self) -> anyhow::Result<()> {
         match self {
             Db::Sqlite(_) => self.run("BEGIN IMMEDIATE"),
-            Db::Postgres(_) => {
-                self.run("BEGIN; LOCK TABLE redemptions, idempotency_keys IN ACCESS EXCLUSIVE MODE")
-            }
+            Db::Postgres(_) => self.run("BEGIN; LOCK TABLE redemptions IN ACCESS EXCLUSIVE MODE"),
         }
     }
 
@@ -261,17 +259,23 @@ fn is_as_told(row: &AttemptRow, told: &Judged) -> bool {
 }
 
 /// What must be found nowhere. Doubles first; then a word for each other rule, and how often it is broken.
-const DOUBLES: [&str; 7] = [
+const DOUBLES: [&str; 8] = [
     "SELECT redemption_id FROM charges GROUP BY redemption_id HAVING COUNT(*) > 1",
     "SELECT attempt_id FROM charges GROUP BY attempt_id HAVING COUNT(*) > 1",
     "SELECT transaction_id FROM charges GROUP BY transaction_id HAVING COUNT(*) > 1",
     "SELECT id FROM charges GROUP BY id HAVING COUNT(*) > 1",
     "SELECT redemption_id FROM attempts WHERE outcome <> 'unusable' GROUP BY redemption_id HAVING COUNT(*) > 1",
-    "SELECT certificate_id FROM redemptions GROUP BY certificate_id, code_id HAVING COUNT(*) > 1",
+    "SELECT code_id FROM spent_codes GROUP BY certificate_id, code_id HAVING COUNT(*) > 1",
+    "SELECT redemption_id FROM spent_codes GROUP BY redemption_id HAVING COUNT(*) > 1",
     "SELECT rp_id FROM idempotency_keys GROUP BY rp_id, key HAVING COUNT(*) > 1",
 ];
 
-const RULES: [(&str, &str); 11] = [
+const RULES: [(&str, &str); 12] = [
+    (
+        "redemptions without the code that was spent on them",
+        "SELECT r.id FROM redemptions r LEFT JOIN spent_codes s ON s.redemption_id = r.id
+             AND s.rp_id = r.rp_id AND s.certificate_id = r.certificate_id WHERE s.code_id IS NULL",
+    ),
     (
         "charges without the attempt they are for",
         "SELECT c.id FROM charges c LEFT JOIN attempts a ON a.charge_id = c.id AND a.id = c.attempt_id
@@ -374,3 +378,6 @@ fn totals(db: &mut Db, journal: &Journal, findings: &mut Findings) -> anyhow::Re
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,7 +46,6 @@ pub(super) async fn kill(
         slowest = slowest.max(back.unwrap_or(BACK));
         tally.run(back, &stage.check_so_far()?);
     }
-    tally.doing("asking again for every answer that is missing");
     tally.note(format!("slowest first answer after a start: {} ms", slowest.as_millis()));
     stage.close(tally).await
 }

@@ -11,6 +11,7 @@ mod clock;
 mod crowds;
 mod disk;
 mod kills;
+mod patroni;
 mod postgres;
 mod probes;
 mod proxy;
@@ -33,6 +34,8 @@ use tally::Tally;
 pub struct Harness {
     /// `ecert`, built with the feature `bench-without-face`.
     pub binary: PathBuf,
+    /// `xtask`, which knows how to start a cluster; without it the faults of a cluster are left out.
+    pub xtask: Option<PathBuf>,
     /// Where logs of servers that did not do well are kept.
     pub logs: PathBuf,
 }
@@ -53,6 +56,7 @@ pub struct Fault {
 #[derive(Clone, Copy)]
 enum Kind {
     Kill(stage::Database, Victim),
+    PatroniPrimary,
     LostAnswer(stage::Database),
     Abort(stage::Database),
     DiskFull(stage::Database),
@@ -70,7 +74,7 @@ const fn fault(name: &'static str, runs: u64, quick: u64, kind: Kind, about: &'s
 }
 
 /// Every fault, in the order in which they are put in.
-pub const FAULTS: [Fault; 20] = [
+pub const FAULTS: [Fault; 21] = [
     fault(
         "kill-sqlite",
         100,
@@ -91,6 +95,13 @@ pub const FAULTS: [Fault; 20] = [
         3,
         Kind::Kill(Postgres, Victim::Database),
         "kill -9 of the whole PostgreSQL under load, started again by the harness",
+    ),
+    fault(
+        "patroni-primary",
+        10,
+        1,
+        Kind::PatroniPrimary,
+        "kill -9 of the leading node of a cluster of three under load; wants root",
     ),
     fault(
         "lost-answer-sqlite",
@@ -179,6 +190,7 @@ impl Fault {
         let mut tally = Tally::new(self.name, runs, &harness.logs);
         let done = match self.kind {
             Kind::Kill(database, victim) => kills::kill(harness, database, victim, &mut tally).await,
+            Kind::PatroniPrimary => patroni::kill_primary(harness, &mut tally).await,
             Kind::LostAnswer(database) => answers::lost(harness, database, &mut tally).await,
             Kind::Abort(database) => answers::abort(harness, database, &mut tally).await,
             Kind::DiskFull(database) => shortages::disk_full(harness, database, &mut tally).await,

@@ -166,32 +166,40 @@ impl Stage {
         tokio::task::block_in_place(|| check(&mut db, &told, Extent::AtLeast))
     }
 
-    /// The end of a fault: every client gets its answer, some are asked for again, and then the tables must say exactly
-    /// what the clients were told.
+    /// The end of a fault, as [`finish`]; and the server must not have panicked.
     pub(super) async fn close(mut self, tally: &mut Tally) -> anyhow::Result<()> {
-        let pending = self.traffic.settle(SETTLE).await;
-        if pending > 0 {
-            tally.problem(format!("{pending} keys had no answer after {SETTLE:?} of asking"));
-        }
-        let asked_again = tokio::time::timeout(SETTLE, self.traffic.changed(ASKED_AGAIN)).await;
-        match asked_again {
-            Ok(changed) => tally.changed(changed?),
-            Err(_) => tally.problem("answers that were given could not be asked for again".to_owned()),
-        }
-        let told = self.traffic.told_since((0, 0));
-        let mut db = self.db()?;
-        let found = tokio::task::block_in_place(|| check(&mut db, &told, Extent::Exactly))?;
-        tally.total(&found);
-        tally.gap(self.traffic.longest_gap());
+        finish(&mut self.traffic, &self.database, tally).await?;
         for panic in self.server.panics() {
             tally.problem(format!("the server: {panic}"));
         }
-        tally.acknowledged(told.captures.len(), &self.traffic.journal());
         tally.keep(&self.server)
     }
 }
 
-fn populate(data: &Path, database: &str) -> anyhow::Result<Population> {
+/// Every client gets its answer, some answers are asked for again, and then the tables must say exactly what the clients
+/// were told.
+pub(super) async fn finish(traffic: &mut Traffic, database: &str, tally: &mut Tally) -> anyhow::Result<()> {
+    tally.doing("asking again for every answer that is missing");
+    let pending = traffic.settle(SETTLE).await;
+    if pending > 0 {
+        tally.problem(format!("{pending} keys had no answer after {SETTLE:?} of asking"));
+    }
+    let asked_again = tokio::time::timeout(SETTLE, traffic.changed(ASKED_AGAIN)).await;
+    match asked_again {
+        Ok(changed) => tally.changed(changed?),
+        Err(_) => tally.problem("answers that were given could not be asked for again".to_owned()),
+    }
+    let told = traffic.told_since((0, 0));
+    let mut db = Db::open(database)?;
+    let found = tokio::task::block_in_place(|| check(&mut db, &told, Extent::Exactly))?;
+    tally.total(&found);
+    tally.gap(traffic.longest_gap());
+    tally.acknowledged(told.captures.len(), &traffic.journal());
+    Ok(())
+}
+
+/// Puts a small population into an installation: its data folder, and its database.
+pub(super) fn populate(data: &Path, database: &str) -> anyhow::Result<Population> {
     let installation = Installation::new(data, Some(database))?;
     let mut people = Population::new(rand::random());
     tokio::task::block_in_place(|| people.grow(&installation, HOLDERS, RELYING_PARTIES))?;

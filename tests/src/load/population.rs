@@ -80,7 +80,7 @@ impl Population {
     /// When the database refuses, for example because it holds people of this seed already.
     pub fn grow(&mut self, at: &Installation, holders: u64, relying_parties: u64) -> anyhow::Result<()> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let store = app::open_store(&at.config, u32::try_from(threads)?)?;
+        let store = app::open_stores(&at.config, u32::try_from(threads)?)?.rps;
         let (_, secrets) = app::open_keys(&at.config, &SystemClock)?;
         let vault = Vault::new(&secrets.vault);
         let identities = self.identities.clone();
