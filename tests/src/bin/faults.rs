@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Parser)]
 #[command(
     name = "cargo xtask faults",
+    args_override_self = true,
     after_help = "Example: cargo xtask faults --quick\n         cargo xtask faults kill-sqlite --runs 1000"
 )]
 struct Arguments {

@@ -74,7 +74,9 @@ pub(super) async fn kill_primary(harness: &Harness, tally: &mut Tally) -> anyhow
     let binary = harness.binary.to_str().context("the path of `ecert` is not UTF-8")?;
     let about = cluster.run(&["up", "--replica-binary", binary]).await?;
     let database = text(&about, "/database/haproxy")?;
-    let people = populate(Path::new(&text(&about, "/ecert/data_dir")?), &database)?;
+    // Putting people in ends with a checkpoint, which the service's own user may not ask for.
+    let superuser = text(&about, "/database/superuser")?.replacen("/postgres?", "/ecert?", 1);
+    let people = populate(Path::new(&text(&about, "/ecert/data_dir")?), &superuser)?;
     let site = Arc::new(Site::new(&text(&about, "/ecert/url")?, people, true)?);
     let mut traffic = Traffic::new(site, CLIENTS);
     let mut checked = (0, 0);
