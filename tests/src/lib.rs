@@ -7,6 +7,8 @@
 )]
 
 pub mod app;
+#[cfg(target_os = "linux")]
+pub mod bench_db;
 pub mod clients;
 pub mod demo;
 pub mod faults;

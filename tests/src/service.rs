@@ -25,18 +25,27 @@ pub fn binary() -> anyhow::Result<PathBuf> {
         .context("`ecert` is not built; use `cargo xtask demo` or `test`")
 }
 
+/// Starts `ecert`, with what `command` says besides, on a free port over the data in `folder`; where it listens.
+///
+/// # Errors
+/// When it ends before it serves; why, it says on its error stream.
+pub fn spawn(command: &mut Command, folder: &Path) -> anyhow::Result<(Child, String)> {
+    let mut process = command
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(folder)
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let output = process.stdout.take().context("no output of the service")?;
+    let first = BufReader::new(output).lines().next().context("the service ended at once")??;
+    let base = first.split_whitespace().last().context("the service does not say where it listens")?;
+    Ok((process, base.to_owned()))
+}
+
 impl Service {
     /// Starts on a free port over the data in `folder`.
     pub fn start_in(folder: &Path) -> anyhow::Result<Service> {
-        let mut process = Command::new(binary()?)
-            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data-dir"])
-            .arg(folder)
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let output = process.stdout.take().context("no output of the service")?;
-        let first = BufReader::new(output).lines().next().context("the service ended at once")??;
-        let base = first.split_whitespace().last().context("the service does not say where it listens")?;
-        Ok(Service { base: base.to_owned(), process, folder: folder.to_owned() })
+        let (process, base) = spawn(Command::new(binary()?).args(["--log", "warn"]), folder)?;
+        Ok(Service { base, process, folder: folder.to_owned() })
     }
 
     /// Runs another command of the binary on the same data; what it prints.

@@ -13,10 +13,14 @@ use crate::packages::Source;
 use crate::peer;
 use crate::progress::Progress;
 use crate::setup;
+use crate::tools::{self, Tool};
 
 /// The benches: the word on the command line, and the arguments by which `cargo bench` finds it.
 const BENCHES: [(&str, &[&str]); 1] =
     [("redeem", &["--package", "wallet-core", "--features", "onnx", "--bench", "redeem"])];
+
+/// The bench that is no `cargo bench`: it measures a service in a process of its own.
+const DB: &str = "db";
 
 /// Sets up, then builds and runs `ecert serve` with `arguments`.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
@@ -55,8 +59,11 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
 
 /// Sets up, then builds and runs the bench `name`.
 pub(crate) fn bench(name: &str, json: bool, arguments: &[OsString]) -> Result<()> {
+    if name == DB {
+        return bench_db(json, arguments);
+    }
     let Some((_, place)) = BENCHES.iter().find(|(known, _)| *known == name) else {
-        let known: Vec<&str> = BENCHES.iter().map(|(known, _)| *known).collect();
+        let known: Vec<&str> = BENCHES.iter().map(|(known, _)| *known).chain([DB]).collect();
         bail!("there is no bench {name:?}; known: {}", known.join(", "));
     };
     let cache = ready_cache()?;
@@ -88,6 +95,26 @@ pub(crate) fn faults(arguments: &[OsString]) -> Result<()> {
     cargo.arg("--xtask").arg(std::env::current_exe()?);
     cargo.arg("--out").arg(target.join("bench/faults.json")).args(arguments);
     hand_over(cargo)
+}
+
+/// Builds a service that judges no faces, in a place of its own so that nobody takes it for the real one, and runs the bench of
+/// the databases beside it. No model is needed.
+fn bench_db(json: bool, arguments: &[OsString]) -> Result<()> {
+    let progress = Progress::new();
+    tools::ensure(Tool::Postgres, &progress)?;
+    tools::ensure(Tool::PythonSqlite, &progress)?;
+    let cache = Cache::of_user()?;
+    let measured = ["--profile", "measure", "--features", "ecert-server/bench-without-face"];
+    let packages = ["--package", "ecert-server", "--package", "ecert-tests"];
+    let mut build = cargo(&cache);
+    build.arg("build").args(measured).args(packages).args(["--bin", "ecert", "--bin", "bench-db"]);
+    if !build.status().context("cannot start cargo")?.success() {
+        bail!("the service could not be built");
+    }
+    let mut run = cargo(&cache);
+    run.args(["run", "--quiet"]).args(measured).args(["--package", "ecert-tests", "--bin", "bench-db", "--"]);
+    run.args(json.then_some("--json")).args(arguments);
+    hand_over(run)
 }
 
 /// Builds the binary `ecert`, which the demo and some stories start as a process of its own.

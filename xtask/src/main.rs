@@ -72,9 +72,11 @@ enum Task {
         arguments: Vec<OsString>,
     },
     /// Set up, then measure
-    #[command(after_help = "Example: cargo xtask bench redeem\n         cargo xtask bench redeem --json")]
+    #[command(
+        after_help = "Example: cargo xtask bench redeem --json\n         cargo xtask bench db -- --quick"
+    )]
     Bench {
-        /// What to measure: redeem
+        /// What to measure: redeem, db
         name: String,
         /// Print the figures as JSON
         #[arg(long)]

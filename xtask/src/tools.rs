@@ -21,6 +21,7 @@ pub(crate) enum Tool {
     Haproxy,
     Pgbouncer,
     Openssl,
+    PythonSqlite,
 }
 
 impl Tool {
@@ -31,7 +32,9 @@ impl Tool {
             Self::Npm => &["npm", "--version"],
             Self::Venv => &["python3", "-c", "import ensurepip, venv"],
             // The server's programs are not on the path; psql's package comes with them.
-            Self::Postgres => &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
+            Self::Postgres => {
+                &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres /usr/lib/postgresql/*/bin/pgbench"]
+            }
             Self::Patroni => &["patroni", "--version"],
             // Debian's Patroni runs on Debian's Python, whatever other Python is first on the path.
             Self::PatroniEtcd => &["/usr/bin/python3", "-c", "import etcd"],
@@ -39,6 +42,7 @@ impl Tool {
             Self::Haproxy => &["/usr/sbin/haproxy", "-v"],
             Self::Pgbouncer => &["/usr/sbin/pgbouncer", "--version"],
             Self::Openssl => &["openssl", "version"],
+            Self::PythonSqlite => &["python3", "-c", "import sqlite3"],
         }
     }
 
@@ -54,6 +58,7 @@ impl Tool {
             Self::Haproxy => "haproxy",
             Self::Pgbouncer => "pgbouncer",
             Self::Openssl => "openssl",
+            Self::PythonSqlite => "python3",
         }
     }
 
@@ -62,13 +67,14 @@ impl Tool {
             Self::Pip => "Python's package client (python3 -m pip)",
             Self::Npm => "the npm package client",
             Self::Venv => "Python virtual environments (python3 -m venv)",
-            Self::Postgres => "PostgreSQL",
             Self::Patroni => "Patroni",
             Self::PatroniEtcd => "Patroni's way to etcd",
             Self::Etcd => "etcd",
             Self::Haproxy => "HAProxy",
             Self::Pgbouncer => "PgBouncer",
             Self::Openssl => "openssl",
+            Self::Postgres => "PostgreSQL with pgbench",
+            Self::PythonSqlite => "Python with its sqlite3 module",
         }
     }
 

@@ -8,6 +8,7 @@ DROP TABLE postings;
 DROP TABLE ledger_transactions;
 DROP TABLE attempts;
 DROP TABLE redemptions;
+DROP TABLE jws_headers;
 DROP TABLE spent_codes;
 DROP TABLE numeric_codes;
 DROP TABLE handles;

@@ -4,7 +4,8 @@
 --
 -- Two families of tables, which may lie in two databases and be spread over many (docs/adr/0007): what belongs to a
 -- relying party begins its primary key with `rp_id` (`book`, `actor`), what belongs to a holder with `holder_id` or with a
--- random value that names one. No transaction of a redemption touches both.
+-- random value that names one. No transaction of a redemption touches both. The tables that each redemption writes refer to
+-- one another without FOREIGN KEY, whose checks would cost a fifth of its time; `ecert db check` proves what they would.
 
 -- The newest migration that a program must know to work with these tables.
 CREATE TABLE schema_floor (
@@ -159,7 +160,7 @@ CREATE UNIQUE INDEX numeric_codes_one_live ON numeric_codes (certificate_id) WHE
 
 -- Codes used up, each by one request of one relying party.
 CREATE TABLE spent_codes (
-    certificate_id TEXT NOT NULL REFERENCES certificates (id),
+    certificate_id TEXT NOT NULL,
     code_id BLOB NOT NULL,
     rp_id TEXT NOT NULL,
     redemption_id TEXT NOT NULL,
@@ -169,8 +170,15 @@ CREATE TABLE spent_codes (
 ) STRICT;
 CREATE INDEX spent_codes_spent_at ON spent_codes (spent_at);
 
+-- The protected headers of signed tokens, each the same in millions of them, by their SHA-256. A stored token is
+-- `hash.payload.signature`.
+CREATE TABLE jws_headers (
+    id TEXT PRIMARY KEY NOT NULL,
+    header TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE redemptions (
-    rp_id TEXT NOT NULL REFERENCES relying_parties (id),
+    rp_id TEXT NOT NULL,
     id TEXT NOT NULL,
     certificate_id TEXT NOT NULL,
     purpose TEXT NOT NULL,
@@ -200,7 +208,6 @@ CREATE TABLE attempts (
     receipt TEXT NOT NULL,
     judged_at INTEGER NOT NULL,
     PRIMARY KEY (rp_id, redemption_id, id),
-    FOREIGN KEY (rp_id, redemption_id) REFERENCES redemptions (rp_id, id),
     CHECK ((outcome = 'unusable') = (charge_id IS NULL))
 ) STRICT;
 
@@ -221,8 +228,7 @@ CREATE TABLE postings (
     account TEXT NOT NULL,
     currency TEXT NOT NULL,
     micros INTEGER NOT NULL,
-    PRIMARY KEY (book, transaction_id, line),
-    FOREIGN KEY (book, transaction_id) REFERENCES ledger_transactions (book, id)
+    PRIMARY KEY (book, transaction_id, line)
 ) STRICT;
 
 -- The primary key is the promise: a redemption is charged once.
@@ -238,10 +244,8 @@ CREATE TABLE charges (
     transaction_id TEXT NOT NULL,
     usage_date TEXT NOT NULL,
     charged_at INTEGER NOT NULL,
-    PRIMARY KEY (rp_id, redemption_id),
-    FOREIGN KEY (rp_id, transaction_id) REFERENCES ledger_transactions (book, id)
+    PRIMARY KEY (rp_id, redemption_id)
 ) STRICT;
-CREATE INDEX charges_usage_date ON charges (rp_id, usage_date);
 
 CREATE TABLE idempotency_keys (
     rp_id TEXT NOT NULL,
@@ -272,7 +276,6 @@ CREATE TABLE audit (
     at INTEGER NOT NULL,
     PRIMARY KEY (actor, id)
 ) STRICT;
-CREATE INDEX audit_object ON audit (object);
 
 CREATE TABLE outbox (
     id TEXT PRIMARY KEY NOT NULL,

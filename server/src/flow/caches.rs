@@ -15,10 +15,15 @@ const FRESH: Duration = Duration::from_secs(1);
 /// Relying parties that redeem within one second; about 1 KiB each.
 const MOST: u64 = 100_000;
 
+/// Headers in use at once: two kinds of token for each signer that receipts are still read of.
+const SIGNERS: u64 = 1000;
+
 /// The caches of a process.
 pub struct Caches {
     /// By API key: the relying party, and the hash of the key's secret.
     pub(super) relying_parties: Cache<ApiKeyId, Arc<(RelyingParty, Vec<u8>)>>,
+    /// Headers of stored tokens by their hash; these never change.
+    pub(super) jws_headers: Cache<String, Arc<str>>,
     /// Every price of a redemption.
     pub(super) prices: Cache<(), Arc<Vec<Price>>>,
 }
@@ -27,6 +32,7 @@ impl Default for Caches {
     fn default() -> Self {
         Caches {
             relying_parties: Cache::builder().max_capacity(MOST).time_to_live(FRESH).build(),
+            jws_headers: Cache::builder().max_capacity(SIGNERS).build(),
             prices: Cache::builder().max_capacity(1).time_to_live(FRESH).build(),
         }
     }

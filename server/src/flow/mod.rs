@@ -20,6 +20,7 @@ pub mod relying_parties;
 pub mod retention;
 pub mod settlement;
 pub mod status_lists;
+mod tokens;
 #[cfg(feature = "bench-without-face")]
 mod without_face;
 

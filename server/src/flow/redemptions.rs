@@ -24,7 +24,7 @@ use super::codes::{self, Presented};
 use super::idempotency::{Idempotency, answered, claim, seal};
 use super::retention::READABLE;
 use super::settlement::{self, Answer, Judged, Verdict};
-use super::{Context, issuance, later, random};
+use super::{Context, issuance, later, random, tokens};
 use crate::edge::models::Lane;
 use crate::stop::{Flow, Stop};
 use crate::store::idempotency::{self, Lease};
@@ -186,7 +186,8 @@ pub fn judge(
     let lease = idempotency.lease(rp, now);
     gate(rp)?;
     if let Some(kept) = claim(ctx, &lease, now)? {
-        return ctx.rp_store.read(|conn| settlement::recall(ctx, conn, rp.id, id, &kept));
+        let earlier = ctx.rp_store.read(|conn| settlement::recall(conn, rp.id, id, &kept))?;
+        return earlier.open(ctx, id);
     }
     let judged = challenge_of(ctx, rp, id, &capture, now).and_then(|redemption| {
         let verdict = evaluate(ctx, redemption.certificate, capture, now)?;
@@ -277,10 +278,11 @@ pub fn show(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Shown> {
 
 /// The signed receipts of a redemption's attempts, oldest first. They hold no personal data and stay readable.
 pub fn receipts(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Vec<String>> {
-    ctx.rp_store.read(|conn| {
+    let stored = ctx.rp_store.read(|conn| {
         redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?;
         Ok(redemptions::receipts(conn, id, rp.id)?)
-    })
+    })?;
+    stored.iter().map(|receipt| tokens::expand(ctx, receipt)).collect()
 }
 
 /// Before any work: is this relying party served?

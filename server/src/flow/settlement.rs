@@ -1,6 +1,7 @@
 //! The end of an attempt, in one transaction: outcome, charge, postings, receipt, answer, audit.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::replace;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -18,7 +19,7 @@ use wallet_core::refusal::{HolderMessage, Reason, Refusal};
 
 use super::certificates::in_force;
 use super::idempotency::{answered, finish, seal};
-use super::{Context, issuance, prices};
+use super::{Context, issuance, prices, tokens};
 use crate::billing::posting::Balanced;
 use crate::billing::price::{self, Price, Service};
 use crate::stop::Flow;
@@ -107,25 +108,49 @@ pub(super) const MAX_UNUSABLE: i64 = 5;
 
 /// The answer to a judged redemption, as it was sealed.
 pub(super) fn open_answer(ctx: &Context, id: RedemptionId, sealed: &[u8]) -> Flow<Box<Judged>> {
-    Ok(ctx.vault.open_json(&answer_context(id), sealed)?)
+    let mut judged: Box<Judged> = ctx.vault.open_json(&answer_context(id), sealed)?;
+    judged.receipt = tokens::expand(ctx, &judged.receipt)?;
+    judged.result = tokens::expand(ctx, &judged.result)?;
+    Ok(judged)
 }
 
-/// The answer that was given before, from what was kept of it.
-pub(super) fn recall(
-    ctx: &Context,
-    conn: &mut Conn,
-    rp: RelyingPartyId,
-    id: RedemptionId,
-    kept: &Kept,
-) -> Flow<Answer> {
+/// The answer as it is stored: with short tokens. The first of the two is the short receipt.
+fn seal_answer(ctx: &Context, answer: &mut Judged) -> Flow<(String, Vec<u8>)> {
+    let receipt = tokens::shorten(ctx, &answer.receipt)?;
+    let result = tokens::shorten(ctx, &answer.result)?;
+    let whole = (replace(&mut answer.receipt, receipt), replace(&mut answer.result, result));
+    let sealed = ctx.vault.seal_json(&answer_context(answer.id), answer)?;
+    let receipt = replace(&mut answer.receipt, whole.0);
+    answer.result = whole.1;
+    Ok((receipt, sealed))
+}
+
+/// The answer that was given before, as it stands in the database.
+pub(super) enum Earlier {
+    /// Sealed.
+    Judged(Vec<u8>),
+    /// The whole of it.
+    Unusable(Unusable),
+}
+
+/// Finds the answer that was given before, from what was kept of it.
+pub(super) fn recall(conn: &mut Conn, rp: RelyingPartyId, id: RedemptionId, kept: &Kept) -> Flow<Earlier> {
     match kept {
-        Kept::Unusable(unusable) => Ok(Answer::Unusable(unusable.clone())),
+        Kept::Unusable(unusable) => Ok(Earlier::Unusable(unusable.clone())),
         Kept::Judged => match redemptions::find(conn, id, rp)?.map(|redemption| redemption.state) {
-            Some(State::Judged { sealed_answer: Some(sealed), .. }) => {
-                Ok(Answer::Judged(open_answer(ctx, id, &sealed)?))
-            }
+            Some(State::Judged { sealed_answer: Some(sealed), .. }) => Ok(Earlier::Judged(sealed)),
             _ => Err(Refusal::NotFound.into()),
         },
+    }
+}
+
+impl Earlier {
+    /// The answer itself.
+    pub(super) fn open(self, ctx: &Context, id: RedemptionId) -> Flow<Answer> {
+        Ok(match self {
+            Earlier::Judged(sealed) => Answer::Judged(open_answer(ctx, id, &sealed)?),
+            Earlier::Unusable(unusable) => Answer::Unusable(unusable),
+        })
     }
 }
 
@@ -175,7 +200,7 @@ fn settle_judged(
         disclose(ctx, redemption, &certificate, &eid, &mut answer)?;
     }
     answer.result = sign_result(ctx, redemption, &answer, now)?;
-    let sealed = ctx.vault.seal_json(&answer_context(redemption.id), &answer)?;
+    let (short_receipt, sealed) = seal_answer(ctx, &mut answer)?;
     let postings = Balanced::for_use(redemption.rp, SERVICE, price.micros)?;
     let attempt = Attempt {
         id: charge.attempt,
@@ -185,7 +210,7 @@ fn settle_judged(
         outcome,
         reason,
         charge: Some(charge.id),
-        receipt: &answer.receipt,
+        receipt: &short_receipt,
     };
     let settlement = Settlement {
         redemption,
@@ -203,13 +228,16 @@ fn settle_judged(
         }
         faster(ctx, conn, lease, redemption).map(Some)
     })?;
-    Ok(earlier.unwrap_or_else(|| Answer::Judged(Box::new(answer))))
+    match earlier {
+        Some(earlier) => earlier.open(ctx, redemption.id),
+        None => Ok(Answer::Judged(Box::new(answer))),
+    }
 }
 
 /// Another attempt decided this redemption: the same request gets that answer, any other one a no.
-fn faster(ctx: &Context, conn: &mut Conn, lease: &Lease, redemption: &Redemption) -> Flow<Answer> {
+fn faster(ctx: &Context, conn: &mut Conn, lease: &Lease, redemption: &Redemption) -> Flow<Earlier> {
     match answered(ctx, conn, lease)? {
-        Some(kept) => recall(ctx, conn, redemption.rp, redemption.id, &kept),
+        Some(kept) => recall(conn, redemption.rp, redemption.id, &kept),
         None => Err(Refusal::RedemptionClosed.into()),
     }
 }
@@ -228,7 +256,7 @@ fn settle_unusable(ctx: &Context, lease: &Lease, redemption: &Redemption, reason
         outcome: "unusable",
         reason: Some(reason.code),
         charge: None,
-        receipt: &unusable.receipt,
+        receipt: &tokens::shorten(ctx, &unusable.receipt)?,
     };
     let kept = Kept::Unusable(unusable.clone());
     let earlier = ctx.rp_store.write_guarded(|conn| {
@@ -242,7 +270,10 @@ fn settle_unusable(ctx: &Context, lease: &Lease, redemption: &Redemption, reason
         audit::append(conn, redemption.rp, "redemption.judge", redemption.id, "unusable", now)?;
         Ok(None)
     })?;
-    Ok(earlier.unwrap_or(Answer::Unusable(unusable)))
+    match earlier {
+        Some(earlier) => earlier.open(ctx, redemption.id),
+        None => Ok(Answer::Unusable(unusable)),
+    }
 }
 
 fn outcome(judgement: &Judgement) -> &'static str {

@@ -23,6 +23,7 @@ pub mod enrolments;
 pub mod holders;
 pub mod idempotency;
 pub mod jobs;
+pub mod jws_headers;
 pub mod ledger;
 pub mod openings;
 pub mod outbox;

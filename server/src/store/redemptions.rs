@@ -172,7 +172,7 @@ pub struct Attempt<'a> {
     pub reason: Option<&'a str>,
     /// Its charge: there is one exactly when it was judged.
     pub charge: Option<ChargeId>,
-    /// The signed receipt.
+    /// The signed receipt, shortened (`flow/tokens.rs`).
     pub receipt: &'a str,
 }
 

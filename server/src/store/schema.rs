@@ -177,6 +177,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    jws_headers (id) {
+        id -> Text,
+        header -> Text,
+    }
+}
+
+diesel::table! {
     redemptions (rp_id, id) {
         rp_id -> Text,
         id -> Text,
@@ -311,6 +318,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     handles,
     numeric_codes,
     spent_codes,
+    jws_headers,
     redemptions,
     attempts,
     ledger_transactions,

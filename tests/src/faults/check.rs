@@ -67,6 +67,14 @@ struct Number {
 }
 
 #[derive(QueryableByName)]
+struct HeaderRow {
+    #[diesel(sql_type = Text)]
+    id: String,
+    #[diesel(sql_type = Text)]
+    header: String,
+}
+
+#[derive(QueryableByName)]
 struct OpenRow {
     #[diesel(sql_type = Text)]
     id: String,
@@ -177,8 +185,10 @@ fn compare(db: &mut Db, journal: &Journal, extent: Extent) -> anyhow::Result<Fin
     for part in journal.opened.chunks(CHUNK) {
         openings(db, part, &mut findings)?;
     }
+    let headers = db.rows::<HeaderRow>("SELECT id, header FROM jws_headers")?;
+    let headers = headers.into_iter().map(|row| (row.id, row.header)).collect();
     for part in journal.captures.chunks(CHUNK) {
-        attempts(db, part, &mut findings)?;
+        attempts(db, part, &headers, &mut findings)?;
     }
     rules(db, &mut findings)?;
     if extent == Extent::Exactly {
@@ -215,7 +225,18 @@ fn openings(db: &mut Db, told: &[Acknowledged], findings: &mut Findings) -> anyh
     Ok(())
 }
 
-fn attempts(db: &mut Db, told: &[Acknowledged], findings: &mut Findings) -> anyhow::Result<()> {
+/// A token as it was told, from one that is stored as `hash of its header.payload.signature`.
+fn whole(stored: &str, headers: &HashMap<String, String>) -> String {
+    let parts = stored.split_once('.').and_then(|(id, rest)| Some((headers.get(id)?, rest)));
+    parts.map_or_else(|| stored.to_owned(), |(header, rest)| format!("{header}.{rest}"))
+}
+
+fn attempts(
+    db: &mut Db,
+    told: &[Acknowledged],
+    headers: &HashMap<String, String>,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
     let ids = list(told.iter().map(|answer| answer.redemption.as_str()));
     let rows: Vec<AttemptRow> = db.rows(&format!(
         "SELECT a.redemption_id AS redemption, a.id AS attempt, a.rp_id, a.outcome, a.receipt,
@@ -227,7 +248,8 @@ fn attempts(db: &mut Db, told: &[Acknowledged], findings: &mut Findings) -> anyh
          WHERE a.redemption_id IN ({ids})"
     ))?;
     let mut there: HashMap<String, Vec<AttemptRow>> = HashMap::new();
-    for row in rows {
+    for mut row in rows {
+        row.receipt = whole(&row.receipt, headers);
         there.entry(row.redemption.clone()).or_default().push(row);
     }
     for answer in told {

@@ -31,8 +31,20 @@ pub fn time_of(roots: &[u32]) -> anyhow::Result<Duration> {
     Ok(TICK.saturating_mul(ticks))
 }
 
+/// User and system time of this process alone.
+///
+/// # Errors
+/// Where there is no `/proc`.
+pub fn own() -> anyhow::Result<Duration> {
+    let stat = Stat::read(std::process::id()).context("CPU time is read from /proc, which only Linux has")?;
+    Ok(TICK.saturating_mul(stat.own))
+}
+
 struct Stat {
     parent: u32,
+    /// Its own.
+    own: u32,
+    /// With that of its children that ended.
     ticks: u32,
 }
 
@@ -42,8 +54,9 @@ impl Stat {
         // The name, in parentheses, may hold spaces; what follows it does not. proc(5): ppid is the 4th field, utime,
         // stime, cutime, cstime are the 14th to 17th.
         let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-        let ticks = fields.get(11..15)?.iter().filter_map(|field| field.parse::<u32>().ok()).sum();
-        Some(Stat { parent: fields.get(1)?.parse().ok()?, ticks })
+        let sum = |fields: &[&str]| fields.iter().filter_map(|field| field.parse::<u32>().ok()).sum();
+        let (own, ticks) = (sum(fields.get(11..13)?), sum(fields.get(11..15)?));
+        Some(Stat { parent: fields.get(1)?.parse().ok()?, own, ticks })
     }
 }
 

@@ -12,6 +12,7 @@ use wallet_core::capture::Statement;
 use wallet_core::es256::sha256;
 use wallet_core::jws::from_base64url;
 
+use super::cpu;
 use super::identities::LoadedRelyingParty;
 use super::population::Population;
 use super::report::{Acknowledged, GivenUp, Outcome, Report};
@@ -125,7 +126,7 @@ impl Load {
         );
         let stock = Stock::new(self.population.clone());
         stock.fill(self.prepared)?;
-        let (http, begun) = (client()?, AtomicU64::new(0));
+        let (http, begun, own) = (client()?, AtomicU64::new(0), cpu::own()?);
         let shared = Arc::new(Shared { load: self.clone(), http, stock, started: Instant::now(), begun });
         let clients: Vec<_> =
             (0..self.clients).map(|number| tokio::spawn(be_client(Arc::clone(&shared), number))).collect();
@@ -133,6 +134,7 @@ impl Load {
         for client in clients {
             report.merge(client.await.context("a client of the load panicked")??);
         }
+        report.driver_cpu = cpu::own()?.saturating_sub(own);
         Ok(report.finish(shared.started.elapsed()))
     }
 

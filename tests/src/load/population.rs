@@ -80,21 +80,26 @@ impl Population {
     /// When the database refuses, for example because it holds people of this seed already.
     pub fn grow(&mut self, at: &Installation, holders: u64, relying_parties: u64) -> anyhow::Result<()> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let store = app::open_stores(&at.config, u32::try_from(threads)?)?.rps;
+        let stores = app::open_stores(&at.config, u32::try_from(threads)?)?;
         let (_, secrets) = app::open_keys(&at.config, &SystemClock)?;
         let vault = Vault::new(&secrets.vault);
         let identities = self.identities.clone();
         let maker = Maker { identities, vault, secrets, now: SystemClock.now(), handles: self.handles };
-        let filler = Filler { store, threads, turn: Mutex::new(()) };
-        filler.fill("relying parties", self.relying_parties..relying_parties, |chunk| {
+        let filler = |store| Filler { store, threads, turn: Mutex::new(()) };
+        let (rps, holding) = (filler(stores.rps), filler(stores.holders));
+        rps.fill("relying parties", self.relying_parties..relying_parties, |chunk| {
             Ok(maker.relying_parties(chunk.start, chunk.end - chunk.start))
         })?;
         self.relying_parties = self.relying_parties.max(relying_parties);
-        filler.fill("holders", self.holders..holders, |chunk| {
+        holding.fill("holders", self.holders..holders, |chunk| {
             maker.holders(chunk.start, usize::try_from(chunk.end - chunk.start)?)
         })?;
         self.holders = self.holders.max(holders);
-        filler.store.read(|conn| Ok(rows::tidy(conn)?)).map_err(|stop| anyhow::anyhow!("{stop:?}"))
+        let tidied = rps
+            .store
+            .read(|conn| Ok(rows::tidy(conn)?))
+            .and_then(|()| holding.store.read(|conn| Ok(rows::tidy(conn)?)));
+        tidied.map_err(|stop| anyhow::anyhow!("{stop:?}"))
     }
 }
 
@@ -151,10 +156,10 @@ impl Filler {
             match conn {
                 Conn::Sqlite(sqlite) => {
                     let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-                    Ok(sqlite.immediate_transaction(|sqlite| rows.into_sqlite(sqlite))?)
+                    Ok(sqlite.immediate_transaction(|sqlite| rows.insert_sqlite(sqlite))?)
                 }
                 Conn::Postgres(postgres) => {
-                    Ok(postgres.transaction(|postgres| rows.into_postgres(postgres))?)
+                    Ok(postgres.transaction(|postgres| rows.insert_postgres(postgres))?)
                 }
             }
         });

@@ -130,6 +130,8 @@ pub struct Report {
     pub visit: Latencies,
     /// Codes that had to be signed while the clock ran: more than a few, and the driver was part of the load.
     pub signed_late: u64,
+    /// CPU time of the process that drove, after the codes were signed.
+    pub driver_cpu: Duration,
     /// Moments of acknowledgements.
     pub(super) moments: Vec<Instant>,
 }

@@ -32,6 +32,12 @@ const LIFETIME: SignedDuration = SignedDuration::from_hours(365 * 24);
 /// Who enrols later than this many others began the month anew.
 const A_MONTH_OF_HOLDERS: u64 = 10_000_000;
 
+/// One statement each: VACUUM can't be part of a transaction, and several in one message are one.
+const POPULATED: [&str; 2] = [
+    "VACUUM ANALYZE holders, devices, certificates, handles",
+    "VACUUM ANALYZE relying_parties, api_keys, purposes, subscriptions",
+];
+
 #[derive(Insertable)]
 #[diesel(table_name = schema::holders, treat_none_as_default_value = false)]
 struct HolderRow {
@@ -125,9 +131,9 @@ macro_rules! put {
 /// Rows that belong together.
 pub(super) trait Rows {
     /// Into SQLite; call it in a transaction.
-    fn into_sqlite(&self, conn: &mut SqliteConnection) -> QueryResult<()>;
+    fn insert_sqlite(&self, conn: &mut SqliteConnection) -> QueryResult<()>;
     /// Into PostgreSQL; call it in a transaction.
-    fn into_postgres(&self, conn: &mut PgConnection) -> QueryResult<()>;
+    fn insert_postgres(&self, conn: &mut PgConnection) -> QueryResult<()>;
 }
 
 /// What people are made with: the secrets of an installation.
@@ -148,12 +154,12 @@ pub(super) struct Holders {
 }
 
 impl Rows for Holders {
-    fn into_sqlite(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
+    fn insert_sqlite(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
         put!(sqlite conn, holders: self.holders, devices: self.devices, certificates: self.certificates,
             handles: self.handles)
     }
 
-    fn into_postgres(&self, conn: &mut PgConnection) -> QueryResult<()> {
+    fn insert_postgres(&self, conn: &mut PgConnection) -> QueryResult<()> {
         put!(postgres conn, holders: self.holders, devices: self.devices, certificates: self.certificates,
             handles: self.handles)
     }
@@ -168,12 +174,12 @@ pub(super) struct RelyingParties {
 }
 
 impl Rows for RelyingParties {
-    fn into_sqlite(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
+    fn insert_sqlite(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
         put!(sqlite conn, relying_parties: self.relying_parties, api_keys: self.api_keys, purposes: self.purposes,
             subscriptions: self.subscriptions)
     }
 
-    fn into_postgres(&self, conn: &mut PgConnection) -> QueryResult<()> {
+    fn insert_postgres(&self, conn: &mut PgConnection) -> QueryResult<()> {
         put!(postgres conn, relying_parties: self.relying_parties, api_keys: self.api_keys,
             purposes: self.purposes, subscriptions: self.subscriptions)
     }
@@ -311,13 +317,15 @@ fn template(number: u64) -> Vec<u8> {
     (0..TEMPLATE_LEN).flat_map(|place| (sign(place) / length).to_le_bytes()).collect()
 }
 
-/// Brings the database into the state that a running one is in: statistics known, rows marked visible.
+/// Brings the population's tables into the state that those of a running database are in: statistics known, rows marked
+/// visible. The others stay as they are: PostgreSQL plans whole scans of a table that was seen empty.
 pub(super) fn tidy(conn: &mut Conn) -> QueryResult<()> {
     use diesel::connection::SimpleConnection as _;
     match conn {
         Conn::Sqlite(sqlite) => sqlite.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)"),
         Conn::Postgres(postgres) => {
-            postgres.batch_execute("VACUUM ANALYZE").and_then(|()| postgres.batch_execute("CHECKPOINT"))
+            postgres.batch_execute("SET statement_timeout = 0")?;
+            POPULATED.iter().chain(&["CHECKPOINT"]).try_for_each(|sql| postgres.batch_execute(sql))
         }
     }
 }
@@ -329,6 +337,8 @@ pub(super) fn hurry(conn: &mut Conn) -> QueryResult<()> {
         Conn::Sqlite(sqlite) => {
             sqlite.batch_execute("PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000")
         }
-        Conn::Postgres(postgres) => postgres.batch_execute("SET synchronous_commit = off"),
+        Conn::Postgres(postgres) => {
+            postgres.batch_execute("SET synchronous_commit = off; SET statement_timeout = 0")
+        }
     }
 }

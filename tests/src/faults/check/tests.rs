@@ -14,7 +14,8 @@ const WHOLE: &str = "
     INSERT INTO spent_codes (certificate_id, code_id, rp_id, redemption_id, request_mac, spent_at)
     VALUES ('crt_1', x'01', 'rp_1', 'red_1', x'00', 1);
     INSERT INTO attempts (rp_id, redemption_id, id, service, outcome, charge_id, receipt, judged_at)
-    VALUES ('rp_1', 'red_1', 'att_1', 'ecert.redeem', 'passed', 'chg_1', 'header.claims.signature', 1);
+    VALUES ('rp_1', 'red_1', 'att_1', 'ecert.redeem', 'passed', 'chg_1', 'hash.claims.signature', 1);
+    INSERT INTO jws_headers (id, header) VALUES ('hash', 'header');
     INSERT INTO ledger_transactions (book, id, kind, posted_at) VALUES ('rp_1', 'ltx_1', 'use', 1);
     INSERT INTO postings (book, transaction_id, line, account, currency, micros)
     VALUES ('rp_1', 'ltx_1', 0, 'rp:rp_1:receivable', 'CNY', 7), ('rp_1', 'ltx_1', 1, 'revenue', 'CNY', -7);
@@ -71,6 +72,7 @@ fn what_is_missing_or_other_than_told_is_lost() {
         "DELETE FROM redemptions",
         "DELETE FROM attempts",
         "UPDATE attempts SET receipt = 'another'",
+        "DELETE FROM jws_headers",
         "UPDATE attempts SET outcome = 'failed'",
         "DELETE FROM charges",
         "UPDATE charges SET micros = 8",

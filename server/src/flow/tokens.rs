@@ -1,0 +1,37 @@
+//! Signed tokens, kept short. The protected header of a receipt or result carries the chain, 2 KiB that are the same in all of
+//! them until the signer changes; it is stored once, and each stored token names it: `hash.payload.signature`.
+
+use std::sync::Arc;
+
+use wallet_core::es256::sha256;
+use wallet_core::jws::base64url;
+
+use super::Context;
+use crate::stop::Flow;
+use crate::store::jws_headers;
+
+/// What is stored of a token.
+pub(super) fn shorten(ctx: &Context, token: &str) -> Flow<String> {
+    let (header, rest) = token.split_once('.').ok_or_else(|| anyhow::anyhow!("not a compact JWS"))?;
+    let id = base64url(&sha256(header.as_bytes()));
+    if !ctx.caches.jws_headers.contains_key(&id) {
+        ctx.rp_store.write(|conn| Ok(jws_headers::put(conn, &id, header)?))?;
+        ctx.caches.jws_headers.insert(id.clone(), Arc::from(header));
+    }
+    Ok(format!("{id}.{rest}"))
+}
+
+/// The token that was stored.
+pub(super) fn expand(ctx: &Context, stored: &str) -> Flow<String> {
+    let (id, rest) = stored.split_once('.').ok_or_else(|| anyhow::anyhow!("not a stored token"))?;
+    let header = match ctx.caches.jws_headers.get(id) {
+        Some(header) => header,
+        None => {
+            let found = ctx.rp_store.read(|conn| Ok(jws_headers::find(conn, id)?))?;
+            let header = Arc::from(found.ok_or_else(|| anyhow::anyhow!("the header of a token is missing"))?);
+            ctx.caches.jws_headers.insert(id.to_owned(), Arc::clone(&header));
+            header
+        }
+    };
+    Ok(format!("{header}.{rest}"))
+}

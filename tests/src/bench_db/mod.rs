@@ -1,0 +1,120 @@
+//! `cargo xtask bench db`: what a charged redemption costs without the face, beside what the databases themselves can do.
+//!
+//! Ours and theirs take turns on one machine, so that whatever slows it down slows both; ratios are of the turns of one
+//! round, and the median over the rounds is held against the goal. The driver's CPU time counts against us, as
+//! `pgbench`'s counts against it. A bench reports: a goal that is missed is printed as such and does not make it fail.
+
+mod bare_sqlite;
+mod figures;
+mod parts;
+mod postgres;
+mod scratch;
+mod serving;
+
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use figures::Figures;
+use parts::Bench;
+use postgres::Postgres;
+use scratch::Scratch;
+
+/// The charged redemption over HTTP, beside pgbench and bare SQLite
+#[derive(Debug, Parser)]
+#[command(
+    name = "bench-db",
+    after_help = "Example: cargo xtask bench db\n         cargo xtask bench db -- --quick --only pgbench,sqlite\n         \
+                  cargo xtask bench db --json -- --holders 10000000"
+)]
+pub struct Arguments {
+    /// Print the figures as JSON instead of the table
+    #[arg(long)]
+    json: bool,
+    /// Short turns, few rounds, up to 10,000 holders: to see that it works, not to quote
+    #[arg(long)]
+    quick: bool,
+    /// Measure only these
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Rounds of turns [default: 5; quick: 2]
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Seconds of a turn [default: 10; quick: 3]
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Clients at once, ours and pgbench's
+    #[arg(long, default_value_t = 32)]
+    clients: usize,
+    /// Connections of a service to its database [default: the service's own default]
+    #[arg(long)]
+    connections: Option<u32>,
+    /// pgbench's scale: branches, of which each has 100,000 accounts
+    #[arg(long, default_value_t = 32)]
+    scale: u32,
+    /// The largest number of holders; the steps are 10^3, 10^5, 10^6 and this [default: 1000000; quick: 10000]
+    #[arg(long)]
+    holders: Option<u64>,
+}
+
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Redemptions on PostgreSQL beside pgbench's TPC-B
+    Pgbench,
+    /// Redemptions on SQLite beside the same rows written by Python's sqlite3
+    Sqlite,
+    /// Latency at 80 % of the most that PostgreSQL gave
+    Latency,
+    /// Two replicas beside one
+    Replicas,
+    /// CPU time of a redemption from few holders and relying parties to many
+    Flat,
+}
+
+impl Arguments {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(if self.quick { 2 } else { 5 }).max(1)
+    }
+
+    fn turn(&self) -> Duration {
+        Duration::from_secs(self.seconds.unwrap_or(if self.quick { 3 } else { 10 }).max(1))
+    }
+
+    fn holders(&self) -> u64 {
+        self.holders.unwrap_or(if self.quick { 10_000 } else { 1_000_000 })
+    }
+}
+
+/// Measures, prints, and keeps the figures in `target/bench/db.json`.
+///
+/// # Errors
+/// When something can't be measured: a program is missing, a service does not start or refuses.
+pub fn run() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let scratch = Scratch::new()?;
+    let needs_postgres =
+        [Part::Pgbench, Part::Latency, Part::Replicas, Part::Flat].iter().any(|part| arguments.wants(*part));
+    let postgres = needs_postgres.then(|| Postgres::start(&scratch)).transpose()?;
+    let mut bench = Bench { arguments: &arguments, scratch: &scratch, figures: Figures::default() };
+    if let Some(postgres) = &postgres {
+        bench.on_postgres(postgres)?;
+    }
+    if arguments.wants(Part::Sqlite) {
+        bench.sqlite()?;
+    }
+    if let Some(postgres) = postgres.as_ref().filter(|_| arguments.wants(Part::Flat)) {
+        bench.flat(postgres)?;
+    }
+    bench.figures.save()?;
+    if arguments.json {
+        println!("{}", bench.figures.json()?);
+    } else {
+        println!("{}", bench.figures.table());
+    }
+    Ok(())
+}
