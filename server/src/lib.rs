@@ -15,5 +15,7 @@ pub mod billing;
 pub mod edge;
 pub mod store;
 
+#[cfg(feature = "bench-without-face")]
+mod failpoint;
 pub mod progress;
 pub mod stop;

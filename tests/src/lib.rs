@@ -11,6 +11,7 @@ pub mod app;
 pub mod bench_db;
 pub mod clients;
 pub mod demo;
+pub mod faults;
 pub mod load;
 #[cfg(unix)]
 pub mod postgres;

@@ -98,6 +98,28 @@ pub(crate) fn bench(name: &str, json: bool, arguments: &[OsString]) -> Result<()
     hand_over(cargo)
 }
 
+/// Builds `ecert` as only faults and benches may, and runs the harness of the faults with it. No model is needed.
+#[cfg(unix)]
+pub(crate) fn faults(arguments: &[OsString]) -> Result<()> {
+    let cache = Cache::of_user()?;
+    let target = target_folder()?;
+    // In a folder of its own, so that nobody runs this binary by mistake.
+    let apart = target.join("without-face");
+    let mut build = cargo(&cache);
+    build.args(["build", "--package", "ecert-server", "--bin", "ecert", "--features", "bench-without-face"]);
+    let status = build.arg("--target-dir").arg(&apart).status();
+    if !status.context("cannot start cargo")?.success() {
+        bail!("the service could not be built");
+    }
+    let mut cargo = cargo(&cache);
+    cargo.args(["run", "--quiet", "--package", "ecert-tests", "--bin", "ecert-faults", "--"]);
+    cargo.arg("--binary").arg(apart.join("debug/ecert"));
+    // For the fault that wants a cluster.
+    cargo.arg("--xtask").arg(std::env::current_exe()?);
+    cargo.arg("--out").arg(target.join("bench/faults.json")).args(arguments);
+    hand_over(cargo)
+}
+
 /// Builds a service that judges no faces, in a place of its own so that nobody takes it for the real one, and runs the bench of
 /// the databases beside it. No model is needed.
 fn bench_db(json: bool, arguments: &[OsString]) -> Result<()> {

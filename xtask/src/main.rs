@@ -86,6 +86,17 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Put faults in around a service under load, and prove that nothing is lost and nothing is billed twice
+    #[cfg(unix)]
+    #[command(
+        disable_help_flag = true,
+        after_help = "Example: cargo xtask faults --quick\n         cargo xtask faults kill-sqlite --runs 1000"
+    )]
+    Faults {
+        /// Passed on to the harness; --help shows what it takes
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Three PostgreSQL nodes that fail over, and two replicas of ecert, on this machine
     #[cfg(unix)]
     #[command(
@@ -102,6 +113,8 @@ fn main() -> ExitCode {
         Task::Demo { arguments } => commands::demo(&arguments),
         Task::Test { arguments } => commands::test(&arguments),
         Task::Bench { name, json, arguments } => commands::bench(&name, json, &arguments),
+        #[cfg(unix)]
+        Task::Faults { arguments } => commands::faults(&arguments),
         #[cfg(unix)]
         Task::Cluster(task) => cluster::run(&task),
     };

@@ -15,13 +15,13 @@ pub(crate) enum Tool {
     Npm,
     Venv,
     Postgres,
-    PythonSqlite,
     Patroni,
     PatroniEtcd,
     Etcd,
     Haproxy,
     Pgbouncer,
     Openssl,
+    PythonSqlite,
 }
 
 impl Tool {
@@ -31,9 +31,10 @@ impl Tool {
             Self::Pip => &["python3", "-m", "pip", "--version"],
             Self::Npm => &["npm", "--version"],
             Self::Venv => &["python3", "-c", "import ensurepip, venv"],
-            // Debian keeps them out of the path, a folder for each version.
-            Self::Postgres => &["sh", "-c", "ls /usr/lib/postgresql/*/bin/pgbench || pgbench --version"],
-            Self::PythonSqlite => &["python3", "-c", "import sqlite3"],
+            // The server's programs are not on the path; psql's package comes with them.
+            Self::Postgres => {
+                &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres /usr/lib/postgresql/*/bin/pgbench"]
+            }
             Self::Patroni => &["patroni", "--version"],
             // Debian's Patroni runs on Debian's Python, whatever other Python is first on the path.
             Self::PatroniEtcd => &["/usr/bin/python3", "-c", "import etcd"],
@@ -41,6 +42,7 @@ impl Tool {
             Self::Haproxy => &["/usr/sbin/haproxy", "-v"],
             Self::Pgbouncer => &["/usr/sbin/pgbouncer", "--version"],
             Self::Openssl => &["openssl", "version"],
+            Self::PythonSqlite => &["python3", "-c", "import sqlite3"],
         }
     }
 
@@ -50,13 +52,13 @@ impl Tool {
             Self::Npm => "npm",
             Self::Venv => "python3-venv",
             Self::Postgres => "postgresql",
-            Self::PythonSqlite => "python3",
             Self::Patroni => "patroni",
             Self::PatroniEtcd => "python3-etcd",
             Self::Etcd => "etcd-server",
             Self::Haproxy => "haproxy",
             Self::Pgbouncer => "pgbouncer",
             Self::Openssl => "openssl",
+            Self::PythonSqlite => "python3",
         }
     }
 
@@ -65,14 +67,14 @@ impl Tool {
             Self::Pip => "Python's package client (python3 -m pip)",
             Self::Npm => "the npm package client",
             Self::Venv => "Python virtual environments (python3 -m venv)",
-            Self::Postgres => "PostgreSQL with pgbench",
-            Self::PythonSqlite => "Python with its sqlite3 module",
             Self::Patroni => "Patroni",
             Self::PatroniEtcd => "Patroni's way to etcd",
             Self::Etcd => "etcd",
             Self::Haproxy => "HAProxy",
             Self::Pgbouncer => "PgBouncer",
             Self::Openssl => "openssl",
+            Self::Postgres => "PostgreSQL with pgbench",
+            Self::PythonSqlite => "Python with its sqlite3 module",
         }
     }
 

@@ -55,6 +55,8 @@ pub async fn open(
         ctx.metrics.stage(Stage::RedemptionOpen, open)
     });
     let opened = opened.await?;
+    #[cfg(feature = "bench-without-face")]
+    crate::failpoint::after_commit();
     Ok(HttpResponse::build(StatusCode::CREATED).json(opened))
 }
 
@@ -75,7 +77,10 @@ pub async fn submit_capture(
         let _until_judged = place;
         redemptions::judge(ctx, &rp.0, *id, &idempotency, capture)
     });
-    match answer.await? {
+    let answer = answer.await?;
+    #[cfg(feature = "bench-without-face")]
+    crate::failpoint::after_commit();
+    match answer {
         Answer::Judged(judged) => Ok(Json(judged)),
         Answer::Unusable(unusable) => {
             Err(Problem::unusable(unusable.reason, unusable.hint).with_receipt(unusable.receipt))

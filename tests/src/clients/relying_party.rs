@@ -84,7 +84,7 @@ impl RelyingParty {
 }
 
 /// A multipart body with a statement and its frames.
-pub(super) fn capture_form(statement: &Statement, frames: &[Vec<u8>]) -> anyhow::Result<Form> {
+pub(crate) fn capture_form(statement: &Statement, frames: &[Vec<u8>]) -> anyhow::Result<Form> {
     Ok(frames
         .iter()
         .fold(Form::new().part("capture", Part::bytes(serde_json::to_vec(statement)?)), |form, frame| {
