@@ -1,6 +1,6 @@
 //! A good client: it asks again under the same Idempotency-Key until it has a word that it can rely on.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -81,8 +81,10 @@ pub(super) enum What {
 
 /// Where the service is, and whose clock the phones follow.
 pub(super) struct Site {
-    /// The address.
-    pub(super) base: String,
+    /// The addresses: more than one when there are replicas and nothing in front of them.
+    bases: Vec<String>,
+    /// Which of them is asked, counted on when nobody is there.
+    at: AtomicUsize,
     /// Who may be played.
     pub(super) people: Population,
     http: Client,
@@ -93,9 +95,20 @@ pub(super) struct Site {
 impl Site {
     /// The service at `base`. `keep_alive`: whether connections serve more than one request.
     pub(super) fn new(base: &str, people: Population, keep_alive: bool) -> anyhow::Result<Site> {
+        Self::of(&[base], people, keep_alive)
+    }
+
+    /// The same at several addresses.
+    pub(super) fn of(bases: &[&str], people: Population, keep_alive: bool) -> anyhow::Result<Site> {
         let http = Client::builder().timeout(PATIENCE).connect_timeout(CONNECT);
         let http = http.pool_max_idle_per_host(if keep_alive { usize::MAX } else { 0 }).build()?;
-        Ok(Site { base: base.to_owned(), people, http, offset: AtomicI64::new(0) })
+        let bases = bases.iter().map(|&base| base.to_owned()).collect();
+        Ok(Site { bases, at: AtomicUsize::new(0), people, http, offset: AtomicI64::new(0) })
+    }
+
+    /// The address that is asked.
+    pub(super) fn base(&self) -> &str {
+        &self.bases[self.at.load(Ordering::Relaxed) % self.bases.len()]
     }
 
     /// Sets the phones' clocks so many seconds ahead of this machine's.
@@ -136,12 +149,12 @@ impl Site {
     }
 
     fn post(&self, path: &str) -> RequestBuilder {
-        self.http.post(format!("{}{path}", self.base))
+        self.http.post(format!("{}{path}", self.base()))
     }
 
     /// GETs a path, as a relying party or as anybody.
     pub(super) async fn get(&self, path: &str, shop: Option<u64>) -> anyhow::Result<Reply> {
-        let request = self.http.get(format!("{}{path}", self.base));
+        let request = self.http.get(format!("{}{path}", self.base()));
         reply(match shop {
             Some(shop) => request.bearer_auth(self.people.identities.relying_party(shop).api_key),
             None => request,
@@ -164,6 +177,9 @@ impl Site {
         let (mut tries, mut pause) = (1, PAUSES.0);
         loop {
             let reply = self.once(ask).await.ok();
+            if reply.as_ref().is_none_or(|reply| reply.status >= 500) {
+                self.at.fetch_add(1, Ordering::Relaxed);
+            }
             match reply {
                 Some(reply) if !reply.is_open() => return (reply, tries),
                 reply => {

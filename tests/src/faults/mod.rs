@@ -15,6 +15,7 @@ mod patroni;
 mod postgres;
 mod probes;
 mod proxy;
+mod rolling;
 mod server;
 mod shortages;
 mod stage;
@@ -61,6 +62,7 @@ enum Kind {
     Abort(stage::Database),
     DiskFull(stage::Database),
     ClockJump(stage::Database),
+    RollingRestart,
     SlowDatabase,
     PoolExhausted(stage::Database),
     Crowd(Manner),
@@ -74,7 +76,7 @@ const fn fault(name: &'static str, runs: u64, quick: u64, kind: Kind, about: &'s
 }
 
 /// Every fault, in the order in which they are put in.
-pub const FAULTS: [Fault; 21] = [
+pub const FAULTS: [Fault; 22] = [
     fault(
         "kill-sqlite",
         100,
@@ -95,6 +97,13 @@ pub const FAULTS: [Fault; 21] = [
         3,
         Kind::Kill(Postgres, Victim::Database),
         "kill -9 of the whole PostgreSQL under load, started again by the harness",
+    ),
+    fault(
+        "rolling-restart",
+        20,
+        2,
+        Kind::RollingRestart,
+        "two replicas restarted in turn under load, as an upgrade does it",
     ),
     fault(
         "patroni-primary",
@@ -191,6 +200,7 @@ impl Fault {
         let done = match self.kind {
             Kind::Kill(database, victim) => kills::kill(harness, database, victim, &mut tally).await,
             Kind::PatroniPrimary => patroni::kill_primary(harness, &mut tally).await,
+            Kind::RollingRestart => rolling::restart(harness, &mut tally).await,
             Kind::LostAnswer(database) => answers::lost(harness, database, &mut tally).await,
             Kind::Abort(database) => answers::abort(harness, database, &mut tally).await,
             Kind::DiskFull(database) => shortages::disk_full(harness, database, &mut tally).await,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
 /// A start brings the database up to date and signs a status list; a machine that is busy needs a while.
 const START: Duration = Duration::from_secs(60);
@@ -110,6 +110,20 @@ impl Server {
             let _ = process.kill();
             let _ = process.wait();
         }
+    }
+
+    /// SIGTERM, and waits for the end; how long it took.
+    pub(super) async fn terminate(&mut self) -> anyhow::Result<Duration> {
+        let process = self.process.as_ref().context("it does not run")?;
+        let told = Command::new("kill").args(["-TERM", &process.id().to_string()]).status()?;
+        ensure!(told.success(), "SIGTERM could not be sent");
+        let began = Instant::now();
+        while self.lives() {
+            ensure!(began.elapsed() < START, "the server did not end within {START:?} of SIGTERM");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.process = None;
+        Ok(began.elapsed())
     }
 
     /// Lines of the log that tell of a panic.

@@ -138,6 +138,19 @@ impl Stage {
         Ok(())
     }
 
+    /// Another replica over the same database and keys, not yet started.
+    pub(super) fn replica(&self) -> anyhow::Result<Server> {
+        Server::new(&self.binary, self.folder.path(), &self.database, &[])
+    }
+
+    /// Gives the clients a second address, for when nobody is at the first.
+    pub(super) fn reach_also(&mut self, base: &str, clients: u32) -> anyhow::Result<()> {
+        let bases = [self.site.base(), base];
+        self.site = Arc::new(Site::of(&bases, self.site.people.clone(), true)?);
+        self.traffic = Traffic::new(Arc::clone(&self.site), clients);
+        Ok(())
+    }
+
     /// A connection of the harness's own.
     pub(super) fn db(&self) -> anyhow::Result<Db> {
         Db::open(&self.database)
