@@ -181,3 +181,52 @@ fn bar(what: &'static str, length: u64) -> ProgressBar {
     bar.enable_steady_tick(Duration::from_millis(500));
     bar
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ecert_server::flow::issuance::{attributes_context, template_context};
+    use ecert_server::store::{certificates, relying_parties};
+    use wallet_core::attributes::Attribute;
+    use wallet_core::ecert::Disclosure;
+    use wallet_core::es256::{PublicKey, sha256};
+    use wallet_core::face::Template;
+
+    /// What the service does with a redemption's facts, on people who came in two steps; with `ECERT_TEST_POSTGRES` on
+    /// PostgreSQL.
+    #[test]
+    fn the_service_reads_what_was_put_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = crate::app::own_postgres_database().unwrap();
+        let installation = Installation::new(folder.path(), database.as_deref()).unwrap();
+        let mut population = Population::new(1);
+        population.grow(&installation, 3, 1).unwrap();
+        population.grow(&installation, 5, 2).unwrap();
+
+        let app::Stores { rps, holders } = app::open_stores(&installation.config, 1).unwrap();
+        let (_, secrets) = app::open_keys(&installation.config, &SystemClock).unwrap();
+        let (vault, people) = (Vault::new(&secrets.vault), &population.identities);
+        let mut templates = Vec::new();
+        for holder in 0..5 {
+            let handle = sha256(&people.handle(holder, 0));
+            let named = holders.read(|conn| Ok(certificates::key_of_handle(conn, &handle)?)).unwrap();
+            let (id, key) = named.unwrap();
+            assert_eq!(key, PublicKey::from(&people.device(holder).unwrap()));
+            let found = holders.read(|conn| Ok(certificates::find(conn, id)?)).unwrap().unwrap();
+            assert!(found.in_force(SystemClock.now()));
+            let template = vault.open(&template_context(found.id), &found.sealed_template).unwrap();
+            templates.push(Template::from_bytes(&template).unwrap().to_bytes());
+            let context = attributes_context(found.id);
+            let attributes: Vec<Disclosure> = vault.open_json(&context, &found.sealed_attributes).unwrap();
+            assert!(attributes.iter().any(|disclosure| disclosure.name == Attribute::Name));
+        }
+        templates.dedup();
+        assert_eq!(templates.len(), 5);
+        for number in 0..2 {
+            let party = people.relying_party(number);
+            let (found, hash) =
+                rps.read(|conn| Ok(relying_parties::by_key(conn, party.key)?)).unwrap().unwrap();
+            assert_eq!((found.id, hash), (party.id, party.secret_hash.to_vec()));
+        }
+    }
+}
