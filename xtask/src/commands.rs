@@ -72,7 +72,8 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
     eprintln!("\nthe stories once more, on PostgreSQL at {}\n", postgres.url());
     let mut stories = cargo(&cache);
     stories.env(TEST_POSTGRES, postgres.url());
-    stories.args(["test", "--package", "ecert-tests", "--test", "e2e"]).args(arguments);
+    // As the whole workspace, so that cargo takes what it has just built.
+    stories.args(["test", "--workspace", "--test", "e2e"]).args(arguments);
     let passed = stories.status().context("cannot start cargo")?.success();
     // Before anything else ends this process, so that none is left behind.
     drop(postgres);
