@@ -1,6 +1,10 @@
 //! The checker: proves from the tables alone, in SQL of its own, that what clients were told is there once and billed once.
 //!
-//! It shares no code with the product, and it is the only file of the faults that names tables.
+//! It shares no code with the product, and with its rules it is the only part of the faults that names tables.
+
+mod rules;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 
@@ -11,6 +15,7 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _, SqliteConnection, sql_query};
 use wallet_core::es256::sha256;
 
+use self::rules::{DOUBLES, RULES};
 use super::traffic::{Acknowledged, Charge, Journal, Judged};
 
 /// Ids in one statement.
@@ -190,7 +195,7 @@ fn compare(db: &mut Db, journal: &Journal, extent: Extent) -> anyhow::Result<Fin
     for part in journal.captures.chunks(CHUNK) {
         attempts(db, part, &headers, &mut findings)?;
     }
-    rules(db, &mut findings)?;
+    broken_rules(db, &mut findings)?;
     if extent == Extent::Exactly {
         totals(db, journal, &mut findings)?;
     }
@@ -280,87 +285,7 @@ fn is_as_told(row: &AttemptRow, told: &Judged) -> bool {
     row.outcome == told.outcome && sha256(row.receipt.as_bytes()) == told.receipt && charge == told.charge
 }
 
-/// What must be found nowhere. Doubles first; then a word for each other rule, and how often it is broken.
-const DOUBLES: [&str; 8] = [
-    "SELECT redemption_id FROM charges GROUP BY redemption_id HAVING COUNT(*) > 1",
-    "SELECT attempt_id FROM charges GROUP BY attempt_id HAVING COUNT(*) > 1",
-    "SELECT transaction_id FROM charges GROUP BY transaction_id HAVING COUNT(*) > 1",
-    "SELECT id FROM charges GROUP BY id HAVING COUNT(*) > 1",
-    "SELECT redemption_id FROM attempts WHERE outcome <> 'unusable' GROUP BY redemption_id HAVING COUNT(*) > 1",
-    "SELECT code_id FROM spent_codes GROUP BY certificate_id, code_id HAVING COUNT(*) > 1",
-    "SELECT redemption_id FROM spent_codes GROUP BY redemption_id HAVING COUNT(*) > 1",
-    "SELECT rp_id FROM idempotency_keys GROUP BY rp_id, key HAVING COUNT(*) > 1",
-];
-
-const RULES: [(&str, &str); 12] = [
-    (
-        "redemptions without the code that was spent on them",
-        "SELECT r.id FROM redemptions r LEFT JOIN spent_codes s ON s.redemption_id = r.id
-             AND s.rp_id = r.rp_id AND s.certificate_id = r.certificate_id WHERE s.code_id IS NULL",
-    ),
-    (
-        "charges without the attempt they are for",
-        "SELECT c.id FROM charges c LEFT JOIN attempts a ON a.charge_id = c.id AND a.id = c.attempt_id
-             AND a.redemption_id = c.redemption_id AND a.outcome <> 'unusable' WHERE a.id IS NULL",
-    ),
-    (
-        "judged attempts without a charge",
-        "SELECT a.id FROM attempts a LEFT JOIN charges c ON c.id = a.charge_id
-         WHERE a.outcome <> 'unusable' AND c.id IS NULL",
-    ),
-    (
-        "judged attempts whose redemption says otherwise",
-        "SELECT a.id FROM attempts a LEFT JOIN redemptions r ON r.id = a.redemption_id AND r.state = a.outcome
-         WHERE a.outcome <> 'unusable' AND r.id IS NULL",
-    ),
-    (
-        "closed redemptions without a judged attempt",
-        "SELECT r.id FROM redemptions r LEFT JOIN attempts a ON a.redemption_id = r.id AND a.outcome = r.state
-         WHERE r.state IN ('passed', 'failed') AND a.id IS NULL",
-    ),
-    (
-        "charges without their transaction in the ledger",
-        "SELECT c.id FROM charges c LEFT JOIN ledger_transactions t ON t.id = c.transaction_id
-         WHERE t.id IS NULL",
-    ),
-    (
-        "uses in the ledger without a charge",
-        "SELECT t.id FROM ledger_transactions t LEFT JOIN charges c ON c.transaction_id = t.id
-         WHERE t.kind = 'use' AND c.id IS NULL",
-    ),
-    (
-        "transactions that do not sum to zero",
-        "SELECT transaction_id FROM postings GROUP BY transaction_id, currency HAVING SUM(micros) <> 0",
-    ),
-    (
-        "charges that were not posted to their relying party at their price",
-        "SELECT c.id FROM charges c WHERE 1 <> (SELECT COUNT(*) FROM postings p WHERE p.transaction_id =
-             c.transaction_id AND p.account = 'rp:' || c.rp_id || ':receivable' AND p.micros = c.micros)",
-    ),
-    (
-        "redemptions without exactly one line of audit for their opening",
-        "SELECT r.id FROM redemptions r LEFT JOIN audit l ON l.object = r.id AND l.action = 'redemption.open'
-             AND l.outcome = 'challenged' AND l.actor = r.rp_id
-         GROUP BY r.id HAVING COUNT(l.id) <> 1",
-    ),
-    (
-        "attempts without exactly one line of audit for their judgement",
-        "SELECT a.redemption_id FROM (SELECT redemption_id, outcome, COUNT(*) AS many FROM attempts
-             GROUP BY redemption_id, outcome) a
-         LEFT JOIN (SELECT object, outcome, COUNT(*) AS many FROM audit WHERE action = 'redemption.judge'
-             GROUP BY object, outcome) l ON l.object = a.redemption_id AND l.outcome = a.outcome
-         WHERE COALESCE(l.many, 0) <> a.many",
-    ),
-    (
-        "lines of audit about what did not happen",
-        "SELECT l.id FROM audit l LEFT JOIN redemptions r ON r.id = l.object
-             LEFT JOIN attempts a ON a.redemption_id = l.object AND a.outcome = l.outcome
-         WHERE (l.action = 'redemption.open' AND l.outcome = 'challenged' AND r.id IS NULL)
-            OR (l.action = 'redemption.judge' AND a.id IS NULL)",
-    ),
-];
-
-fn rules(db: &mut Db, findings: &mut Findings) -> anyhow::Result<()> {
+fn broken_rules(db: &mut Db, findings: &mut Findings) -> anyhow::Result<()> {
     let mut broken = |sql: &str| db.number(&format!("SELECT COUNT(*) AS number FROM ({sql}) AS broken"));
     for sql in DOUBLES {
         findings.doubled += u64::try_from(broken(sql)?)?;
@@ -400,6 +325,3 @@ fn totals(db: &mut Db, journal: &Journal, findings: &mut Findings) -> anyhow::Re
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

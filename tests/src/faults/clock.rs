@@ -19,7 +19,7 @@ const ANSWERS: usize = 20;
 fn faketime() -> Option<PathBuf> {
     let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/local/lib"];
     let file = |folder: &&str| Path::new(folder).join("faketime/libfaketimeMT.so.1");
-    folders.iter().map(|folder| file(folder)).find(|file| file.is_file())
+    folders.iter().map(file).find(|file| file.is_file())
 }
 
 /// The server's wall clock jumps while clients are at work, and the phones' clocks with it; time that is measured goes on.

@@ -141,7 +141,7 @@ impl Server {
         lines.get(lines.len().saturating_sub(8)..).unwrap_or_default().join("\n")
     }
 
-    /// What the server said, as often as it did: malfunctions by their first words, for the report of a failed run.
+    /// Copies the log to where it outlives the stage.
     pub(super) fn keep_log(&self, at: &Path) -> anyhow::Result<()> {
         let mut from = File::open(&self.log)?;
         std::io::copy(&mut from, &mut File::create(at)?)?;

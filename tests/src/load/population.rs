@@ -185,6 +185,7 @@ fn bar(what: &'static str, length: u64) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::{OwnDatabase, postgres_server};
     use ecert_server::flow::issuance::{attributes_context, template_context};
     use ecert_server::store::{certificates, relying_parties};
     use wallet_core::attributes::Attribute;
@@ -197,8 +198,9 @@ mod tests {
     #[test]
     fn the_service_reads_what_was_put_in() {
         let folder = tempfile::tempdir().unwrap();
-        let database = crate::app::own_postgres_database().unwrap();
-        let installation = Installation::new(folder.path(), database.as_deref()).unwrap();
+        let database = postgres_server().map(|server| OwnDatabase::on(&server).unwrap());
+        let url = database.as_ref().map(OwnDatabase::url);
+        let installation = Installation::new(folder.path(), url.as_deref()).unwrap();
         let mut population = Population::new(1);
         population.grow(&installation, 3, 1).unwrap();
         population.grow(&installation, 5, 2).unwrap();
