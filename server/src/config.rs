@@ -53,8 +53,8 @@ pub struct Config {
     /// `transaction` when the URL leads to PgBouncer in transaction mode
     #[arg(long, env = "ECERT_DATABASE_POOLER", value_enum, default_value = "none", global = true)]
     pub database_pooler: Pooler,
-    /// Milliseconds that a request waits for a connection, or for SQLite's write lock, before it is refused with 503
-    #[arg(long, env = "ECERT_DATABASE_PATIENCE", default_value_t = 5000, global = true)]
+    /// Milliseconds that a request waits, all in all, for connections or for SQLite's write lock, before it is refused with 503
+    #[arg(long, env = "ECERT_DATABASE_PATIENCE", default_value_t = 3000, global = true)]
     pub database_patience: u64,
     /// Milliseconds that one statement may take on PostgreSQL
     #[arg(long, env = "ECERT_DATABASE_STATEMENT_TIMEOUT", default_value_t = 5000, global = true)]

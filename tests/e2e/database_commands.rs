@@ -149,7 +149,7 @@ const DAMAGES: [(&str, &[&str]); 11] = [
         &["unusable-attempts-miscounted"],
     ),
     (
-        "UPDATE redemptions SET state = 'failed' WHERE id = (SELECT MIN(id) FROM redemptions)",
+        "UPDATE redemptions SET state = 'failed' WHERE id = (SELECT MIN(id) FROM redemptions WHERE state = 'passed')",
         &["attempt-judged-otherwise", "judged-without-one-audit-line"],
     ),
     (

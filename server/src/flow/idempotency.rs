@@ -17,9 +17,9 @@ use crate::stop::Flow;
 use crate::store::Conn;
 use crate::store::idempotency::{self, Claim, Lease};
 
-/// Longer than a judgement takes; a crashed one frees its key after this. Should a slow one lose its lease, the first to
-/// finish still gives the one answer.
-const LEASE: SignedDuration = SignedDuration::from_secs(60);
+/// Longer than a judgement takes unless the service is crowded; a crashed one frees its key after this. Should a slow one lose
+/// its lease, the first to finish still gives the one answer.
+const LEASE: SignedDuration = SignedDuration::from_secs(20);
 
 /// An Idempotency-Key with the fingerprint of what was asked under it.
 #[derive(Debug, Clone)]

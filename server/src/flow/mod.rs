@@ -42,7 +42,7 @@ use crate::edge::models::ModelWorkers;
 use crate::edge::signer::Signer;
 use crate::edge::source::AuthoritativeSource;
 use crate::edge::vault::Vault;
-use crate::store::Store;
+use crate::store::{Store, patience};
 
 /// What every use case may reach: the database and the ports.
 pub struct Context {
@@ -81,6 +81,11 @@ impl Context {
     /// Now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Works on a request: what it waits for the database, all in all, is bounded.
+    pub fn bounded<T>(&self, work: impl FnOnce(&Context) -> T) -> T {
+        patience::of_a_request(self.rp_store.settings().patience, || work(self))
     }
 
     /// Today, where the product is sold.

@@ -31,7 +31,7 @@ where
 {
     // Carried along, so that a malfunction in there is logged with its request id.
     let span = tracing::Span::current();
-    match web::block(move || span.in_scope(|| work(&ctx))).await {
+    match web::block(move || span.in_scope(|| ctx.bounded(work))).await {
         Ok(outcome) => outcome.map_err(Problem::from),
         Err(_) => Err(Problem::internal("a use case panicked, or the service is stopping")),
     }

@@ -98,7 +98,7 @@ fn copy_all(source: &mut Conn, target: &mut Conn, progress: &Progress) -> anyhow
 }
 
 /// Refuses a target in which any table has a row.
-pub(super) fn refuse_if_used(conn: &mut Conn, tables: &[Table]) -> anyhow::Result<()> {
+fn refuse_if_used(conn: &mut Conn, tables: &[Table]) -> anyhow::Result<()> {
     for table in tables {
         if rows::number(conn, &format!("SELECT COUNT(*) AS n FROM (SELECT 1 FROM {} LIMIT 1) q", table.name))?
             > 0

@@ -3,21 +3,26 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::anyhow;
-use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 
 use super::connection::{Conn, Settings};
+use super::patience;
 use crate::stop::{Flow, Stop};
 
 /// Transactions in one commit at most: it bounds how long the first of them waits.
 const MOST: usize = 64;
 
+/// From looking at the queue to letting go of the writer, on a machine that is short of time.
+const HANDING_OVER: Duration = Duration::from_millis(500);
+
 /// The one writer, shared by all threads.
 pub(super) struct GroupCommit {
     settings: Settings,
-    writer: Mutex<Writer>,
+    writer: parking_lot::Mutex<Writer>,
     /// Threads that wait for `writer`.
     queue: AtomicUsize,
 }
@@ -38,12 +43,12 @@ struct Batch {
 
 impl Batch {
     fn end(&self, outcome: Result<(), String>) {
-        *lock(&self.outcome) = Some(outcome);
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
         self.ended.notify_all();
     }
 
     fn wait(&self) -> Flow<()> {
-        let mut outcome = lock(&self.outcome);
+        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match outcome.as_ref() {
                 Some(Ok(())) => return Ok(()),
@@ -63,28 +68,25 @@ fn failed(text: &str) -> Stop {
     .into()
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it holds one: `work` is caught.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl GroupCommit {
     pub(super) fn new(settings: Settings) -> Self {
         let writer = Writer { conn: None, batch: None, members: 0 };
-        Self { settings, writer: Mutex::new(writer), queue: AtomicUsize::new(0) }
+        Self { settings, writer: parking_lot::Mutex::new(writer), queue: AtomicUsize::new(0) }
     }
 
     /// Runs `work`; its writes are on the disk when this answers `Ok`, and undone otherwise.
     pub(super) fn write<T>(&self, work: impl FnOnce(&mut Conn) -> Flow<T>) -> Flow<T> {
         self.queue.fetch_add(1, Ordering::SeqCst);
-        let mut writer = lock(&self.writer);
-        let is_last = self.queue.fetch_sub(1, Ordering::SeqCst) == 1;
+        let left = patience::left(self.settings.patience);
+        let writer = patience::waiting(|| self.writer.try_lock_for(left));
+        self.queue.fetch_sub(1, Ordering::SeqCst);
+        let Some(mut writer) = writer else { return Err(self.give_up()) };
         let (batch, outcome) = match writer.join(&self.settings) {
             Ok(batch) => (Some(batch), catch_unwind(AssertUnwindSafe(|| writer.run(work)))),
             Err(stop) => (None, Ok(Err(stop))),
         };
         // Whatever became of this one: the others wait.
-        if is_last || writer.members >= MOST {
+        if self.queue.load(Ordering::SeqCst) == 0 || writer.members >= MOST {
             writer.commit();
         }
         drop(writer);
@@ -94,6 +96,16 @@ impl GroupCommit {
             (Ok(Err(stop)), _) => Err(stop),
             (Err(panic), _) => resume_unwind(panic),
         }
+    }
+
+    /// Leaves the queue. Somebody may just have left a batch open for us to commit, and then nobody else would.
+    fn give_up(&self) -> Stop {
+        if self.queue.load(Ordering::SeqCst) == 0
+            && let Some(mut writer) = self.writer.try_lock_for(HANDING_OVER)
+        {
+            writer.commit();
+        }
+        failed("database is locked: the queue of writers was too long")
     }
 }
 
@@ -108,9 +120,14 @@ impl Writer {
             self.conn = Some(settings.connect().map_err(|error| failed(&error.to_string()))?);
         }
         // A transaction that begins by reading and then writes can lose to another process; IMMEDIATE takes the lock first.
-        if let Err(error) = self
-            .transaction(|sqlite| AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"))
-        {
+        let left = patience::left(settings.patience).as_millis();
+        let begun = patience::waiting(|| {
+            self.transaction(|sqlite| {
+                sqlite.batch_execute(&format!("PRAGMA busy_timeout = {left}"))?;
+                AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE")
+            })
+        });
+        if let Err(error) = begun {
             self.conn = None;
             return Err(error);
         }

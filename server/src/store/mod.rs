@@ -12,6 +12,7 @@ mod group_commit;
 pub mod inspection;
 mod migrations;
 mod partitions;
+pub mod patience;
 mod rows;
 pub mod schema;
 mod sql;

@@ -11,6 +11,7 @@ use wallet_core::refusal::Refusal;
 
 use super::connection::{Conn, Manager, Pooler, Settings, without_password};
 use super::group_commit::GroupCommit;
+use super::patience;
 use super::statistics::Statistics;
 use super::trouble::{Trouble, trouble};
 use crate::stop::{Flow, Stop};
@@ -159,19 +160,21 @@ impl Store {
 
     /// Takes a connection, and another one as long as what was tried failed for want of a connection alone.
     fn on_a_connection<T>(&self, mut work: impl FnMut(&mut Conn) -> Flow<T>) -> Flow<T> {
-        let until = Instant::now() + self.0.settings.patience;
         loop {
-            let mut pooled = self.connection(until)?;
+            let mut pooled = patience::waiting(|| self.connection())?;
+            let began = Instant::now();
             match self.statistics().run(|| work(&mut pooled.conn)) {
                 Err(Stop::Broken(error)) if trouble(&error) == Trouble::Disconnected => {
                     pooled.broken = true;
                     drop(pooled);
                     tracing::warn!(error = format!("{error:#}"), "a connection to the database was lost");
                     let may_be_done = error.is::<Unknown>();
-                    if may_be_done || Instant::now() >= until {
+                    // A try that came to nothing was waiting too.
+                    patience::lose(began.elapsed());
+                    if may_be_done || patience::left(self.0.settings.patience).is_zero() {
                         return Err(overloaded());
                     }
-                    pause(100);
+                    patience::waiting(|| pause(100));
                 }
                 outcome => return outcome.map_err(clear),
             }
@@ -193,14 +196,14 @@ impl Store {
         }
     }
 
-    fn connection(&self, until: Instant) -> Flow<Pooled> {
+    fn connection(&self) -> Flow<Pooled> {
         if let Some(pooled) = self.0.pool.try_get() {
             return Ok(pooled);
         }
         let most =
             WAITING_PER_CONNECTION * usize::try_from(self.0.settings.connections).unwrap_or(usize::MAX);
         let _place = Place::take(&self.0.waiting, most).ok_or_else(overloaded)?;
-        let left = until.saturating_duration_since(Instant::now());
+        let left = patience::left(self.0.settings.patience);
         self.statistics().wait(|| self.0.pool.get_timeout(left)).map_err(|error| {
             tracing::warn!(%error, "no database connection became free");
             overloaded()
