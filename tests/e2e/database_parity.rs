@@ -16,6 +16,8 @@ use crate::database::{Test, server};
 
 /// Tables that only PostgreSQL partitions.
 const PARTITIONED: [&str; 3] = ["attempts", "audit", "charges"];
+/// Indexes over times that grow with the table: a BRIN says of each block what it spans, and costs next to nothing.
+const BY_BLOCK: [&str; 2] = ["idempotency_keys_created_at", "spent_codes_spent_at"];
 /// Columns that PostgreSQL is told to compare byte by byte, as SQLite does anyhow.
 const BYTEWISE: [&str; 34] = [
     "api_keys.rp_id",
@@ -163,7 +165,14 @@ fn sqlites_tables_put_to_postgresql_are_postgresqls_tables() -> Test {
     let expected: Vec<String> = facts(&mut put)?.into_iter().filter(is_ours).collect();
     let found: Vec<String> = facts(&mut migrated)?.into_iter().filter(is_ours).collect();
     assert!(found.len() > 250, "{found:#?}");
-    assert_eq!(expected, found);
+    let by_block = |fact: &&String| fact.contains("USING brin");
+    let blocks: Vec<&str> = found.iter().filter(by_block).filter_map(|fact| fact.split(' ').nth(3)).collect();
+    assert_eq!(blocks, BY_BLOCK);
+    let found: Vec<String> = found.iter().map(|fact| fact.replace("USING brin", "USING btree")).collect();
+    let missing = |these: &[String], those: &[String]| -> Vec<String> {
+        these.iter().filter(|fact| !those.contains(fact)).cloned().collect()
+    };
+    assert_eq!((missing(&expected, &found), missing(&found, &expected)), (Vec::new(), Vec::new()));
 
     let partitioned = "SELECT relname::text AS line FROM pg_class WHERE relkind = 'p'";
     assert_eq!(lines(&mut migrated, partitioned)?, PARTITIONED.map(str::to_owned).into());
