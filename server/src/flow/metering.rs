@@ -1,7 +1,8 @@
 //! What became of attempts, for /metrics. The ledger alone says what is owed; this is for watching.
 
 use super::Context;
-use super::settlement::{Answer, SERVICE};
+use super::answers::Answer;
+use super::prices::SERVICE;
 
 /// Counts an attempt that was decided now. Not for an answer that was given before and is only repeated.
 pub(super) fn counted(ctx: &Context, answer: Answer) -> Answer {

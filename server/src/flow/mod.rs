@@ -2,6 +2,7 @@
 //! outcome with everything that belongs to it. HTTP is not known here, tables are not named here.
 
 pub mod admins;
+pub mod answers;
 pub mod caches;
 pub mod callers;
 pub mod captures;

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::Context;
-use super::settlement::SERVICE;
-use crate::billing::price::{Price, first_list};
+use crate::billing::price::{Price, Service, first_list};
 use crate::stop::Flow;
 use crate::store::charges;
+
+/// What a redemption is metered as.
+pub(super) const SERVICE: Service = Service::EcertRedeem;
 
 /// Gives an empty installation its first price list.
 pub fn install_first_list(ctx: &Context) -> Flow<()> {

@@ -17,14 +17,15 @@ use wallet_core::face::judgement::judge as judge_face;
 use wallet_core::ids::{CertificateId, RedemptionId};
 use wallet_core::refusal::Refusal;
 
+use super::answers::{self, Answer, Judged};
 use super::callers::RelyingParty;
 use super::captures::{self, Challenge};
 use super::certificates::{in_force, referred_to};
 use super::codes::{self, Presented};
 use super::idempotency::{Idempotency, answered, claim, seal};
 use super::retention::READABLE;
-use super::settlement::{self, Answer, Judged, Verdict};
-use super::{Context, issuance, later, random, tokens};
+use super::settlement::{self, Verdict};
+use super::{Context, issuance, later, prices, random, tokens};
 use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::stop::{Flow, Stop};
@@ -187,7 +188,7 @@ pub fn judge(
     let lease = idempotency.lease(rp, now);
     gate(rp)?;
     if let Some(kept) = ctx.metrics.stage(Stage::RedemptionClaim, || claim(ctx, &lease, now))? {
-        let earlier = ctx.rp_store.read(|conn| settlement::recall(conn, rp.id, id, &kept))?;
+        let earlier = ctx.rp_store.read(|conn| answers::recall(conn, rp.id, id, &kept))?;
         return earlier.open(ctx, id);
     }
     let judged = challenge_of(ctx, rp, id, &capture, now).and_then(|redemption| {
@@ -268,7 +269,7 @@ pub fn show(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Shown> {
         State::Judged { sealed_answer: Some(sealed), closed_at, .. }
             if now.duration_since(*closed_at) <= READABLE =>
         {
-            let judged = settlement::open_answer(ctx, id, sealed)?;
+            let judged = answers::open_answer(ctx, id, sealed)?;
             ctx.rp_store.write(|conn| Ok(audit::append(conn, rp.id, "redemption.read", id, "done", now)?))?;
             Ok(Shown::Judged(judged))
         }
@@ -292,7 +293,7 @@ fn gate(rp: &RelyingParty) -> Result<(), Refusal> {
     if !rp.active {
         return Err(Refusal::RpSuspended);
     }
-    if !rp.services.contains(settlement::SERVICE.as_str()) {
+    if !rp.services.contains(prices::SERVICE.as_str()) {
         return Err(Refusal::ServiceNotBought);
     }
     Ok(())

@@ -1,36 +1,33 @@
 //! The end of an attempt, in one transaction: outcome, charge, postings, receipt, answer, audit.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::mem::replace;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wallet_core::attributes::{Attribute, released};
-use wallet_core::ecert::{AssuranceLevel, Disclosure};
-use wallet_core::face::{Judgement, Thresholds};
-use wallet_core::ids::{AttemptId, ChargeId, LedgerTransactionId, RedemptionId, RelyingPartyId};
+use wallet_core::ecert::Disclosure;
+use wallet_core::face::Judgement;
+use wallet_core::ids::{AttemptId, ChargeId, LedgerTransactionId};
 use wallet_core::jws::{self, x5c};
 use wallet_core::money::{Amount, Currency};
 use wallet_core::pairwise::Eid;
 use wallet_core::receipt::{Receipt, ReceiptCharge};
-use wallet_core::refusal::{HolderMessage, Reason, Refusal};
+use wallet_core::refusal::{Reason, Refusal};
 
+use super::answers::{Answer, Judged, Kept, Unusable, faster, seal_answer};
 use super::certificates::in_force;
-use super::idempotency::{answered, finish, seal};
+use super::idempotency::{finish, seal};
+use super::prices::SERVICE;
 use super::{Context, issuance, metering, prices, tokens};
 use crate::billing::posting::Balanced;
-use crate::billing::price::{self, Price, Service};
+use crate::billing::price::{self, Price};
 use crate::stop::Flow;
 use crate::store::certificates::Certificate;
 use crate::store::idempotency::Lease;
 use crate::store::redemptions::{self, Attempt, Redemption, State};
 use crate::store::settlements::{self, Settlement};
-use crate::store::{Conn, audit, certificates, charges};
-
-/// What a redemption is metered as.
-pub(super) const SERVICE: Service = Service::EcertRedeem;
+use crate::store::{audit, certificates, charges};
 
 /// What became of the capture.
 pub(super) enum Verdict {
@@ -40,119 +37,8 @@ pub(super) enum Verdict {
     Unusable(Reason),
 }
 
-/// The answer to an attempt.
-pub enum Answer {
-    /// Passed or failed, and charged.
-    Judged(Box<Judged>),
-    /// Not judgeable, not charged.
-    Unusable(Unusable),
-}
-
-/// What is kept of an answer under the idempotency key.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Kept {
-    /// It stands in the redemption.
-    Judged,
-    /// The whole of it.
-    Unusable(Unusable),
-}
-
-/// Passed or failed.
-#[derive(Serialize, Deserialize)]
-pub struct Judged {
-    /// The redemption.
-    pub id: RedemptionId,
-    /// `passed` or `failed`.
-    pub outcome: String,
-    purpose: String,
-    asked: BTreeSet<Attribute>,
-    /// Who: only when passed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    subject: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    assurance_level: Option<AssuranceLevel>,
-    /// Exactly what was asked for and allowed: only when passed.
-    attributes: BTreeMap<Attribute, Value>,
-    judgement: Judgement,
-    thresholds: Thresholds,
-    model: String,
-    /// What it cost.
-    pub charge: ReceiptCharge,
-    /// JWS `ecert-receipt+jwt`.
-    pub receipt: String,
-    /// JWS `ecert-result+jwt` over subject, outcome and attributes.
-    result: String,
-}
-
-/// Not judgeable.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct Unusable {
-    /// The redemption; it stays open.
-    pub id: RedemptionId,
-    /// Why.
-    pub reason: String,
-    /// What the person can do.
-    pub hint: HolderMessage,
-    /// JWS: the proof that it cost nothing.
-    pub receipt: String,
-}
-
-/// What sealed answers are bound to.
-pub(super) fn answer_context(id: RedemptionId) -> String {
-    format!("redemptions.answer {id}")
-}
-
 /// Captures that could not be judged, in one redemption.
 pub(super) const MAX_UNUSABLE: i64 = 5;
-
-/// The answer to a judged redemption, as it was sealed.
-pub(super) fn open_answer(ctx: &Context, id: RedemptionId, sealed: &[u8]) -> Flow<Box<Judged>> {
-    let mut judged: Box<Judged> = ctx.vault.open_json(&answer_context(id), sealed)?;
-    judged.receipt = tokens::expand(ctx, &judged.receipt)?;
-    judged.result = tokens::expand(ctx, &judged.result)?;
-    Ok(judged)
-}
-
-/// The answer as it is stored: with short tokens. The first of the two is the short receipt.
-fn seal_answer(ctx: &Context, answer: &mut Judged) -> Flow<(String, Vec<u8>)> {
-    let receipt = tokens::shorten(ctx, &answer.receipt)?;
-    let result = tokens::shorten(ctx, &answer.result)?;
-    let whole = (replace(&mut answer.receipt, receipt), replace(&mut answer.result, result));
-    let sealed = ctx.vault.seal_json(&answer_context(answer.id), answer)?;
-    let receipt = replace(&mut answer.receipt, whole.0);
-    answer.result = whole.1;
-    Ok((receipt, sealed))
-}
-
-/// The answer that was given before, as it stands in the database.
-pub(super) enum Earlier {
-    /// Sealed.
-    Judged(Vec<u8>),
-    /// The whole of it.
-    Unusable(Unusable),
-}
-
-/// Finds the answer that was given before, from what was kept of it.
-pub(super) fn recall(conn: &mut Conn, rp: RelyingPartyId, id: RedemptionId, kept: &Kept) -> Flow<Earlier> {
-    match kept {
-        Kept::Unusable(unusable) => Ok(Earlier::Unusable(unusable.clone())),
-        Kept::Judged => match redemptions::find(conn, id, rp)?.map(|redemption| redemption.state) {
-            Some(State::Judged { sealed_answer: Some(sealed), .. }) => Ok(Earlier::Judged(sealed)),
-            _ => Err(Refusal::NotFound.into()),
-        },
-    }
-}
-
-impl Earlier {
-    /// The answer itself.
-    pub(super) fn open(self, ctx: &Context, id: RedemptionId) -> Flow<Answer> {
-        Ok(match self {
-            Earlier::Judged(sealed) => Answer::Judged(open_answer(ctx, id, &sealed)?),
-            Earlier::Unusable(unusable) => Answer::Unusable(unusable),
-        })
-    }
-}
 
 /// Writes the outcome of an attempt submitted at `submitted_at`. All that is signed and sealed is made before the
 /// transaction, which then only writes, or finds that another attempt was faster.
@@ -231,14 +117,6 @@ fn settle_judged(
     match earlier {
         Some(earlier) => earlier.open(ctx, redemption.id),
         None => Ok(metering::counted(ctx, Answer::Judged(Box::new(answer)))),
-    }
-}
-
-/// Another attempt decided this redemption: the same request gets that answer, any other one a no.
-fn faster(ctx: &Context, conn: &mut Conn, lease: &Lease, redemption: &Redemption) -> Flow<Earlier> {
-    match answered(ctx, conn, lease)? {
-        Some(kept) => recall(conn, redemption.rp, redemption.id, &kept),
-        None => Err(Refusal::RedemptionClosed.into()),
     }
 }
 

@@ -18,9 +18,9 @@ use super::run;
 use super::uploads::{self, Uploads};
 use crate::edge::metrics::Stage;
 use crate::flow::Context;
+use crate::flow::answers::{Answer, Judged};
 use crate::flow::idempotency::Idempotency;
 use crate::flow::redemptions::{self, Opening, Shown};
-use crate::flow::settlement::{Answer, Judged};
 
 /// The longest Idempotency-Key: a UUID has 36 characters.
 const MAX_KEY: usize = 64;
