@@ -77,23 +77,32 @@ pub fn subscribe(conn: &mut Conn, rp: RelyingPartyId, service: &str, now: Timest
     diesel::insert_into(subscriptions::table).values(row).execute(conn).map(drop)
 }
 
-/// The relying party behind an unrevoked key, and the hash of the key's secret.
+/// The relying party behind an unrevoked key, and the hash of the key's secret. One query, with a row for each pair of a purpose and
+/// a service: there are few of either.
 pub fn by_key(conn: &mut Conn, key: ApiKeyId) -> QueryResult<Option<(RelyingParty, Vec<u8>)>> {
-    let found = api_keys::table
+    type Row = (String, String, Vec<u8>, Option<(String, String)>, Option<String>);
+    let rows = api_keys::table
         .inner_join(relying_parties::table.on(relying_parties::id.eq(api_keys::rp_id)))
+        .left_join(purposes::table.on(purposes::rp_id.eq(api_keys::rp_id)))
+        .left_join(subscriptions::table.on(subscriptions::rp_id.eq(api_keys::rp_id)))
         .filter(api_keys::id.eq(key.to_string()))
         .filter(api_keys::revoked_at.is_null())
-        .select((relying_parties::id, relying_parties::state, api_keys::secret_hash))
-        .first::<(String, String, Vec<u8>)>(conn)
-        .optional()?;
-    let Some((id, state, secret_hash)) = found else { return Ok(None) };
-    let services = subscriptions::table.filter(subscriptions::rp_id.eq(&id)).select(subscriptions::service);
-    let services = services.load::<String>(conn)?.into_iter().collect();
-    let covered =
-        purposes::table.filter(purposes::rp_id.eq(&id)).select((purposes::name, purposes::attributes));
-    let covered = covered.load::<(String, String)>(conn)?.into_iter();
-    let covered = covered.map(|(name, attributes)| Ok((name, split(&attributes)?)));
-    let purposes = covered.collect::<QueryResult<_>>()?;
-    let rp = RelyingParty { id: parse(&id)?, active: state == "active", services, purposes };
+        .select((
+            relying_parties::id,
+            relying_parties::state,
+            api_keys::secret_hash,
+            (purposes::name, purposes::attributes).nullable(),
+            subscriptions::service.nullable(),
+        ))
+        .load::<Row>(conn)?;
+    let Some((id, state, secret_hash, ..)) = rows.first() else { return Ok(None) };
+    let (id, active, secret_hash) = (parse(id)?, state == "active", secret_hash.clone());
+    let mut rp = RelyingParty { id, active, services: BTreeSet::new(), purposes: BTreeMap::new() };
+    for (_, _, _, purpose, service) in rows {
+        rp.services.extend(service);
+        if let Some((name, attributes)) = purpose {
+            rp.purposes.insert(name, split(&attributes)?);
+        }
+    }
     Ok(Some((rp, secret_hash)))
 }
