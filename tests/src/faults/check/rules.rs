@@ -22,7 +22,7 @@ pub(super) const RULES: [(&str, &str); 12] = [
     (
         "charges without the attempt they are for",
         "SELECT c.id FROM charges c LEFT JOIN attempts a ON a.charge_id = c.id AND a.id = c.attempt_id
-             AND a.redemption_id = c.redemption_id AND a.outcome <> 'unusable' WHERE a.id IS NULL",
+             AND a.rp_id = c.rp_id AND a.redemption_id = c.redemption_id AND a.outcome <> 'unusable' WHERE a.id IS NULL",
     ),
     (
         "judged attempts without a charge",
@@ -31,12 +31,12 @@ pub(super) const RULES: [(&str, &str); 12] = [
     ),
     (
         "judged attempts whose redemption says otherwise",
-        "SELECT a.id FROM attempts a LEFT JOIN redemptions r ON r.id = a.redemption_id AND r.state = a.outcome
+        "SELECT a.id FROM attempts a LEFT JOIN redemptions r ON r.rp_id = a.rp_id AND r.id = a.redemption_id AND r.state = a.outcome
          WHERE a.outcome <> 'unusable' AND r.id IS NULL",
     ),
     (
         "closed redemptions without a judged attempt",
-        "SELECT r.id FROM redemptions r LEFT JOIN attempts a ON a.redemption_id = r.id AND a.outcome = r.state
+        "SELECT r.id FROM redemptions r LEFT JOIN attempts a ON a.rp_id = r.rp_id AND a.redemption_id = r.id AND a.outcome = r.state
          WHERE r.state IN ('passed', 'failed') AND a.id IS NULL",
     ),
     (
@@ -60,9 +60,10 @@ pub(super) const RULES: [(&str, &str); 12] = [
     ),
     (
         "redemptions without exactly one line of audit for their opening",
-        "SELECT r.id FROM redemptions r LEFT JOIN audit l ON l.object = r.id AND l.action = 'redemption.open'
-             AND l.outcome = 'challenged' AND l.actor = r.rp_id
-         GROUP BY r.id HAVING COUNT(l.id) <> 1",
+        "SELECT r.id FROM redemptions r LEFT JOIN (SELECT actor, object, COUNT(*) AS many FROM audit
+             WHERE action = 'redemption.open' AND outcome = 'challenged' GROUP BY object, actor) l
+             ON l.object = r.id AND l.actor = r.rp_id
+         WHERE COALESCE(l.many, 0) <> 1",
     ),
     (
         "attempts without exactly one line of audit for their judgement",
@@ -74,8 +75,8 @@ pub(super) const RULES: [(&str, &str); 12] = [
     ),
     (
         "lines of audit about what did not happen",
-        "SELECT l.id FROM audit l LEFT JOIN redemptions r ON r.id = l.object
-             LEFT JOIN attempts a ON a.redemption_id = l.object AND a.outcome = l.outcome
+        "SELECT l.id FROM audit l LEFT JOIN redemptions r ON r.rp_id = l.actor AND r.id = l.object
+             LEFT JOIN attempts a ON a.rp_id = l.actor AND a.redemption_id = l.object AND a.outcome = l.outcome
          WHERE (l.action = 'redemption.open' AND l.outcome = 'challenged' AND r.id IS NULL)
             OR (l.action = 'redemption.judge' AND a.id IS NULL)",
     ),
