@@ -169,10 +169,14 @@ fn wait_for(log: &Path, mut is_ready: impl FnMut() -> bool) -> Result<()> {
 
 /// As whom a server runs: neither PostgreSQL nor PgBouncer runs as root, so there it is the user that Debian made.
 #[derive(Clone, Copy)]
-struct Account(Option<(u32, u32)>);
+pub struct Account(Option<(u32, u32)>);
 
 impl Account {
-    fn find() -> Result<Account> {
+    /// Finds it.
+    ///
+    /// # Errors
+    /// When we are root and there is no such user.
+    pub fn find() -> Result<Account> {
         let id = |arguments: &[&str]| -> Result<u32> {
             let output = Command::new("id").args(arguments).output()?;
             ensure!(output.status.success(), "there is no user `postgres`; install Debian's `postgresql`");
@@ -192,7 +196,11 @@ impl Account {
         Ok(folder)
     }
 
-    fn give(self, path: &Path, mode: u32) -> Result<()> {
+    /// Makes a file or folder its own, with these rights.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn give(self, path: &Path, mode: u32) -> Result<()> {
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
         if let Some((user, group)) = self.0 {
             chown(path, Some(user), Some(group))?;
@@ -200,7 +208,8 @@ impl Account {
         Ok(())
     }
 
-    fn command(self, program: &Path, folder: &Path) -> Command {
+    /// A program that runs as this user, in a folder.
+    pub fn command(self, program: &Path, folder: &Path) -> Command {
         let mut command = Command::new(program);
         if let Some((user, group)) = self.0 {
             command.uid(user).gid(group);

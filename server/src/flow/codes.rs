@@ -34,7 +34,7 @@ pub fn mint(ctx: &Context, device: &Device, share: Share) -> Flow<NumericCodeAns
         let code = NumericCode::mint(&mut rand::rng());
         let certificate = certificates::of_device(conn, &device.jkt)?.ok_or(Refusal::NotFound)?;
         let certificate = in_force(certificate, now)?;
-        let minted = Minted { certificate: certificate.id, share, expires_at, spent: false };
+        let minted = Minted { certificate: certificate.id, share, expires_at };
         codes::replace(conn, &code.mac(&ctx.secrets.code), &minted)?;
         Ok(code)
     })?;

@@ -25,14 +25,17 @@ pub(super) fn shorten(ctx: &Context, token: &str) -> Flow<String> {
 pub(super) fn expand(ctx: &Context, stored: &str) -> Flow<String> {
     let id = stored.split('.').next().unwrap_or_default();
     let header = match ctx.caches.jws_headers.get(id) {
-        Some(header) => Some(header),
-        None => ctx.rp_store.read(|conn| Ok(jws_headers::find(conn, id)?))?.map(Arc::from),
+        Some(header) => header,
+        None => {
+            let found = ctx.rp_store.read(|conn| Ok(jws_headers::find(conn, id)?))?;
+            let header = found.ok_or_else(|| anyhow::anyhow!("the header of a stored token is missing"))?;
+            let header: Arc<str> = header.into();
+            ctx.caches.jws_headers.insert(id.to_owned(), Arc::clone(&header));
+            header
+        }
     };
-    if let Some(header) = &header {
-        ctx.caches.jws_headers.insert(id.to_owned(), Arc::clone(header));
-    }
-    let whole = expand_with(stored, |_| header.as_deref());
-    Ok(whole.ok_or_else(|| anyhow::anyhow!("the header of a stored token is missing"))?)
+    let whole = expand_with(stored, |_| Some(&header));
+    Ok(whole.ok_or_else(|| anyhow::anyhow!("not a stored token"))?)
 }
 
 /// The same, with headers that somebody else looks up by their hash.

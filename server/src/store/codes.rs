@@ -20,8 +20,6 @@ pub struct Minted {
     pub share: Share,
     /// Until when it can be redeemed.
     pub expires_at: Timestamp,
-    /// Whether it was.
-    pub spent: bool,
 }
 
 /// Puts a fresh code in the place of the certificate's live one.
@@ -41,10 +39,9 @@ pub fn replace(conn: &mut Conn, code_mac: &[u8; 32], minted: &Minted) -> QueryRe
 
 /// The code with this MAC.
 pub fn find(conn: &mut Conn, code_mac: &[u8; 32]) -> QueryResult<Option<Minted>> {
-    let columns = (codes::certificate_id, codes::share, codes::expires_at, codes::spent);
+    let columns = (codes::certificate_id, codes::share, codes::expires_at);
     let found = codes::table.find(code_mac.as_slice()).select(columns);
-    let Some((certificate, share, expires_at, spent)) =
-        found.first::<(String, String, i64, i64)>(conn).optional()?
+    let Some((certificate, share, expires_at)) = found.first::<(String, String, i64)>(conn).optional()?
     else {
         return Ok(None);
     };
@@ -52,7 +49,6 @@ pub fn find(conn: &mut Conn, code_mac: &[u8; 32]) -> QueryResult<Option<Minted>>
         certificate: parse(&certificate)?,
         share: parse(&share)?,
         expires_at: time(expires_at)?,
-        spent: spent != 0,
     }))
 }
 

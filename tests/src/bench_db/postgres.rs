@@ -1,9 +1,8 @@
 //! A PostgreSQL of our own for the time of a bench, as it comes out of the box, and `pgbench` against it.
 
 use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -11,8 +10,9 @@ use anyhow::{Context as _, bail, ensure};
 
 use super::scratch::Scratch;
 use crate::load::cpu;
+use crate::postgres::{Account, programs};
 
-/// PostgreSQL refuses to run as root; Debian's packages make this user.
+/// Who may do everything in the databases.
 const USER: &str = "postgres";
 
 /// A running server.
@@ -38,18 +38,12 @@ impl Postgres {
         let folder = scratch.folder().join("postgres");
         std::fs::create_dir(&folder)?;
         std::fs::set_permissions(scratch.folder(), std::fs::Permissions::from_mode(0o755))?;
-        let account = Account::new()?;
-        if let Some(Account { user, group }) = account {
-            chown(&folder, Some(user), Some(group))?;
-        }
+        let account = Account::find()?;
+        account.give(&folder, 0o755)?;
         let data = folder.join("data");
         let command = |program: &str| {
-            let mut command = Command::new(programs.join(program));
-            command.current_dir(&folder).stdin(Stdio::null()).stdout(Stdio::null()).env_remove("PGDATA");
-            if let Some(Account { user, group }) = account {
-                command.uid(user).gid(group);
-            }
-            command.arg("-D").arg(&data);
+            let mut command = account.command(&programs.join(program), &folder);
+            command.stdout(Stdio::null()).arg("-D").arg(&data);
             command
         };
         run(command("initdb").args(["-A", "trust", "-U", USER, "-E", "UTF8", "--no-locale"]))?;
@@ -111,46 +105,6 @@ impl Postgres {
         command.env("PGDATABASE", database).stdin(Stdio::null());
         command
     }
-}
-
-/// As whom the server runs, when we are root.
-#[derive(Clone, Copy)]
-struct Account {
-    user: u32,
-    group: u32,
-}
-
-impl Account {
-    fn new() -> anyhow::Result<Option<Account>> {
-        let id = |arguments: &[&str]| -> anyhow::Result<u32> {
-            Ok(output(Command::new("id").args(arguments))?.trim().parse()?)
-        };
-        if id(&["-u"])? != 0 {
-            return Ok(None);
-        }
-        let (user, group) = (id(&["-u", USER]), id(&["-g", USER]));
-        let missing =
-            "PostgreSQL does not run as root, and there is no user `postgres`; install Debian's package";
-        Ok(Some(Account { user: user.context(missing)?, group: group.context(missing)? }))
-    }
-}
-
-/// The folder with the server's programs: Debian keeps them out of the path, a folder for each version.
-fn programs() -> anyhow::Result<PathBuf> {
-    let in_path =
-        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut versions: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
-    versions.sort();
-    versions.reverse();
-    let has = |folder: &Path, program: &str| folder.join(program).is_file();
-    let folders: Vec<PathBuf> = versions.into_iter().chain::<Vec<PathBuf>>(in_path).collect();
-    let found = folders
-        .into_iter()
-        .find(|folder| ["initdb", "pg_ctl", "pgbench", "psql"].iter().all(|program| has(folder, program)));
-    found.context(
-        "PostgreSQL (initdb, pg_ctl, psql, pgbench) is missing; on Debian: apt-get install postgresql",
-    )
 }
 
 /// Runs a command to its end. A started server keeps our error stream open, so that is not read.

@@ -1,16 +1,18 @@
 //! A PostgreSQL of the harness's own, in a folder of its own, that can be killed as a whole.
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
 
 use super::server::free_port;
+use crate::postgres::{Account, programs};
 
 /// Recovery after a crash replays what was written since the last checkpoint.
 const START: Duration = Duration::from_secs(120);
@@ -23,53 +25,24 @@ pub(super) struct Postgres {
     pub(super) port: u16,
     programs: PathBuf,
     folder: PathBuf,
-    owner: Owner,
+    account: Account,
     process: Option<Child>,
 }
 
-/// PostgreSQL refuses root; under root it runs as the user that Debian made for it.
-#[derive(Clone, Copy)]
-struct Owner(Option<(u32, u32)>);
-
-impl Owner {
-    fn find() -> anyhow::Result<Owner> {
-        if !is_root() {
-            return Ok(Owner(None));
-        }
-        let number = |flag: &str| -> anyhow::Result<u32> {
-            let output = Command::new("id").args([flag, "postgres"]).output()?;
-            ensure!(output.status.success(), "there is no user `postgres`; install Debian's `postgresql`");
-            Ok(String::from_utf8(output.stdout)?.trim().parse()?)
-        };
-        Ok(Owner(Some((number("-u")?, number("-g")?))))
+/// Makes a folder that belongs to the server's user, and that it can reach.
+fn make(account: Account, folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    account.give(folder, 0o755)?;
+    if !is_root() {
+        return Ok(());
     }
-
-    fn command(self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        if let Some((user, group)) = self.0 {
-            command.uid(user).gid(group);
-        }
-        command.stdin(Stdio::null()).process_group(0);
-        command
+    for above in folder.ancestors().skip(1).take_while(|above| above.starts_with(std::env::temp_dir())) {
+        let mut rights = std::fs::metadata(above)?.permissions();
+        rights.set_mode(rights.mode() | 0o011);
+        // A folder of the system may not be ours to change, and is open to all anyhow.
+        let _ = std::fs::set_permissions(above, rights);
     }
-
-    /// Makes a folder that belongs to this user, and that it can reach.
-    fn make(self, folder: &Path) -> anyhow::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        if let Some((user, group)) = self.0 {
-            std::os::unix::fs::chown(folder, Some(user), Some(group))?;
-            for above in
-                folder.ancestors().skip(1).take_while(|above| above.starts_with(std::env::temp_dir()))
-            {
-                let mut rights = std::fs::metadata(above)?.permissions();
-                let mode = std::os::unix::fs::PermissionsExt::mode(&rights);
-                std::os::unix::fs::PermissionsExt::set_mode(&mut rights, mode | 0o011);
-                // A folder of the system may not be ours to change, and is open to all anyhow.
-                let _ = std::fs::set_permissions(above, rights);
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Whether this process may mount and change users.
@@ -78,35 +51,23 @@ pub(super) fn is_root() -> bool {
     answer.is_ok_and(|answer| answer.stdout.trim_ascii() == b"0")
 }
 
-/// The folder with PostgreSQL's programs: Debian keeps them out of PATH.
-fn programs() -> anyhow::Result<PathBuf> {
-    let in_path = std::env::var_os("PATH").unwrap_or_default();
-    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut debian: Vec<PathBuf> = debian.map(|entry| entry.path().join("bin")).collect();
-    debian.sort();
-    let found = std::env::split_paths(&in_path)
-        .chain(debian.into_iter().rev())
-        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file());
-    found.context("PostgreSQL's `initdb` and `postgres` are missing; install Debian's `postgresql`")
-}
-
 impl Postgres {
     /// Makes one in `folder` and starts it.
     pub(super) async fn start_in(folder: &Path) -> anyhow::Result<Postgres> {
-        let (owner, programs) = (Owner::find()?, programs()?);
-        owner.make(folder)?;
+        let (account, programs) = (Account::find()?, programs()?);
+        make(account, folder)?;
         let data = folder.join("postgres");
-        let made = owner
-            .command(&programs.join("initdb"))
+        let made = account
+            .command(&programs.join("initdb"), folder)
             .args(["--username=ecert", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"])
             // Small segments, so that it fits on the small disk of `disk-full`.
             .args(["--wal-segsize=1", "--pgdata"])
             .arg(&data)
-            .current_dir(folder)
+            .process_group(0)
             .output()?;
         ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let port = free_port()?;
-        let mut postgres = Postgres { port, programs, folder: folder.to_owned(), owner, process: None };
+        let mut postgres = Postgres { port, programs, folder: folder.to_owned(), account, process: None };
         postgres.start().await?;
         let mut conn = PgConnection::establish(&postgres.url_of("postgres"))?;
         conn.batch_execute(&format!("CREATE DATABASE {DATABASE}"))?;
@@ -140,8 +101,8 @@ impl Postgres {
             "min_wal_size=8MB".to_owned(),
             "max_wal_size=64MB".to_owned(),
         ];
-        let mut command = self.owner.command(&self.programs.join("postgres"));
-        command.arg("-D").arg(self.folder.join("postgres")).current_dir(&self.folder);
+        let mut command = self.account.command(&self.programs.join("postgres"), &self.folder);
+        command.arg("-D").arg(self.folder.join("postgres")).process_group(0);
         for setting in &settings {
             command.args(["-c", setting]);
         }
