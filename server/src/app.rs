@@ -34,6 +34,7 @@ use crate::jobs;
 use crate::routes::routes;
 use crate::stop::Flow;
 use crate::store::Store;
+use crate::store::rounds::Rounds;
 
 /// A JSON body: the largest is an application with fifty purposes.
 const MAX_JSON_BYTES: usize = 16 * 1024;
@@ -100,6 +101,7 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
     let ctx = Context {
         vault: Vault::new(&secrets.vault),
         public_url: public_url(config, address)?,
+        rounds: Rounds::new(&stores.rps, &stores.holders),
         rp_store: stores.rps,
         holder_store: stores.holders,
         keep_days: config.keep_days,

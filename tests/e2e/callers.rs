@@ -1,7 +1,9 @@
 //! Who may call what.
 
+use std::time::Duration;
+
 use ecert_server::edge::clock::Clock as _;
-use ecert_tests::app::{TestApp, card, later_frames};
+use ecert_tests::app::{TestApp, card, execute, later_frames};
 use ecert_tests::clients::{Answer, RelyingParty, fresh_key};
 use reqwest::{Client, Method};
 use serde_json::json;
@@ -89,6 +91,26 @@ async fn a_service_that_was_not_bought_is_not_given() -> Test {
     let rp = app.admin.admit_with("Free Rider", &["name"], &["face.compare"]).await?;
     assert_eq!(rp.redeem(&holder.qr(Share::Name)?).await?.refusal(), "403 service-not-bought");
     assert_eq!(app.charges().await?, 0);
+    Ok(())
+}
+
+#[actix_web::test]
+async fn whatever_changes_a_relying_party_is_seen_within_a_second() -> Test {
+    let app = TestApp::start().await?;
+    let (mut holder, rp) = (app.enrolled().await?, app.relying_party().await?);
+    rp.open(&holder.qr(Share::Name)?).await?;
+    let changes = [
+        ("relying_parties SET state = 'suspended'", "403 rp-suspended"),
+        ("relying_parties SET state = 'active'", "201 -"),
+        ("purposes SET name = 'another'", "403 purpose-not-registered"),
+        ("subscriptions SET service = 'another'", "403 service-not-bought"),
+        ("api_keys SET revoked_at = 1", "401 unauthenticated"),
+    ];
+    for (change, answer) in changes {
+        execute(app.database(), &format!("UPDATE {change}"))?;
+        tokio::time::sleep(Duration::from_millis(1050)).await;
+        assert_eq!(rp.redeem(&holder.qr(Share::Name)?).await?.refusal(), answer, "after {change}");
+    }
     Ok(())
 }
 

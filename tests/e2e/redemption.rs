@@ -165,6 +165,32 @@ async fn the_same_key_gives_the_same_answer_and_no_second_charge() -> Test {
 }
 
 #[actix_web::test]
+async fn another_code_under_a_used_key_is_refused_and_stays_good() -> Test {
+    let app = TestApp::start().await?;
+    let (mut holder, rp) = (app.enrolled().await?, app.relying_party().await?);
+    let key = fresh_key();
+    let of = |code: &str| json!({ "code": code, "purpose": "check" });
+    rp.redeem_with(of(&holder.qr(Share::Name)?), &key).await?.expect_status(201)?;
+    for code in [holder.qr(Share::Name)?, holder.digits("name").await?] {
+        assert_eq!(rp.redeem_with(of(&code), &key).await?.refusal(), "422 idempotency-key-reused");
+        rp.redeem(&code).await?.expect_status(201)?;
+    }
+    Ok(())
+}
+
+#[actix_web::test]
+async fn the_same_request_is_answered_the_same_when_its_code_has_long_expired() -> Test {
+    let app = TestApp::start().await?;
+    let (mut holder, rp) = (app.enrolled().await?, app.relying_party().await?);
+    let (key, body) = (fresh_key(), json!({ "code": holder.qr(Share::Name)?, "purpose": "check" }));
+    let first = rp.redeem_with(body.clone(), &key).await?.expect_status(201)?;
+    app.wait(3600);
+    assert_eq!(rp.redeem_with(body.clone(), &key).await?.expect_status(201)?, first);
+    assert_eq!(rp.redeem_with(body, &fresh_key()).await?.refusal(), "404 code-unknown");
+    Ok(())
+}
+
+#[actix_web::test]
 async fn one_code_offered_by_many_at_once_is_redeemed_by_one() -> Test {
     let app = TestApp::start().await?;
     let (mut holder, rp) = (app.enrolled().await?, app.relying_party().await?);

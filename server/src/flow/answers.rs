@@ -17,7 +17,7 @@ use super::{Context, tokens};
 use crate::stop::Flow;
 use crate::store::Conn;
 use crate::store::idempotency::Lease;
-use crate::store::redemptions::{self, Redemption, State};
+use crate::store::redemptions::{self, State};
 
 /// The answer to an attempt.
 pub enum Answer {
@@ -135,10 +135,11 @@ pub(super) fn faster(
     ctx: &Context,
     conn: &mut Conn,
     lease: &Lease,
-    redemption: &Redemption,
+    rp: RelyingPartyId,
+    id: RedemptionId,
 ) -> Flow<Earlier> {
     match answered(ctx, conn, lease)? {
-        Some(kept) => recall(conn, redemption.rp, redemption.id, &kept),
+        Some(kept) => recall(conn, rp, id, &kept),
         None => Err(Refusal::RedemptionClosed.into()),
     }
 }

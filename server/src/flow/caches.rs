@@ -1,5 +1,5 @@
-//! What each redemption reads and nobody changes often. Everything here may be lost at any moment, and is a second old at most:
-//! that is how long a suspension, a revoked key or a new price may take to be seen everywhere.
+//! What each redemption reads and nobody changes often. Everything here may be lost at any moment, and is true as of a second ago
+//! at most: that is how long a suspension, a revoked key or a new price may take to be seen everywhere.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::billing::price::Price;
 
 /// The product promises that what is revoked is refused everywhere within a second.
 const FRESH: Duration = Duration::from_secs(1);
-/// Relying parties that redeem within one second; about 1 KiB each.
+/// Relying parties; about 1 KiB each.
 const MOST: u64 = 100_000;
 
 /// Headers in use at once: two kinds of token for each signer that receipts are still read of.
@@ -20,18 +20,29 @@ const SIGNERS: u64 = 1000;
 
 /// The caches of a process.
 pub struct Caches {
-    /// By API key: the relying party, and the hash of the key's secret.
-    pub(super) relying_parties: Cache<ApiKeyId, Arc<(RelyingParty, Vec<u8>)>>,
+    /// By API key: the relying party. It holds as long as nothing was changed since it was read.
+    pub(super) relying_parties: Cache<ApiKeyId, Arc<KnownKey>>,
+    /// How often relying parties were changed so far.
+    pub(super) changes: Cache<(), i64>,
     /// Headers of stored tokens by their hash; these never change.
     pub(super) jws_headers: Cache<String, Arc<str>>,
     /// Every price of a redemption.
     pub(super) prices: Cache<(), Arc<Vec<Price>>>,
 }
 
+/// A relying party as it was read by one of its keys.
+pub(super) struct KnownKey {
+    pub(super) rp: Arc<RelyingParty>,
+    pub(super) secret_hash: Vec<u8>,
+    /// How often relying parties had been changed before it was read.
+    pub(super) changes: i64,
+}
+
 impl Default for Caches {
     fn default() -> Self {
         Caches {
-            relying_parties: Cache::builder().max_capacity(MOST).time_to_live(FRESH).build(),
+            relying_parties: Cache::builder().max_capacity(MOST).build(),
+            changes: Cache::builder().max_capacity(1).time_to_live(FRESH).build(),
             jws_headers: Cache::builder().max_capacity(SIGNERS).build(),
             prices: Cache::builder().max_capacity(1).time_to_live(FRESH).build(),
         }

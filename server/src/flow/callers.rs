@@ -10,10 +10,11 @@ use wallet_core::jws;
 use wallet_core::refusal::Refusal;
 
 use super::Context;
+use super::caches::KnownKey;
 use crate::stop::Flow;
 pub use crate::store::devices::Device;
 pub use crate::store::relying_parties::RelyingParty;
-use crate::store::{Conn, admins, devices, relying_parties};
+use crate::store::{Conn, admins, changes, devices, relying_parties};
 
 /// What an RP's API key begins with.
 pub const API_KEY_PREFIX: &str = "ek_live_";
@@ -23,24 +24,56 @@ fn unauthenticated(why: &'static str) -> Refusal {
 }
 
 /// The relying party of an API key `ek_live_{id}_{secret}`.
-pub fn relying_party(ctx: &Context, api_key: &str) -> Flow<RelyingParty> {
-    let refused = || unauthenticated("the API key is not valid");
-    let (id, secret) =
-        api_key.strip_prefix(API_KEY_PREFIX).and_then(|rest| rest.split_once('_')).ok_or_else(refused)?;
-    let id: ApiKeyId = format!("key_{id}").parse().map_err(|_| refused())?;
-    let known = match ctx.caches.relying_parties.get(&id) {
-        Some(known) => known,
+pub fn relying_party(ctx: &Context, api_key: &str) -> Flow<Arc<RelyingParty>> {
+    if let Some(known) = known_relying_party(ctx, api_key) {
+        return Ok(known?);
+    }
+    let (id, secret) = parts(api_key)?;
+    // Counted before it is read: a change in between makes it be read once more.
+    let changes = match ctx.caches.changes.get(&()) {
+        Some(changes) => changes,
         None => {
-            let found = ctx.rp_store.read(|conn| Ok(relying_parties::by_key(conn, id)?))?;
-            let known = Arc::new(found.ok_or_else(refused)?);
-            ctx.caches.relying_parties.insert(id, Arc::clone(&known));
-            known
+            let changes = ctx.rp_store.read(|conn| Ok(changes::of_relying_parties(conn)?))?;
+            ctx.caches.changes.insert((), changes);
+            changes
         }
     };
-    let (rp, secret_hash) = known.as_ref();
-    // The id is public, the secret is not: only the comparison of the secret must take the same time for all.
-    let matches: bool = sha256(secret.as_bytes()).as_slice().ct_eq(secret_hash).into();
-    if matches { Ok(rp.clone()) } else { Err(refused().into()) }
+    let fresh = ctx.caches.relying_parties.get(&id).filter(|known| known.changes == changes);
+    if let Some(known) = fresh {
+        return Ok(proven(&known, secret)?);
+    }
+    let found = ctx.rp_store.read(|conn| Ok(relying_parties::by_key(conn, id)?))?;
+    let (rp, secret_hash) = found.ok_or_else(no_such_key)?;
+    let known = Arc::new(KnownKey { rp: Arc::new(rp), secret_hash, changes });
+    ctx.caches.relying_parties.insert(id, Arc::clone(&known));
+    Ok(proven(&known, secret)?)
+}
+
+/// The same, if it can be said without asking the database; `None` if it can't.
+pub fn known_relying_party(ctx: &Context, api_key: &str) -> Option<Result<Arc<RelyingParty>, Refusal>> {
+    let (id, secret) = match parts(api_key) {
+        Ok(parts) => parts,
+        Err(refusal) => return Some(Err(refusal)),
+    };
+    let changes = ctx.caches.changes.get(&())?;
+    let known = ctx.caches.relying_parties.get(&id).filter(|known| known.changes == changes)?;
+    Some(proven(&known, secret))
+}
+
+fn no_such_key() -> Refusal {
+    unauthenticated("the API key is not valid")
+}
+
+fn parts(api_key: &str) -> Result<(ApiKeyId, &str), Refusal> {
+    let parts = api_key.strip_prefix(API_KEY_PREFIX).and_then(|rest| rest.split_once('_'));
+    let (id, secret) = parts.ok_or_else(no_such_key)?;
+    Ok((format!("key_{id}").parse().map_err(|_| no_such_key())?, secret))
+}
+
+/// The id of a key is public, its secret is not: only the comparison of the secret must take the same time for all.
+fn proven(known: &KnownKey, secret: &str) -> Result<Arc<RelyingParty>, Refusal> {
+    let matches: bool = sha256(secret.as_bytes()).as_slice().ct_eq(&known.secret_hash).into();
+    if matches { Ok(Arc::clone(&known.rp)) } else { Err(no_such_key()) }
 }
 
 /// The admin of a token.

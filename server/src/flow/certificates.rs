@@ -1,7 +1,9 @@
 //! Ending certificates: by an admin, by the holder, or with the code on paper. One way in for all three.
 
+use jiff::{SignedDuration, Timestamp};
 use wallet_core::es256::sha256;
 use wallet_core::ids::{AdminId, CertificateId};
+use wallet_core::pairwise::Eid;
 use wallet_core::refusal::Refusal;
 
 use super::Context;
@@ -73,8 +75,46 @@ pub(super) fn referred_to(conn: &mut Conn, id: CertificateId) -> Flow<Certificat
     Ok(certificate.ok_or_else(|| anyhow::anyhow!("a certificate that is referred to is missing"))?)
 }
 
+/// How long a certificate that was read in force counts as that. The product promises that a revoked one is refused within a
+/// second, everywhere; a judgement takes a fraction of this.
+const FRESH: SignedDuration = SignedDuration::from_millis(500);
+
+/// A certificate in force, and the eid of its holder, as they were read a moment ago.
+pub(super) struct InForce {
+    pub(super) certificate: Certificate,
+    pub(super) eid: Eid,
+    read_at: Timestamp,
+}
+
+impl InForce {
+    /// The certificate that another row refers to, as it was `read` at a time; read now if it was not.
+    pub(super) fn of(
+        ctx: &Context,
+        id: CertificateId,
+        read: Option<(Certificate, Eid)>,
+        read_at: Timestamp,
+    ) -> Flow<InForce> {
+        let (found, read_at) = match read {
+            Some(read) => (Some(read), read_at),
+            None => (ctx.rounds.certificates.join(id)?, ctx.now()),
+        };
+        let (certificate, eid) =
+            found.ok_or_else(|| anyhow::anyhow!("a certificate that is referred to is missing"))?;
+        Ok(InForce { certificate: in_force(certificate, read_at)?, eid, read_at })
+    }
+
+    /// The same as it is now, read anew if that moment has passed.
+    pub(super) fn still(self, ctx: &Context) -> Flow<InForce> {
+        let now = ctx.now();
+        if now.duration_since(self.read_at).abs() > FRESH {
+            return InForce::of(ctx, self.certificate.id, None, now);
+        }
+        Ok(InForce { certificate: in_force(self.certificate, now)?, ..self })
+    }
+}
+
 /// The certificate, if it is in force.
-pub(super) fn in_force(certificate: Certificate, now: jiff::Timestamp) -> Result<Certificate, Refusal> {
+pub(super) fn in_force(certificate: Certificate, now: Timestamp) -> Result<Certificate, Refusal> {
     if certificate.in_force(now) { Ok(certificate) } else { Err(Refusal::CertificateRevoked) }
 }
 
@@ -84,7 +124,7 @@ pub(super) fn end(
     certificate: &Certificate,
     state: Ended,
     reason: &str,
-    now: jiff::Timestamp,
+    now: Timestamp,
 ) -> Flow<()> {
     certificates::end(conn, certificate.id, state, reason, now)?;
     outbox::append(conn, outbox::REPUBLISH_STATUS_LIST, &certificate.status.0.to_string(), now)?;

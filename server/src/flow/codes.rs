@@ -7,15 +7,15 @@ use wallet_core::code::Code;
 use wallet_core::code::numeric::{LIFETIME, NumericCode};
 use wallet_core::code::qr::UnverifiedQr;
 use wallet_core::es256::sha256;
-use wallet_core::ids::{CertificateId, RedemptionId};
+use wallet_core::ids::{CertificateId, RedemptionId, RelyingPartyId};
 use wallet_core::refusal::Refusal;
 
-use super::callers::{Device, RelyingParty};
+use super::callers::Device;
 use super::certificates::{in_force, referred_to};
 use super::{Context, later};
 use crate::stop::Flow;
 use crate::store::certificates;
-use crate::store::codes::{self, Minted, Spent};
+use crate::store::codes::{self, Minted, Spending, Spent};
 
 /// Sixteen digits for the holder to read out.
 #[derive(Serialize)]
@@ -60,7 +60,7 @@ pub(super) fn resolve(ctx: &Context, code: &Code, now: Timestamp) -> Flow<Option
 
 fn resolve_qr(ctx: &Context, qr: UnverifiedQr, now: Timestamp) -> Flow<Option<Presented>> {
     let handle_hash = sha256(qr.handle());
-    let found = ctx.holder_store.read(|conn| Ok(certificates::key_of_handle(conn, &handle_hash)?))?;
+    let found = ctx.rounds.handles.join(handle_hash)?;
     // An unknown handle is checked against a key all the same, so that it takes the time of a known one.
     let (certificate, key) = match found {
         Some((certificate, key)) => (Some(certificate), key),
@@ -82,37 +82,48 @@ fn resolve_numeric(ctx: &Context, code: &NumericCode, now: Timestamp) -> Flow<Op
     Ok(Some(Presented { certificate, share, code_id: mac.to_vec(), numeric: Some(mac) }))
 }
 
-/// Uses up a code for a redemption, whose id this gives. The same request asked again, after a crash or a lost answer, gets
-/// the same id; any other is refused.
-pub(super) fn spend(
-    ctx: &Context,
-    presented: &Presented,
-    rp: &RelyingParty,
-    request_mac: &[u8],
-    now: Timestamp,
-) -> Flow<RedemptionId> {
-    let redemption = RedemptionId::new(now, &mut rand::rng());
-    let certificate = presented.certificate;
-    let fresh = Spent { redemption, request_mac: request_mac.to_vec() };
-    let store = &ctx.holder_store;
-    if presented.numeric.is_none()
-        && store.is_postgres()
-        && store.write_statement(|conn| {
-            Ok(codes::spend_at_once(conn, certificate, &presented.code_id, rp.id, &fresh, now)?)
-        })?
-    {
-        return Ok(redemption);
+impl Presented {
+    /// Whether the phone made it, and not the server.
+    pub(super) fn is_qr(&self) -> bool {
+        self.numeric.is_none()
     }
-    store.write_guarded(|conn| {
-        if let Some(spent) = codes::spent(conn, certificate, &presented.code_id)? {
-            let is_ours = spent.request_mac == request_mac;
+
+    /// What is to be noted when it is used up, for a redemption that is given its id here.
+    pub(super) fn spending(&self, rp: RelyingPartyId, request_mac: Vec<u8>, now: Timestamp) -> Spending {
+        let redemption = RedemptionId::new(now, &mut rand::rng());
+        Spending {
+            certificate: self.certificate,
+            code_id: self.code_id.clone(),
+            rp,
+            spent: Spent { redemption, request_mac },
+            at: now,
+        }
+    }
+}
+
+/// Uses up a code for a redemption, whose id this gives. The same request asked again, after a crash or a lost answer, gets
+/// the id that it got; any other is refused.
+pub(super) fn spend(ctx: &Context, presented: &Presented, spending: Spending) -> Flow<RedemptionId> {
+    if presented.is_qr() && !ctx.rounds.in_one && ctx.rounds.spends.join(spending.clone())? {
+        return Ok(spending.spent.redemption);
+    }
+    ctx.holder_store.write_guarded(|conn| {
+        if let Some(spent) = codes::spent(conn, spending.certificate, &spending.code_id)? {
+            let is_ours = spent.request_mac == spending.spent.request_mac;
             return if is_ours { Ok(spent.redemption) } else { Err(Refusal::CodeAlreadyRedeemed.into()) };
         }
-        in_force(referred_to(conn, certificate)?, now)?;
+        in_force(referred_to(conn, spending.certificate)?, spending.at)?;
         if let Some(mac) = &presented.numeric {
             codes::spend(conn, mac)?;
         }
-        codes::insert_spent(conn, certificate, &presented.code_id, rp.id, &fresh, now)?;
-        Ok(redemption)
+        codes::insert_spent(conn, &spending)?;
+        Ok(spending.spent.redemption)
+    })
+}
+
+/// Takes back that a QR was used up for a redemption which was not opened, since its request is to be refused after all.
+pub(super) fn give_back(ctx: &Context, presented: &Presented, redemption: RedemptionId) -> Flow<()> {
+    ctx.holder_store.write_guarded(|conn| {
+        Ok(codes::give_back(conn, presented.certificate, &presented.code_id, redemption)?)
     })
 }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wallet_core::es256::sha256;
-use wallet_core::ids::RequestId;
+use wallet_core::ids::{RedemptionId, RequestId};
 use wallet_core::jws::base64url;
 use wallet_core::pairwise::keyed;
 use wallet_core::refusal::Refusal;
@@ -15,7 +15,8 @@ use super::callers::RelyingParty;
 use super::{Context, later};
 use crate::stop::Flow;
 use crate::store::Conn;
-use crate::store::idempotency::{self, Claim, Lease};
+use crate::store::idempotency::{self, Found, Held, Lease};
+use crate::store::redemptions;
 
 /// Longer than a judgement takes unless the service is crowded; a crashed one frees its key after this. Should a slow one lose
 /// its lease, the first to finish still gives the one answer.
@@ -54,26 +55,43 @@ impl Idempotency {
     }
 }
 
-/// Claims the key: `None` when it is ours, what was kept of the answer when it was given before.
-///
-/// A lease lost in a crash of the database is no loss: what it keeps apart can't happen twice anyhow.
-pub(super) fn claim<T: DeserializeOwned>(ctx: &Context, lease: &Lease, now: Timestamp) -> Flow<Option<T>> {
-    let store = &ctx.rp_store;
-    if store.is_postgres()
-        && store.write_statement(|conn| Ok(idempotency::claim_at_once(conn, lease, now)?))?
-    {
-        return Ok(None);
-    }
-    let claim = store.write_volatile(|conn| Ok(idempotency::claim(conn, lease, now)?))?;
-    known(ctx, lease, claim)
+/// What claiming a key for judging a redemption comes to.
+pub(super) enum Claim<T> {
+    /// It is ours; and what it is claimed for, if it is there.
+    Claimed(Box<Found>),
+    /// It was answered before; what was kept of the answer.
+    Answered(T),
 }
 
-fn known<T: DeserializeOwned>(ctx: &Context, lease: &Lease, claim: Claim) -> Flow<Option<T>> {
-    match claim {
-        Claim::Claimed => Ok(None),
-        Claim::Answered(sealed) => Ok(Some(ctx.vault.open_json(&context(lease), &sealed)?)),
-        Claim::Running => Err(Refusal::RequestInProgress.into()),
-        Claim::OtherRequest => Err(Refusal::IdempotencyKeyReused.into()),
+/// Claims the key.
+///
+/// A lease lost in a crash of the database is no loss: what it keeps apart can't happen twice anyhow.
+pub(super) fn claim<T: DeserializeOwned>(
+    ctx: &Context,
+    lease: &Lease,
+    redemption: RedemptionId,
+    now: Timestamp,
+) -> Flow<Claim<T>> {
+    let claiming = idempotency::Claiming { lease: lease.clone(), redemption, at: now };
+    if let Some(found) = ctx.rounds.claims.join(claiming)? {
+        return Ok(Claim::Claimed(Box::new(found)));
+    }
+    let held = ctx.rp_store.write_volatile(|conn| Ok(idempotency::claim(conn, lease, now)?))?;
+    match known(ctx, lease, held)? {
+        Some(answer) => Ok(Claim::Answered(answer)),
+        None => {
+            let found = ctx.rp_store.read(|conn| Ok(redemptions::find(conn, redemption, lease.rp)?))?;
+            Ok(Claim::Claimed(Box::new(found.map(|redemption| (redemption, None)))))
+        }
+    }
+}
+
+fn known<T: DeserializeOwned>(ctx: &Context, lease: &Lease, held: Held) -> Flow<Option<T>> {
+    match held {
+        Held::Claimed => Ok(None),
+        Held::Answered(sealed) => Ok(Some(ctx.vault.open_json(&context(lease), &sealed)?)),
+        Held::Running => Err(Refusal::RequestInProgress.into()),
+        Held::OtherRequest => Err(Refusal::IdempotencyKeyReused.into()),
     }
 }
 
@@ -84,7 +102,7 @@ pub(super) fn answered<T: DeserializeOwned>(
     lease: &Lease,
 ) -> Flow<Option<T>> {
     match idempotency::answer(conn, lease)? {
-        Some(claim) => known(ctx, lease, claim),
+        Some(held) => known(ctx, lease, held),
         None => Ok(None),
     }
 }

@@ -43,6 +43,7 @@ use crate::edge::models::ModelWorkers;
 use crate::edge::signer::Signer;
 use crate::edge::source::AuthoritativeSource;
 use crate::edge::vault::Vault;
+use crate::store::rounds::Rounds;
 use crate::store::{Store, patience};
 
 /// What every use case may reach: the database and the ports.
@@ -52,6 +53,8 @@ pub struct Context {
     /// The tables of holders: devices, enrolments, certificates, codes. The same database unless told otherwise; written as
     /// if it were another one, since no transaction could span the shards of a large installation.
     pub holder_store: Store,
+    /// What many redemptions do in either of them together.
+    pub rounds: Rounds,
     /// Where models run.
     pub models: Arc<ModelWorkers>,
     /// The issuing key.

@@ -14,24 +14,26 @@ use wallet_core::capture::Capture;
 use wallet_core::code::Code;
 use wallet_core::face::Template;
 use wallet_core::face::judgement::judge as judge_face;
-use wallet_core::ids::{CertificateId, RedemptionId};
+use wallet_core::ids::RedemptionId;
 use wallet_core::refusal::Refusal;
 
 use super::answers::{self, Answer, Judged};
 use super::callers::RelyingParty;
 use super::captures::{self, Challenge};
-use super::certificates::{in_force, referred_to};
+use super::certificates::InForce;
 use super::codes::{self, Presented};
-use super::idempotency::{Idempotency, answered, claim, seal};
+use super::idempotency::{Claim, Idempotency, answered, claim, seal};
 use super::retention::READABLE;
 use super::settlement::{self, Verdict};
 use super::{Context, issuance, later, prices, random, tokens};
 use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::stop::{Flow, Stop};
+use crate::store::codes::Spending;
 use crate::store::idempotency::{self, Lease};
+use crate::store::openings::{self, Outcome};
 use crate::store::redemptions::{self, Redemption, State};
-use crate::store::{Conn, audit, openings, throttles};
+use crate::store::{Conn, audit, throttles};
 
 /// From opening to capture: the person is standing there.
 const CHALLENGE: SignedDuration = SignedDuration::from_secs(120);
@@ -74,40 +76,66 @@ impl Opened {
 
 /// Redeems a code: it is used up from here on, whatever comes of the face.
 ///
-/// Three steps, of which each can be repeated: look at the relying party's side, use up the code on the holder's side, open
-/// the redemption on the relying party's side. A crash after the second leaves a spent code that names its redemption;
-/// the same request asked again goes on from there.
+/// Two steps, of which each can be repeated: use up the code on the holder's side, open the redemption on the relying party's
+/// side. A crash between them leaves a spent code that names its redemption; the same request asked again goes on from there.
+/// Where both sides lie in one database they are one step, as long as nothing stands in its way.
+///
+/// Whether the request was answered before is looked up only then: what stands in its way is what was done for it.
 pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening: &Opening) -> Flow<Opened> {
     let now = ctx.now();
     gate(rp)?;
     let lease = idempotency.lease(rp, now);
-    let asked = match ctx.rp_store.read(|conn| admit(ctx, conn, rp, &lease, opening, now))? {
-        Admission::Answered(opened) => return Ok(opened),
-        Admission::Admitted(asked) => asked,
-        Admission::Refused(refusal) => return Err(refuse_on_record(ctx, rp, opening, refusal, now)?),
-    };
-    let Some(presented) = codes::resolve(ctx, &opening.code, now)? else {
-        return Err(refuse_on_record(ctx, rp, opening, Refusal::CodeUnknown, now)?);
-    };
-    let id = codes::spend(ctx, &presented, rp, &idempotency.mac(ctx, rp), now)?;
-    let redemption = challenged(id, rp, opening, asked, &presented, now);
-    let kept = seal(ctx, &lease, &Kept { redemption: id })?;
-    let mut tries = 0;
-    ctx.rp_store.write_statement(|conn| {
-        tries += 1;
-        // A lost race is one with the same request, which has then been answered.
-        if tries > 1
-            && let Some(Kept { redemption }) = answered(ctx, conn, &lease)?
-        {
-            return reopened(conn, rp, redemption);
+    // Digits can't be given back, so another request under the same key must be noticed before they are used up.
+    if matches!(opening.code, Code::Numeric(_))
+        && let Some(earlier) = earlier(ctx, &lease)?
+    {
+        return Ok(earlier);
+    }
+    let mac = idempotency.mac(ctx, rp);
+    let done = present(ctx, rp, opening, now).and_then(|(asked, presented)| {
+        let spending = presented.spending(rp.id, mac, now);
+        let challenged = |id| challenged(id, rp, opening, &asked, &presented, now);
+        if ctx.rounds.in_one && presented.is_qr() {
+            let redemption = challenged(spending.spent.redemption);
+            if let Some(opened) = write(ctx, &lease, &presented, redemption, Some(spending.clone()), now)? {
+                return Ok(opened);
+            }
         }
-        openings::insert(
-            conn,
-            &openings::Opening { redemption: &redemption, lease: &lease, kept: &kept },
-            now,
-        )?;
-        Ok(Opened::of(&redemption))
-    })
+        let redemption = challenged(codes::spend(ctx, &presented, spending)?);
+        let opened = write(ctx, &lease, &presented, redemption, None, now)?;
+        Ok(opened.ok_or_else(|| anyhow::anyhow!("an opening that had no code to use up missed one"))?)
+    });
+    match done {
+        Err(Stop::Refused(refusal)) if !matches!(refusal, Refusal::Overloaded { .. }) => {
+            let earlier = earlier(ctx, &lease)?;
+            earlier.map_or_else(|| Err(refuse(ctx, rp, opening, refusal, now)?), Ok)
+        }
+        done => done,
+    }
+}
+
+/// Writes an opening; `None` when its code could not be used up with it.
+fn write(
+    ctx: &Context,
+    lease: &Lease,
+    presented: &Presented,
+    redemption: Redemption,
+    spending: Option<Spending>,
+    at: Timestamp,
+) -> Flow<Option<Opened>> {
+    let (opened, kept) = (Opened::of(&redemption), seal(ctx, lease, &Kept { redemption: redemption.id })?);
+    let opening = openings::Opening { spending, redemption, lease: lease.clone(), kept, at };
+    match ctx.rounds.openings.join(opening)? {
+        Outcome::Opened => Ok(Some(opened)),
+        Outcome::CodeNotSpent => Ok(None),
+        Outcome::KeyKnown => {
+            let earlier = earlier(ctx, lease);
+            if matches!(earlier, Err(Stop::Refused(Refusal::IdempotencyKeyReused))) {
+                codes::give_back(ctx, presented, opened.id)?;
+            }
+            Ok(Some(earlier?.ok_or(Refusal::RequestInProgress)?))
+        }
+    }
 }
 
 /// What is kept of the answer to an opening: the rest is made from the redemption itself.
@@ -116,49 +144,42 @@ struct Kept {
     redemption: RedemptionId,
 }
 
-fn reopened(conn: &mut Conn, rp: &RelyingParty, id: RedemptionId) -> Flow<Opened> {
-    let redemption = redemptions::find(conn, id, rp.id)?;
-    let redemption =
-        redemption.ok_or_else(|| anyhow::anyhow!("a redemption that was answered is missing"))?;
-    Ok(Opened::of(&redemption))
+/// The answer that the same request was given before.
+fn earlier(ctx: &Context, lease: &Lease) -> Flow<Option<Opened>> {
+    ctx.rp_store.read(|conn| {
+        let Some(Kept { redemption }) = answered(ctx, conn, lease)? else { return Ok(None) };
+        let redemption = redemptions::find(conn, redemption, lease.rp)?;
+        let redemption =
+            redemption.ok_or_else(|| anyhow::anyhow!("a redemption that was answered is missing"))?;
+        Ok(Some(Opened::of(&redemption)))
+    })
 }
 
-/// What the relying party's side says to an opening.
-enum Admission {
-    Answered(Opened),
-    Admitted(BTreeSet<Attribute>),
-    /// Refused, and on record: over-asking leaves a trace.
-    Refused(Refusal),
-}
-
-fn admit(
+/// What an opening may ask for, and what its code stands for.
+fn present(
     ctx: &Context,
-    conn: &mut Conn,
     rp: &RelyingParty,
-    lease: &Lease,
     opening: &Opening,
     now: Timestamp,
-) -> Flow<Admission> {
-    if let Some(Kept { redemption }) = answered(ctx, conn, lease)? {
-        return Ok(Admission::Answered(reopened(conn, rp, redemption)?));
-    }
-    let Some(covered) = rp.purposes.get(&opening.purpose) else {
-        return Ok(Admission::Refused(Refusal::PurposeNotRegistered));
-    };
+) -> Flow<(BTreeSet<Attribute>, Presented)> {
+    let covered = rp.purposes.get(&opening.purpose).ok_or(Refusal::PurposeNotRegistered)?;
     let asked = match &opening.attributes {
         None => covered.clone(),
         Some(asked) if asked.is_subset(covered) => asked.clone(),
-        Some(_) => return Ok(Admission::Refused(Refusal::AttributeNotAllowed)),
+        Some(_) => return Err(Refusal::AttributeNotAllowed.into()),
     };
-    limit_misses(conn, rp, &opening.code, now)?;
-    Ok(Admission::Admitted(asked))
+    if matches!(opening.code, Code::Numeric(_)) {
+        ctx.rp_store.read(|conn| limit_misses(conn, rp, now))?;
+    }
+    let presented = codes::resolve(ctx, &opening.code, now)?;
+    Ok((asked, presented.ok_or(Refusal::CodeUnknown)?))
 }
 
 fn challenged(
     id: RedemptionId,
     rp: &RelyingParty,
     opening: &Opening,
-    asked: BTreeSet<Attribute>,
+    asked: &BTreeSet<Attribute>,
     presented: &Presented,
     now: Timestamp,
 ) -> Redemption {
@@ -167,7 +188,7 @@ fn challenged(
         rp: rp.id,
         certificate: presented.certificate,
         purpose: opening.purpose.clone(),
-        asked,
+        asked: asked.clone(),
         share: presented.share,
         nonce: random(),
         deadline: later(now, CHALLENGE),
@@ -187,13 +208,17 @@ pub fn judge(
     let now = ctx.now();
     let lease = idempotency.lease(rp, now);
     gate(rp)?;
-    if let Some(kept) = ctx.metrics.stage(Stage::RedemptionClaim, || claim(ctx, &lease, now))? {
-        let earlier = ctx.rp_store.read(|conn| answers::recall(conn, rp.id, id, &kept))?;
-        return earlier.open(ctx, id);
-    }
-    let judged = challenge_of(ctx, rp, id, &capture, now).and_then(|redemption| {
-        let verdict = evaluate(ctx, redemption.certificate, capture, now)?;
-        let settle = || settlement::settle(ctx, &lease, &redemption, verdict, now);
+    let found = match ctx.metrics.stage(Stage::RedemptionClaim, || claim(ctx, &lease, id, now))? {
+        Claim::Claimed(found) => *found,
+        Claim::Answered(kept) => {
+            let earlier = ctx.rp_store.read(|conn| answers::recall(conn, rp.id, id, &kept))?;
+            return earlier.open(ctx, id);
+        }
+    };
+    let judged = challenge_of(found, &capture, now).and_then(|(redemption, certificate)| {
+        let certificate = InForce::of(ctx, redemption.certificate, certificate, now)?;
+        let verdict = evaluate(ctx, &certificate, capture)?;
+        let settle = || settlement::settle(ctx, &lease, redemption, certificate, verdict, now);
         ctx.metrics.stage(Stage::RedemptionSettle, settle)
     });
     if judged.is_err() {
@@ -207,16 +232,13 @@ pub fn judge(
     judged
 }
 
-/// The open redemption that a capture answers.
-fn challenge_of(
-    ctx: &Context,
-    rp: &RelyingParty,
-    id: RedemptionId,
+/// The redemption that a capture answers, if it is open; with what else was found.
+fn challenge_of<T>(
+    found: Option<(Redemption, T)>,
     capture: &Capture,
     now: Timestamp,
-) -> Flow<Redemption> {
-    let found = ctx.rp_store.read(|conn| Ok(redemptions::find(conn, id, rp.id)?))?;
-    let redemption = found.ok_or(Refusal::NotFound)?;
+) -> Flow<(Redemption, T)> {
+    let (redemption, beside) = found.ok_or(Refusal::NotFound)?;
     let is_open = redemption.state == State::Challenged
         && now <= redemption.deadline
         && redemption.unusable_attempts < settlement::MAX_UNUSABLE;
@@ -226,11 +248,10 @@ fn challenge_of(
     if *capture.nonce() != redemption.nonce {
         return Err(captures::nonce_mismatch().into());
     }
-    Ok(redemption)
+    Ok((redemption, beside))
 }
 
-fn evaluate(ctx: &Context, certificate: CertificateId, capture: Capture, now: Timestamp) -> Flow<Verdict> {
-    let certificate = ctx.holder_store.read(|conn| Ok(in_force(referred_to(conn, certificate)?, now)?))?;
+fn evaluate(ctx: &Context, InForce { certificate, .. }: &InForce, capture: Capture) -> Flow<Verdict> {
     let template =
         ctx.vault.open(&issuance::template_context(certificate.id), &certificate.sealed_template)?;
     let template = Template::from_bytes(&template)?;
@@ -299,27 +320,27 @@ fn gate(rp: &RelyingParty) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Notes a refusal, and counts a wrong code; gives the refusal back.
-fn refuse_on_record(
+/// The refusal, after what must be on record is: over-asking leaves a trace, and a wrong code is counted.
+fn refuse(
     ctx: &Context,
     rp: &RelyingParty,
     opening: &Opening,
     refusal: Refusal,
     now: Timestamp,
 ) -> Flow<Stop> {
-    ctx.rp_store.write_guarded(|conn| {
-        if refusal == Refusal::CodeUnknown {
-            count_miss(conn, rp, &opening.code, now)?;
-        }
-        Ok(audit::append(conn, rp.id, "redemption.open", "-", refusal.code(), now)?)
-    })?;
+    let on_record = [Refusal::PurposeNotRegistered, Refusal::AttributeNotAllowed, Refusal::CodeUnknown];
+    if on_record.contains(&refusal) {
+        ctx.rp_store.write_guarded(|conn| {
+            if refusal == Refusal::CodeUnknown && matches!(opening.code, Code::Numeric(_)) {
+                count_miss(conn, rp, now)?;
+            }
+            Ok(audit::append(conn, rp.id, "redemption.open", "-", refusal.code(), now)?)
+        })?;
+    }
     Ok(refusal.into())
 }
 
-fn limit_misses(conn: &mut Conn, rp: &RelyingParty, code: &Code, now: Timestamp) -> Flow<()> {
-    if !matches!(code, Code::Numeric(_)) {
-        return Ok(());
-    }
+fn limit_misses(conn: &mut Conn, rp: &RelyingParty, now: Timestamp) -> Flow<()> {
     for (window, most) in MISSES {
         let start = now.as_second() / window * window;
         if throttles::read(conn, &miss_subject(rp, window), start)? >= most {
@@ -330,10 +351,7 @@ fn limit_misses(conn: &mut Conn, rp: &RelyingParty, code: &Code, now: Timestamp)
     Ok(())
 }
 
-fn count_miss(conn: &mut Conn, rp: &RelyingParty, code: &Code, now: Timestamp) -> Flow<()> {
-    if !matches!(code, Code::Numeric(_)) {
-        return Ok(());
-    }
+fn count_miss(conn: &mut Conn, rp: &RelyingParty, now: Timestamp) -> Flow<()> {
     for (window, _) in MISSES {
         throttles::count(conn, &miss_subject(rp, window), now.as_second() / window * window)?;
     }

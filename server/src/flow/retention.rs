@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Context;
 use crate::stop::Flow;
-use crate::store::{codes, devices, enrolments, idempotency, outbox, redemptions, throttles};
+use crate::store::{codes, devices, enrolments, idempotency, jobs, outbox, redemptions, throttles};
 
 /// How long an answer with personal data can be read again, by its address or its Idempotency-Key.
 pub(super) const READABLE: SignedDuration = SignedDuration::from_hours(72);
@@ -12,6 +12,12 @@ pub(super) const READABLE: SignedDuration = SignedDuration::from_hours(72);
 const SHORT: SignedDuration = SignedDuration::from_hours(48);
 /// Effects that were done, for whoever looks for the cause of something.
 const DONE_EFFECTS: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Far longer than any redemption stays open.
+const OPEN: SignedDuration = SignedDuration::from_hours(24);
+
+/// The name of the job that calls [`forget`].
+pub const FORGET: &str = "forget";
 
 /// Erases all that is past its time.
 pub fn forget(ctx: &Context) -> Flow<()> {
@@ -26,7 +32,10 @@ pub fn forget(ctx: &Context) -> Flow<()> {
     })?;
     ctx.rp_store.write(|conn| {
         throttles::forget(conn, before(SHORT).as_second())?;
-        redemptions::erase_answers(conn, before(READABLE))?;
+        // What was closed before the last time is done; without a lower bound this would look through all history.
+        let done = jobs::succeeded_at(conn, FORGET)?.unwrap_or(Timestamp::UNIX_EPOCH);
+        let opened_from = done.saturating_sub(READABLE + OPEN).unwrap_or(Timestamp::UNIX_EPOCH);
+        redemptions::erase_answers(conn, opened_from, before(READABLE))?;
         idempotency::forget(conn, before(READABLE))?;
         Ok(())
     })

@@ -11,23 +11,21 @@ use wallet_core::face::Judgement;
 use wallet_core::ids::{AttemptId, ChargeId, LedgerTransactionId};
 use wallet_core::jws::{self, x5c};
 use wallet_core::money::{Amount, Currency};
-use wallet_core::pairwise::Eid;
 use wallet_core::receipt::{Receipt, ReceiptCharge};
 use wallet_core::refusal::{Reason, Refusal};
 
 use super::answers::{Answer, Judged, Kept, Unusable, faster, seal_answer};
-use super::certificates::in_force;
+use super::certificates::InForce;
 use super::idempotency::{finish, seal};
 use super::prices::SERVICE;
 use super::{Context, issuance, metering, prices, tokens};
 use crate::billing::posting::Balanced;
 use crate::billing::price::{self, Price};
 use crate::stop::Flow;
-use crate::store::certificates::Certificate;
 use crate::store::idempotency::Lease;
 use crate::store::redemptions::{self, Attempt, Redemption, State};
-use crate::store::settlements::{self, Settlement};
-use crate::store::{audit, certificates, charges};
+use crate::store::settlements::Settlement;
+use crate::store::{audit, charges};
 
 /// What became of the capture.
 pub(super) enum Verdict {
@@ -45,49 +43,48 @@ pub(super) const MAX_UNUSABLE: i64 = 5;
 pub(super) fn settle(
     ctx: &Context,
     lease: &Lease,
-    redemption: &Redemption,
+    redemption: Redemption,
+    certificate: InForce,
     verdict: Verdict,
     submitted_at: Timestamp,
 ) -> Flow<Answer> {
     match verdict {
-        Verdict::Judged(judgement) => settle_judged(ctx, lease, redemption, judgement, submitted_at),
-        Verdict::Unusable(reason) => settle_unusable(ctx, lease, redemption, &reason),
+        Verdict::Judged(judgement) => {
+            // If it was revoked while the models ran, this is refused and nothing is charged.
+            settle_judged(ctx, lease, redemption, certificate.still(ctx)?, judgement, submitted_at)
+        }
+        Verdict::Unusable(reason) => settle_unusable(ctx, lease, &redemption, &reason),
     }
 }
 
 fn settle_judged(
     ctx: &Context,
     lease: &Lease,
-    redemption: &Redemption,
+    redemption: Redemption,
+    certificate: InForce,
     judgement: Judgement,
     submitted_at: Timestamp,
 ) -> Flow<Answer> {
     let now = ctx.now();
-    // Read after the models ran: if it was revoked meanwhile, this is refused and nothing is charged.
-    let found = ctx.holder_store.read(|conn| Ok(certificates::with_eid(conn, redemption.certificate)?))?;
-    let (certificate, eid) =
-        found.ok_or_else(|| anyhow::anyhow!("a certificate that is referred to is missing"))?;
-    let certificate = in_force(certificate, now)?;
     let prices = prices::current(ctx)?;
     let price = price::price_at(&prices, submitted_at);
     let price = price.ok_or_else(|| anyhow::anyhow!("no price of {} is in force", SERVICE.as_str()))?;
     let outcome = outcome(&judgement);
     let reason = judgement.reasons.first().map(|reason| reason.code());
-    let charge = charge(ctx, redemption, price, submitted_at, now);
+    let charge = charge(ctx, &redemption, price, submitted_at, now);
     let billed = ReceiptCharge {
         id: charge.id,
         amount: Amount { currency: Currency::Cny, micros: price.micros },
         price_version: price.version.clone(),
         transaction: charge.transaction,
     };
-    let receipt = sign_receipt(ctx, redemption, charge.attempt, outcome, Ok(billed.clone()), now)?;
-    let mut answer = answer(ctx, redemption, judgement, billed, receipt);
+    let receipt = sign_receipt(ctx, &redemption, charge.attempt, outcome, Ok(billed.clone()), now)?;
+    let mut answer = answer(ctx, &redemption, judgement, billed, receipt);
     if answer.judgement.passed {
-        disclose(ctx, redemption, &certificate, &eid, &mut answer)?;
+        disclose(ctx, &redemption, &certificate, &mut answer)?;
     }
-    answer.result = sign_result(ctx, redemption, &answer, now)?;
+    answer.result = sign_result(ctx, &redemption, &answer, now)?;
     let (short_receipt, sealed) = seal_answer(ctx, &mut answer)?;
-    let postings = Balanced::for_use(redemption.rp, SERVICE, price.micros)?;
     let attempt = Attempt {
         id: charge.attempt,
         rp: redemption.rp,
@@ -96,28 +93,24 @@ fn settle_judged(
         outcome,
         reason,
         charge: Some(charge.id),
-        receipt: &short_receipt,
+        receipt: short_receipt,
     };
+    let (rp, id) = (redemption.rp, redemption.id);
     let settlement = Settlement {
-        redemption,
         passed: answer.judgement.passed,
-        sealed_answer: &sealed,
+        sealed_answer: sealed,
+        postings: Balanced::for_use(rp, SERVICE, price.micros)?,
+        kept: seal(ctx, lease, &Kept::Judged)?,
+        lease: lease.clone(),
+        at: now,
+        redemption,
         attempt,
         charge,
-        postings: &postings,
-        lease,
-        kept: &seal(ctx, lease, &Kept::Judged)?,
     };
-    let earlier = ctx.rp_store.write_statement(|conn| {
-        if settlements::insert(conn, &settlement, now)? {
-            return Ok(None);
-        }
-        faster(ctx, conn, lease, redemption).map(Some)
-    })?;
-    match earlier {
-        Some(earlier) => earlier.open(ctx, redemption.id),
-        None => Ok(metering::counted(ctx, Answer::Judged(Box::new(answer)))),
+    if ctx.rounds.settlements.join(settlement)? {
+        return Ok(metering::counted(ctx, Answer::Judged(Box::new(answer))));
     }
+    ctx.rp_store.read(|conn| faster(ctx, conn, lease, rp, id))?.open(ctx, id)
 }
 
 fn settle_unusable(ctx: &Context, lease: &Lease, redemption: &Redemption, reason: &Reason) -> Flow<Answer> {
@@ -134,13 +127,13 @@ fn settle_unusable(ctx: &Context, lease: &Lease, redemption: &Redemption, reason
         outcome: "unusable",
         reason: Some(reason.code),
         charge: None,
-        receipt: &tokens::shorten(ctx, &unusable.receipt)?,
+        receipt: tokens::shorten(ctx, &unusable.receipt)?,
     };
     let kept = Kept::Unusable(unusable.clone());
     let earlier = ctx.rp_store.write_guarded(|conn| {
         let current = redemptions::find(conn, redemption.id, redemption.rp)?.ok_or(Refusal::NotFound)?;
         if current.state != State::Challenged || current.unusable_attempts >= MAX_UNUSABLE {
-            return faster(ctx, conn, lease, redemption).map(Some);
+            return faster(ctx, conn, lease, redemption.rp, redemption.id).map(Some);
         }
         redemptions::count_unusable(conn, &current)?;
         redemptions::insert_attempt(conn, &attempt, now)?;
@@ -158,19 +151,19 @@ fn outcome(judgement: &Judgement) -> &'static str {
     if judgement.passed { "passed" } else { "failed" }
 }
 
-fn charge<'a>(
+fn charge(
     ctx: &Context,
     redemption: &Redemption,
-    price: &'a Price,
+    price: &Price,
     submitted_at: Timestamp,
     now: Timestamp,
-) -> charges::Charge<'a> {
+) -> charges::Charge {
     charges::Charge {
         id: ChargeId::new(now, &mut rand::rng()),
         rp: redemption.rp,
         attempt: AttemptId::new(now, &mut rand::rng()),
         redemption: redemption.id,
-        price,
+        price: price.clone(),
         transaction: LedgerTransactionId::new(now, &mut rand::rng()),
         usage_date: price::usage_date(submitted_at, &ctx.zone),
     }
@@ -230,8 +223,7 @@ fn sign_receipt(
 fn disclose(
     ctx: &Context,
     redemption: &Redemption,
-    certificate: &Certificate,
-    eid: &Eid,
+    InForce { certificate, eid, .. }: &InForce,
     answer: &mut Judged,
 ) -> Flow<()> {
     answer.subject = Some(eid.subject(&ctx.secrets.subject, redemption.rp));

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
@@ -17,7 +18,7 @@ use crate::flow::Context;
 use crate::flow::callers::{self, Device};
 
 /// A relying party that showed a valid API key.
-pub struct RelyingParty(pub callers::RelyingParty);
+pub struct RelyingParty(pub Arc<callers::RelyingParty>);
 
 /// A holder's device with a valid access token and a fresh DPoP proof.
 pub struct Holder(pub Device);
@@ -81,11 +82,19 @@ impl FromRequest for RelyingParty {
         let (ctx, key) = (context(request), credentials(request, "Bearer"));
         Box::pin(async move {
             let key = key.ok_or_else(|| unauthenticated("send `Authorization: Bearer ek_live_…`"))?;
-            run(ctx?, move |ctx| {
-                ctx.metrics.stage(Stage::AuthenticateRelyingParty, || callers::relying_party(ctx, &key))
-            })
-            .await
-            .map(RelyingParty)
+            let ctx = ctx?;
+            let authenticate = async {
+                // Most of the time no database is asked, and then no thread that may wait for one is needed.
+                match callers::known_relying_party(&ctx, &key) {
+                    Some(known) => Ok(known?),
+                    None => {
+                        let ctx = Data::clone(&ctx);
+                        run(ctx, move |ctx| callers::relying_party(ctx, &key)).await
+                    }
+                }
+            };
+            let timed = ctx.metrics.stage_async(Stage::AuthenticateRelyingParty, authenticate);
+            timed.await.map(RelyingParty)
         })
     }
 }

@@ -76,7 +76,7 @@ const JOBS: [Job; 6] = [
         ..HOURLY
     },
     Job { name: "check_ledger", work: health::check_ledger, ..HOURLY },
-    Job { name: "forget", work: retention::forget, ..HOURLY },
+    Job { name: retention::FORGET, work: retention::forget, ..HOURLY },
     Job { name: "partitions", work: retention::roll_partitions, ..HOURLY },
     Job { name: "status_lists", work: status_lists::publish_all, ..HOURLY },
 ];

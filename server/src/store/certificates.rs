@@ -1,6 +1,9 @@
 //! Certificates and the handles by which a QR names one.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Text};
 use jiff::Timestamp;
 use wallet_core::ecert::AssuranceLevel;
 use wallet_core::es256::PublicKey;
@@ -45,7 +48,17 @@ impl Certificate {
     }
 }
 
-type Row = (String, String, String, Vec<u8>, (i64, i64), String, (Vec<u8>, Vec<u8>), String, i64, i64);
+pub(super) type Row =
+    (String, String, String, Vec<u8>, (i64, i64), String, (Vec<u8>, Vec<u8>), String, i64, i64);
+
+/// The columns of a certificate, and the eid of its holder.
+pub(super) type RowWithEid = (Row, Vec<u8>);
+pub(super) type SqlRow =
+    ((Text, Text, Text, Binary, (BigInt, BigInt), Text, (Binary, Binary), Text, BigInt, BigInt), Binary);
+
+pub(super) fn from_row_with_eid((row, eid): RowWithEid) -> QueryResult<(Certificate, Eid)> {
+    Ok((from_row(row)?, Eid::from_bytes(array(&eid)?)))
+}
 
 fn from_row(row: Row) -> QueryResult<Certificate> {
     let (id, holder, device_jkt, key, (list, index), assurance, sealed, state, issued_at, expires_at) = row;
@@ -122,27 +135,50 @@ pub fn find(conn: &mut Conn, id: CertificateId) -> QueryResult<Option<Certificat
     found.first::<Row>(conn).optional()?.map(from_row).transpose()
 }
 
-/// The certificate with this id, and the eid of its holder.
-pub fn with_eid(conn: &mut Conn, id: CertificateId) -> QueryResult<Option<(Certificate, Eid)>> {
-    let found = certificates::table
-        .inner_join(holders::table.on(holders::id.eq(certificates::holder_id)))
-        .filter(certificates::id.eq(id.to_string()))
-        .select((columns!(), holders::eid));
-    let Some((row, eid)) = found.first::<(Row, Vec<u8>)>(conn).optional()? else { return Ok(None) };
-    Ok(Some((from_row(row)?, Eid::from_bytes(array(&eid)?))))
+/// Whether a certificate is in force at `now`.
+pub(super) fn is_in_force(conn: &mut Conn, id: CertificateId, now: Timestamp) -> QueryResult<bool> {
+    use certificates as c;
+    let now = now.as_microsecond();
+    let found = c::table
+        .filter(c::id.eq(id.to_string()))
+        .filter(c::state.eq("active"))
+        .filter(c::issued_at.le(now))
+        .filter(c::expires_at.gt(now));
+    diesel::dsl::select(diesel::dsl::exists(found)).get_result(conn)
 }
 
-/// The certificate that a handle names, and the device key that its codes are signed with.
-pub fn key_of_handle(
+/// Each certificate with the eid of its holder, in the order of `ids`.
+pub(super) fn with_eids(
     conn: &mut Conn,
-    handle_hash: &[u8; 32],
-) -> QueryResult<Option<(CertificateId, PublicKey)>> {
+    ids: &[CertificateId],
+) -> QueryResult<Vec<Option<(Certificate, Eid)>>> {
+    let found = certificates::table
+        .inner_join(holders::table.on(holders::id.eq(certificates::holder_id)))
+        .filter(certificates::id.eq_any(ids.iter().map(CertificateId::to_string)))
+        .select((columns!(), holders::eid));
+    let mut known = HashMap::new();
+    for row in found.load::<RowWithEid>(conn)? {
+        let (certificate, eid) = from_row_with_eid(row)?;
+        known.insert(certificate.id, (certificate, eid));
+    }
+    Ok(ids.iter().map(|id| known.get(id).cloned()).collect())
+}
+
+/// The certificate that each handle names, and the device key that its codes are signed with, in the order of the hashes.
+pub fn keys_of_handles(
+    conn: &mut Conn,
+    handle_hashes: &[[u8; 32]],
+) -> QueryResult<Vec<Option<(CertificateId, PublicKey)>>> {
     let found = handles::table
         .inner_join(certificates::table.on(certificates::id.eq(handles::certificate_id)))
-        .filter(handles::handle_hash.eq(handle_hash.as_slice()))
-        .select((certificates::id, certificates::device_key));
-    let Some((id, key)) = found.first::<(String, Vec<u8>)>(conn).optional()? else { return Ok(None) };
-    Ok(Some((parse(&id)?, PublicKey::from_sec1(&key).map_err(|error| damaged(&error))?)))
+        .filter(handles::handle_hash.eq_any(handle_hashes.iter().map(|hash| hash.as_slice())))
+        .select((handles::handle_hash, certificates::id, certificates::device_key));
+    let mut known = HashMap::new();
+    for (hash, id, key) in found.load::<(Vec<u8>, String, Vec<u8>)>(conn)? {
+        let key = PublicKey::from_sec1(&key).map_err(|error| damaged(&error))?;
+        known.insert(hash, (parse(&id)?, key));
+    }
+    Ok(handle_hashes.iter().map(|hash| known.get(hash.as_slice()).cloned()).collect())
 }
 
 /// The newest certificate of a device.

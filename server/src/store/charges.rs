@@ -42,7 +42,7 @@ pub fn prices_of(conn: &mut Conn, service: Service) -> QueryResult<Vec<Price>> {
 
 /// One charge: one judged attempt, for ever.
 #[derive(Debug)]
-pub struct Charge<'a> {
+pub struct Charge {
     /// Which.
     pub id: ChargeId,
     /// Who pays.
@@ -52,7 +52,7 @@ pub struct Charge<'a> {
     /// In which redemption.
     pub redemption: RedemptionId,
     /// How much, and by which list.
-    pub price: &'a Price,
+    pub price: Price,
     /// Where it stands in the ledger.
     pub transaction: LedgerTransactionId,
     /// The natural day of the use in the product's zone.
@@ -60,7 +60,7 @@ pub struct Charge<'a> {
 }
 
 /// Adds a charge. The table allows one per attempt and one per redemption.
-pub fn insert(conn: &mut Conn, charge: &Charge<'_>, now: Timestamp) -> QueryResult<()> {
+pub fn insert(conn: &mut Conn, charge: &Charge, now: Timestamp) -> QueryResult<()> {
     use charges as c;
     let row = (
         c::id.eq(charge.id.to_string()),

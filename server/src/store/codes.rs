@@ -1,15 +1,18 @@
 //! Numeric codes: minted by the server, one live per certificate. And codes of either kind that were used up: a QR is made
 //! by the phone, so that is all the server has of it.
 
+use std::collections::HashSet;
+
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use jiff::Timestamp;
 use wallet_core::attributes::Share;
 use wallet_core::ids::{CertificateId, RedemptionId, RelyingPartyId};
 
 use super::columns::{parse, time};
 use super::schema::{numeric_codes as codes, spent_codes};
-use super::sql::{Statement, Value};
-use super::{Conn, exactly_one};
+use super::sql::{Column, Statement};
+use super::{Conn, certificates, exactly_one};
 
 /// A minted code, known by its MAC.
 #[derive(Debug, Clone)]
@@ -78,55 +81,86 @@ pub fn spent(conn: &mut Conn, certificate: CertificateId, code_id: &[u8]) -> Que
     Ok(Some(Spent { redemption: parse(&redemption)?, request_mac }))
 }
 
-/// Uses up a QR of a certificate that is in force, in one statement; `false` when it must be looked at more closely: it was used
-/// up, or the certificate is not in force, or this is SQLite.
-pub fn spend_at_once(
-    conn: &mut Conn,
-    certificate: CertificateId,
-    code_id: &[u8],
-    rp: RelyingPartyId,
-    spent: &Spent,
-    now: Timestamp,
-) -> QueryResult<bool> {
-    const AT_ONCE: &str = "
-        WITH spent AS (
-            INSERT INTO spent_codes (certificate_id, code_id, rp_id, redemption_id, request_mac, spent_at)
-            SELECT id, ?, ?, ?, ?, ? FROM certificates
-            WHERE id = ? AND state = 'active' AND issued_at <= ? AND expires_at > ?
-            ON CONFLICT DO NOTHING RETURNING 1
-        ) SELECT count(*) FROM spent";
-    let Conn::Postgres(postgres) = conn else { return Ok(false) };
-    let values = vec![
-        Value::Bytes(code_id),
-        Value::Text(rp.to_string()),
-        Value::Text(spent.redemption.to_string()),
-        Value::Bytes(&spent.request_mac),
-        Value::Int(now.as_microsecond()),
-        Value::Text(certificate.to_string()),
-        Value::Int(now.as_microsecond()),
-        Value::Int(now.as_microsecond()),
+/// A code that is to be used up.
+#[derive(Debug, Clone)]
+pub struct Spending {
+    /// Of which certificate.
+    pub certificate: CertificateId,
+    /// Which.
+    pub code_id: Vec<u8>,
+    /// By whom.
+    pub rp: RelyingPartyId,
+    /// For what.
+    pub spent: Spent,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Uses up QRs of certificates that are in force; `false` for each that must be looked at more closely: it was used up, or the
+/// certificate is not in force.
+pub(super) fn spend_all(conn: &mut Conn, spendings: &[Spending]) -> QueryResult<Vec<bool>> {
+    match conn {
+        Conn::Postgres(postgres) => spend_at_once(postgres, spendings),
+        Conn::Sqlite(_) => spendings.iter().map(|spending| spend_one(conn, spending)).collect(),
+    }
+}
+
+pub(super) fn spend_one(conn: &mut Conn, spending: &Spending) -> QueryResult<bool> {
+    if spent(conn, spending.certificate, &spending.code_id)?.is_some()
+        || !certificates::is_in_force(conn, spending.certificate, spending.at)?
+    {
+        return Ok(false);
+    }
+    insert_spent(conn, spending).map(|()| true)
+}
+
+const SPEND_AT_ONCE: &str = "
+INSERT INTO spent_codes (certificate_id, code_id, rp_id, redemption_id, request_mac, spent_at)
+SELECT c.id, g.code_id, g.rp_id, g.redemption_id, g.request_mac, g.spent_at
+FROM unnest(?, ?, ?, ?, ?, ?) AS g (certificate_id, code_id, rp_id, redemption_id, request_mac, spent_at)
+JOIN certificates c ON c.id = g.certificate_id
+    AND c.state = 'active' AND c.issued_at <= g.spent_at AND c.expires_at > g.spent_at
+ON CONFLICT DO NOTHING RETURNING redemption_id";
+
+fn spend_at_once(postgres: &mut PgConnection, spendings: &[Spending]) -> QueryResult<Vec<bool>> {
+    let of = || spendings.iter();
+    let columns = vec![
+        Column::Texts(of().map(|spending| spending.certificate.to_string()).collect()),
+        Column::Bytes(of().map(|spending| spending.code_id.as_slice()).collect()),
+        Column::Texts(of().map(|spending| spending.rp.to_string()).collect()),
+        Column::Texts(of().map(|spending| spending.spent.redemption.to_string()).collect()),
+        Column::Bytes(of().map(|spending| spending.spent.request_mac.as_slice()).collect()),
+        Column::Ints(of().map(|spending| spending.at.as_microsecond()).collect()),
     ];
-    Ok(Statement::new(AT_ONCE, values).numbers(postgres)? == [1])
+    let spent: HashSet<String> =
+        Statement::<Text>::new(SPEND_AT_ONCE, columns).load::<String>(postgres)?.into_iter().collect();
+    Ok(of().map(|spending| spent.contains(&spending.spent.redemption.to_string())).collect())
 }
 
 /// Uses up a code. The table allows it once.
-pub fn insert_spent(
+pub fn insert_spent(conn: &mut Conn, spending: &Spending) -> QueryResult<()> {
+    let row = (
+        spent_codes::certificate_id.eq(spending.certificate.to_string()),
+        spent_codes::code_id.eq(&spending.code_id),
+        spent_codes::rp_id.eq(spending.rp.to_string()),
+        spent_codes::redemption_id.eq(spending.spent.redemption.to_string()),
+        spent_codes::request_mac.eq(&spending.spent.request_mac),
+        spent_codes::spent_at.eq(spending.at.as_microsecond()),
+    );
+    diesel::insert_into(spent_codes::table).values(row).execute(conn).map(drop)
+}
+
+/// Undoes [`insert_spent`] for a redemption that was not opened.
+pub fn give_back(
     conn: &mut Conn,
     certificate: CertificateId,
     code_id: &[u8],
-    rp: RelyingPartyId,
-    spent: &Spent,
-    now: Timestamp,
+    redemption: RedemptionId,
 ) -> QueryResult<()> {
-    let row = (
-        spent_codes::certificate_id.eq(certificate.to_string()),
-        spent_codes::code_id.eq(code_id),
-        spent_codes::rp_id.eq(rp.to_string()),
-        spent_codes::redemption_id.eq(spent.redemption.to_string()),
-        spent_codes::request_mac.eq(&spent.request_mac),
-        spent_codes::spent_at.eq(now.as_microsecond()),
-    );
-    diesel::insert_into(spent_codes::table).values(row).execute(conn).map(drop)
+    let row = spent_codes::table
+        .find((certificate.to_string(), code_id))
+        .filter(spent_codes::redemption_id.eq(redemption.to_string()));
+    diesel::delete(row).execute(conn).map(drop)
 }
 
 /// Forgets codes that ended before `time`, spent or not: by then each is refused for its age.

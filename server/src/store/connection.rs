@@ -82,8 +82,12 @@ impl Settings {
         let url = with_defaults(&self.url);
         let mut postgres = PgConnection::establish(&url).map_err(r2d2::Error::ConnectionError)?;
         match self.pooler {
-            // Whatever is set here lasts as long as the connection.
-            Pooler::None => postgres.batch_execute(&self.limits("")).map_err(r2d2::Error::QueryError)?,
+            // Whatever is set here lasts as long as the connection. Each of our prepared statements looks rows up by their keys,
+            // whatever the values: planning it once is enough.
+            Pooler::None => {
+                let settings = format!("{} SET plan_cache_mode = force_generic_plan", self.limits(""));
+                postgres.batch_execute(&settings).map_err(r2d2::Error::QueryError)?;
+            }
             Pooler::Transaction => postgres.set_prepared_statement_cache_size(CacheSize::Disabled),
         }
         Ok(postgres)

@@ -85,7 +85,10 @@ impl GroupCommit {
             Ok(batch) => (Some(batch), catch_unwind(AssertUnwindSafe(|| writer.run(work)))),
             Err(stop) => (None, Ok(Err(stop))),
         };
-        // Whatever became of this one: the others wait.
+        // Whatever became of this one: the others wait. Who is about to queue may do so first.
+        if self.queue.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
         if self.queue.load(Ordering::SeqCst) == 0 || writer.members >= MOST {
             writer.commit();
         }

@@ -3,12 +3,18 @@
 //! A key is claimed before the work and finished in the transaction that does it. Between the two it is under a lease:
 //! a second request with the same key is told to wait, and a crashed one frees the key when its lease ends.
 
-use diesel::prelude::*;
-use jiff::Timestamp;
-use wallet_core::ids::{RelyingPartyId, RequestId};
+use std::collections::HashMap;
 
+use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
+use jiff::Timestamp;
+use wallet_core::ids::{RedemptionId, RelyingPartyId, RequestId};
+use wallet_core::pairwise::Eid;
+
+use super::certificates::{self, Certificate};
+use super::redemptions::{self, Redemption};
 use super::schema::idempotency_keys as keys;
-use super::sql::{Statement, Value};
+use super::sql::{Column, Statement};
 use super::{Conn, exactly_one};
 
 /// A key in the hand of one request.
@@ -28,7 +34,7 @@ pub struct Lease {
 
 /// What claiming a key finds.
 #[derive(Debug)]
-pub enum Claim {
+pub enum Held {
     /// It is ours.
     Claimed,
     /// Another request with it is being worked on.
@@ -40,52 +46,118 @@ pub enum Claim {
 }
 
 /// Claims a key.
-pub fn claim(conn: &mut Conn, lease: &Lease, now: Timestamp) -> QueryResult<Claim> {
+pub fn claim(conn: &mut Conn, lease: &Lease, now: Timestamp) -> QueryResult<Held> {
     let Some(row) = find(conn, lease)? else {
         insert(conn, lease, None, now)?;
-        return Ok(Claim::Claimed);
+        return Ok(Held::Claimed);
     };
     if row.fingerprint != lease.fingerprint {
-        return Ok(Claim::OtherRequest);
+        return Ok(Held::OtherRequest);
     }
     if let Some(answer) = row.sealed_answer {
-        return Ok(Claim::Answered(answer));
+        return Ok(Held::Answered(answer));
     }
     if row.leased_until > now.as_microsecond() {
-        return Ok(Claim::Running);
+        return Ok(Held::Running);
     }
     let stale = keys::table.find(id(lease)).filter(keys::lease.eq(row.lease));
     let values = (keys::lease.eq(lease.by.to_string()), keys::leased_until.eq(lease.until.as_microsecond()));
     exactly_one(diesel::update(stale).set(values).execute(conn)?)?;
-    Ok(Claim::Claimed)
+    Ok(Held::Claimed)
 }
 
-/// Claims a key that nobody has, in one statement that nobody waits for the disk for; `false` when it must be looked at more
-/// closely.
-pub fn claim_at_once(conn: &mut Conn, lease: &Lease, now: Timestamp) -> QueryResult<bool> {
-    const AT_ONCE: &str = "
-        WITH volatile AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
-        leased AS (
-            INSERT INTO idempotency_keys (rp_id, key, fingerprint, lease, leased_until, created_at)
-            VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1
-        ) SELECT (SELECT count(*) FROM leased) * (SELECT count(*) FROM volatile)";
-    let Conn::Postgres(postgres) = conn else { return Ok(false) };
-    let values = vec![
-        Value::Text(lease.rp.to_string()),
-        Value::Str(&lease.key),
-        Value::Bytes(&lease.fingerprint),
-        Value::Text(lease.by.to_string()),
-        Value::Int(lease.until.as_microsecond()),
-        Value::Int(now.as_microsecond()),
+/// A key to be claimed for judging a redemption.
+#[derive(Debug)]
+pub struct Claiming {
+    /// The key.
+    pub lease: Lease,
+    /// What it is claimed for.
+    pub redemption: RedemptionId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What was found with a claimed key: the redemption, if there is one, and its certificate, if that lies in the same database.
+pub type Found = Option<(Redemption, Option<(Certificate, Eid)>)>;
+
+/// Claims keys that nobody has, and reads what they are claimed for; `None` for each of which something is known already.
+/// Nobody waits for the disk: after a crash a claim may never have been.
+pub(super) fn claim_all(conn: &mut Conn, claims: &[Claiming]) -> QueryResult<Vec<Option<Found>>> {
+    match conn {
+        Conn::Postgres(postgres) => claim_at_once(postgres, claims),
+        Conn::Sqlite(_) => claims
+            .iter()
+            .map(|Claiming { lease, redemption, at }| {
+                if is_known(conn, lease)? {
+                    return Ok(None);
+                }
+                insert(conn, lease, None, *at)?;
+                let Some(redemption) = redemptions::find(conn, *redemption, lease.rp)? else {
+                    return Ok(Some(None));
+                };
+                let certificate = certificates::with_eids(conn, &[redemption.certificate])?.pop().flatten();
+                Ok(Some(Some((redemption, certificate))))
+            })
+            .collect(),
+    }
+}
+
+/// The redemption is read as it was before the statement, which does not touch it.
+const CLAIM_AT_ONCE: &str = "
+WITH volatile AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
+given AS (
+    SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?) AS g (rp_id, key, fingerprint, lease, leased_until, at, redemption_id)
+), leased AS (
+    INSERT INTO idempotency_keys (rp_id, key, fingerprint, lease, leased_until, created_at)
+    SELECT rp_id, key, fingerprint, lease, leased_until, at FROM given, volatile
+    ON CONFLICT DO NOTHING RETURNING lease
+)
+SELECT lease, r.certificate_id, r.purpose, r.asked, r.share, r.nonce, r.deadline, r.unusable_attempts, r.state,
+       r.sealed_answer, r.closed_at,
+       c.id, c.holder_id, c.device_jkt, c.device_key, c.status_list, c.status_index, c.assurance, c.sealed_attributes,
+       c.sealed_template, c.state, c.issued_at, c.expires_at, h.eid
+FROM leased JOIN given USING (lease)
+LEFT JOIN redemptions r ON r.rp_id = given.rp_id AND r.id = given.redemption_id
+LEFT JOIN (certificates c JOIN holders h ON h.id = c.holder_id) ON c.id = r.certificate_id";
+
+type ClaimedSql = (Text, Nullable<redemptions::SqlRow>, Nullable<certificates::SqlRow>);
+type ClaimedRow = (String, Option<redemptions::Row>, Option<certificates::RowWithEid>);
+
+fn claim_at_once(postgres: &mut PgConnection, claims: &[Claiming]) -> QueryResult<Vec<Option<Found>>> {
+    let leases = || claims.iter().map(|claim| &claim.lease);
+    let columns = vec![
+        Column::Texts(leases().map(|lease| lease.rp.to_string()).collect()),
+        Column::Strs(leases().map(|lease| lease.key.as_str()).collect()),
+        Column::Bytes(leases().map(|lease| lease.fingerprint.as_slice()).collect()),
+        Column::Texts(leases().map(|lease| lease.by.to_string()).collect()),
+        Column::Ints(leases().map(|lease| lease.until.as_microsecond()).collect()),
+        Column::Ints(claims.iter().map(|claim| claim.at.as_microsecond()).collect()),
+        Column::Texts(claims.iter().map(|claim| claim.redemption.to_string()).collect()),
     ];
-    Ok(Statement::new(AT_ONCE, values).numbers(postgres)? == [1])
+    let rows = Statement::<ClaimedSql>::new(CLAIM_AT_ONCE, columns).load::<ClaimedRow>(postgres)?;
+    let mut claimed: HashMap<String, _> =
+        rows.into_iter().map(|(lease, redemption, certificate)| (lease, (redemption, certificate))).collect();
+    let found = |claim: &Claiming| {
+        let Some((redemption, certificate)) = claimed.remove(&claim.lease.by.to_string()) else {
+            return Ok(None);
+        };
+        let Some(redemption) = redemption else { return Ok(Some(None)) };
+        let redemption = redemptions::from_row(claim.redemption, claim.lease.rp, redemption)?;
+        Ok(Some(Some((redemption, certificate.map(certificates::from_row_with_eid).transpose()?))))
+    };
+    claims.iter().map(found).collect()
+}
+
+/// Whether a key is in the hand of a request, or was answered.
+pub(super) fn is_known(conn: &mut Conn, lease: &Lease) -> QueryResult<bool> {
+    diesel::dsl::select(diesel::dsl::exists(keys::table.find(id(lease)))).get_result(conn)
 }
 
 /// The answer that was given under a key, sealed; `None` when there is none yet.
-pub fn answer(conn: &mut Conn, lease: &Lease) -> QueryResult<Option<Claim>> {
+pub fn answer(conn: &mut Conn, lease: &Lease) -> QueryResult<Option<Held>> {
     Ok(match find(conn, lease)? {
-        Some(row) if row.fingerprint != lease.fingerprint => Some(Claim::OtherRequest),
-        Some(row) => row.sealed_answer.map(Claim::Answered),
+        Some(row) if row.fingerprint != lease.fingerprint => Some(Held::OtherRequest),
+        Some(row) => row.sealed_answer.map(Held::Answered),
         None => None,
     })
 }

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 use jiff::Timestamp;
 
+use super::columns::time;
 use super::schema::jobs;
 use super::{Conn, exactly_one};
 
@@ -52,6 +53,12 @@ pub fn give_back(
         None => diesel::update(ours).set(free).execute(conn),
     }
     .map(drop)
+}
+
+/// When a job last ended well; `None` before the first time.
+pub fn succeeded_at(conn: &mut Conn, name: &str) -> QueryResult<Option<Timestamp>> {
+    let found = jobs::table.find(name).select(jobs::succeeded_at).first::<Option<i64>>(conn).optional()?;
+    found.flatten().map(time).transpose()
 }
 
 /// When each job last ended well, in microseconds since 1970.

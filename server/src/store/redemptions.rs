@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use jiff::Timestamp;
 use wallet_core::attributes::{Attribute, Share};
 use wallet_core::ids::{AttemptId, CertificateId, ChargeId, RedemptionId, RelyingPartyId};
@@ -71,7 +72,11 @@ pub fn insert(conn: &mut Conn, redemption: &Redemption, now: Timestamp) -> Query
     diesel::insert_into(r::table).values(row).execute(conn).map(drop)
 }
 
-type Row = (String, String, String, String, Vec<u8>, i64, i64, (String, Option<Vec<u8>>, Option<i64>));
+/// The columns that a redemption is read from, beside its key.
+pub(super) type Row =
+    (String, String, String, String, Vec<u8>, i64, i64, String, Option<Vec<u8>>, Option<i64>);
+pub(super) type SqlRow =
+    (Text, Text, Text, Text, Binary, BigInt, BigInt, Text, Nullable<Binary>, Nullable<BigInt>);
 
 /// A redemption of this relying party.
 pub fn find(conn: &mut Conn, id: RedemptionId, rp: RelyingPartyId) -> QueryResult<Option<Redemption>> {
@@ -84,11 +89,16 @@ pub fn find(conn: &mut Conn, id: RedemptionId, rp: RelyingPartyId) -> QueryResul
         r::nonce,
         r::deadline,
         r::unusable_attempts,
-        (r::state, r::sealed_answer, r::closed_at),
+        r::state,
+        r::sealed_answer,
+        r::closed_at,
     );
     let found = r::table.find((rp.to_string(), id.to_string())).select(columns);
-    let Some(row) = found.first::<Row>(conn).optional()? else { return Ok(None) };
-    let (certificate, purpose, asked, share, nonce, deadline, unusable_attempts, (state, answer, closed_at)) =
+    found.first::<Row>(conn).optional()?.map(|row| from_row(id, rp, row)).transpose()
+}
+
+pub(super) fn from_row(id: RedemptionId, rp: RelyingPartyId, row: Row) -> QueryResult<Redemption> {
+    let (certificate, purpose, asked, share, nonce, deadline, unusable_attempts, state, answer, closed_at) =
         row;
     let judged = |passed| -> QueryResult<State> {
         Ok(State::Judged {
@@ -97,7 +107,7 @@ pub fn find(conn: &mut Conn, id: RedemptionId, rp: RelyingPartyId) -> QueryResul
             closed_at: time(present(closed_at, "redemptions.closed_at")?)?,
         })
     };
-    Ok(Some(Redemption {
+    Ok(Redemption {
         id,
         rp,
         certificate: parse(&certificate)?,
@@ -113,7 +123,12 @@ pub fn find(conn: &mut Conn, id: RedemptionId, rp: RelyingPartyId) -> QueryResul
             "failed" => judged(false)?,
             _ => return Err(damaged(&"redemptions.state")),
         },
-    }))
+    })
+}
+
+/// The word for a redemption that passed, or failed.
+pub(super) fn judged(passed: bool) -> &'static str {
+    if passed { "passed" } else { "failed" }
 }
 
 /// Closes a challenged redemption with its answer; `false` when it was closed before.
@@ -127,17 +142,27 @@ pub fn close(
     use redemptions as r;
     let row = r::table.find(key(redemption)).filter(r::state.eq("challenged"));
     let values = (
-        r::state.eq(if passed { "passed" } else { "failed" }),
+        r::state.eq(judged(passed)),
         r::sealed_answer.eq(sealed_answer),
         r::closed_at.eq(now.as_microsecond()),
     );
     Ok(diesel::update(row).set(values).execute(conn)? == 1)
 }
 
-/// Erases the answers of redemptions closed before `time`; that they were judged, and how, stays.
-pub fn erase_answers(conn: &mut Conn, time: Timestamp) -> QueryResult<usize> {
+/// Erases the answers of redemptions that were opened from `opened_from` on and closed before `closed_before`; that they were
+/// judged, and how, stays.
+pub fn erase_answers(
+    conn: &mut Conn,
+    opened_from: Timestamp,
+    closed_before: Timestamp,
+) -> QueryResult<usize> {
     use redemptions as r;
-    let old = r::table.filter(r::closed_at.lt(time.as_microsecond())).filter(r::sealed_answer.is_not_null());
+    let closed_before = closed_before.as_microsecond();
+    let old = r::table
+        .filter(r::opened_at.ge(opened_from.as_microsecond()))
+        .filter(r::opened_at.lt(closed_before))
+        .filter(r::closed_at.lt(closed_before))
+        .filter(r::sealed_answer.is_not_null());
     diesel::update(old).set(r::sealed_answer.eq(None::<Vec<u8>>)).execute(conn)
 }
 
@@ -157,7 +182,7 @@ pub fn count_unusable(conn: &mut Conn, redemption: &Redemption) -> QueryResult<(
 
 /// One capture submitted for judgement.
 #[derive(Debug)]
-pub struct Attempt<'a> {
+pub struct Attempt {
     /// Which.
     pub id: AttemptId,
     /// By whom.
@@ -165,19 +190,19 @@ pub struct Attempt<'a> {
     /// In which redemption.
     pub redemption: RedemptionId,
     /// What is metered.
-    pub service: &'a str,
+    pub service: &'static str,
     /// `passed`, `failed` or `unusable`.
-    pub outcome: &'a str,
+    pub outcome: &'static str,
     /// Why it failed, or could not be judged.
-    pub reason: Option<&'a str>,
+    pub reason: Option<&'static str>,
     /// Its charge: there is one exactly when it was judged.
     pub charge: Option<ChargeId>,
     /// The signed receipt, shortened (`flow/tokens.rs`).
-    pub receipt: &'a str,
+    pub receipt: String,
 }
 
 /// Adds an attempt.
-pub fn insert_attempt(conn: &mut Conn, attempt: &Attempt<'_>, now: Timestamp) -> QueryResult<()> {
+pub fn insert_attempt(conn: &mut Conn, attempt: &Attempt, now: Timestamp) -> QueryResult<()> {
     use attempts as a;
     let row = (
         a::id.eq(attempt.id.to_string()),
@@ -187,7 +212,7 @@ pub fn insert_attempt(conn: &mut Conn, attempt: &Attempt<'_>, now: Timestamp) ->
         a::outcome.eq(attempt.outcome),
         a::reason.eq(attempt.reason),
         a::charge_id.eq(attempt.charge.map(|charge| charge.to_string())),
-        a::receipt.eq(attempt.receipt),
+        a::receipt.eq(&attempt.receipt),
         a::judged_at.eq(now.as_microsecond()),
     );
     diesel::insert_into(a::table).values(row).execute(conn).map(drop)

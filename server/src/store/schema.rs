@@ -1,6 +1,13 @@
 //! The tables, as the migrations make them. Times are microseconds, ids and enumerations are text.
 
 diesel::table! {
+    changes (subject) {
+        subject -> Text,
+        count -> BigInt,
+    }
+}
+
+diesel::table! {
     schema_floor (version) {
         version -> Text,
     }

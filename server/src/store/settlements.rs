@@ -1,7 +1,10 @@
 //! All rows of one judged attempt, written at once: the redemption is closed, and with it come attempt, charge, ledger
 //! transaction, the kept answer and the audit line. All of them, or none.
 
+use std::collections::HashSet;
+
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use jiff::Timestamp;
 use wallet_core::ids::AuditId;
 use wallet_core::money::Currency;
@@ -9,130 +12,169 @@ use wallet_core::money::Currency;
 use super::charges::{self, Charge};
 use super::idempotency::{self, Lease};
 use super::redemptions::{self, Attempt, Redemption};
-use super::sql::{Statement, Value};
+use super::sql::{Column, Statement};
 use super::{Conn, audit, ledger};
 use crate::billing::posting::Balanced;
 
 /// What a judged attempt leaves behind.
-pub struct Settlement<'a> {
+#[derive(Debug)]
+pub struct Settlement {
     /// Of which redemption.
-    pub redemption: &'a Redemption,
+    pub redemption: Redemption,
     /// Passed, or failed.
     pub passed: bool,
     /// The whole answer.
-    pub sealed_answer: &'a [u8],
+    pub sealed_answer: Vec<u8>,
     /// The attempt.
-    pub attempt: Attempt<'a>,
+    pub attempt: Attempt,
     /// Its charge.
-    pub charge: Charge<'a>,
+    pub charge: Charge,
     /// The money.
-    pub postings: &'a Balanced,
+    pub postings: Balanced,
     /// Under which key the answer is kept.
-    pub lease: &'a Lease,
+    pub lease: Lease,
     /// What is kept there.
-    pub kept: &'a [u8],
+    pub kept: Vec<u8>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// The kind of ledger transaction.
 const USE: &str = "use";
 const ACTION: &str = "redemption.judge";
-/// The lines of a ledger transaction that the one statement has room for.
-const LINES: usize = 2;
 
-/// Writes a settlement; `false` when the redemption was closed before, and nothing was written.
-pub fn insert(conn: &mut Conn, settlement: &Settlement<'_>, now: Timestamp) -> QueryResult<bool> {
+/// Writes settlements; `false` for each whose redemption was closed before, and which wrote nothing.
+pub(super) fn insert_all(conn: &mut Conn, settlements: &[Settlement]) -> QueryResult<Vec<bool>> {
     match conn {
-        Conn::Postgres(postgres) if settlement.postings.postings().len() == LINES => {
-            insert_at_once(postgres, settlement, now)
-        }
-        Conn::Postgres(_) | Conn::Sqlite(_) => insert_one_by_one(conn, settlement, now),
+        Conn::Postgres(postgres) => insert_at_once(postgres, settlements),
+        Conn::Sqlite(_) => settlements.iter().map(|settlement| insert(conn, settlement)).collect(),
     }
 }
 
-fn insert_one_by_one(conn: &mut Conn, s: &Settlement<'_>, now: Timestamp) -> QueryResult<bool> {
-    if !redemptions::close(conn, s.redemption, s.passed, s.sealed_answer, now)? {
+fn insert(conn: &mut Conn, s: &Settlement) -> QueryResult<bool> {
+    if !redemptions::close(conn, &s.redemption, s.passed, &s.sealed_answer, s.at)? {
         return Ok(false);
     }
-    redemptions::insert_attempt(conn, &s.attempt, now)?;
-    ledger::post(conn, s.redemption.rp, s.charge.transaction, USE, s.postings, now)?;
-    charges::insert(conn, &s.charge, now)?;
-    idempotency::finish(conn, s.lease, s.kept, now)?;
-    audit::append(conn, s.redemption.rp, ACTION, s.redemption.id, s.attempt.outcome, now)?;
+    redemptions::insert_attempt(conn, &s.attempt, s.at)?;
+    ledger::post(conn, s.redemption.rp, s.charge.transaction, USE, &s.postings, s.at)?;
+    charges::insert(conn, &s.charge, s.at)?;
+    idempotency::finish(conn, &s.lease, &s.kept, s.at)?;
+    audit::append(conn, s.redemption.rp, ACTION, s.redemption.id, s.attempt.outcome, s.at)?;
     Ok(true)
 }
 
 /// Everything hangs on `closed`, the compare-and-set. A key that is missing (its lease was lost in a crash) is made; one that
 /// was answered is left alone, and then nothing may stand: the division by zero undoes the statement.
 const AT_ONCE: &str = "
-WITH closed AS (
-    UPDATE redemptions SET state = ?, sealed_answer = ?, closed_at = ?
-    WHERE rp_id = ? AND id = ? AND state = 'challenged'
-    RETURNING rp_id, id, closed_at AS now
+WITH given AS (
+    SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS g (
+        rp_id, redemption_id, state, answer, at,
+        attempt_id, service, outcome, reason, receipt,
+        charge_id, price_version, currency, micros, transaction_id, usage_date,
+        key, fingerprint, lease, leased_until, kept, audit_id, kind)
+), lines AS (
+    SELECT * FROM unnest(?, ?, ?, ?, ?) AS l (transaction_id, line, account, currency, micros)
+), closed AS (
+    UPDATE redemptions r SET state = given.state, sealed_answer = given.answer, closed_at = given.at
+    FROM given WHERE r.rp_id = given.rp_id AND r.id = given.redemption_id AND r.state = 'challenged'
+    RETURNING given.*
 ), attempt AS (
     INSERT INTO attempts (rp_id, redemption_id, id, service, outcome, reason, charge_id, receipt, judged_at)
-    SELECT rp_id, id, ?, ?, ?, ?, ?, ?, now FROM closed
+    SELECT rp_id, redemption_id, attempt_id, service, outcome, reason, charge_id, receipt, at FROM closed
 ), transaction AS (
     INSERT INTO ledger_transactions (book, id, kind, posted_at)
-    SELECT rp_id, ?, ?, now FROM closed RETURNING book, id
+    SELECT rp_id, transaction_id, kind, at FROM closed
 ), posted AS (
     INSERT INTO postings (book, transaction_id, line, account, currency, micros)
-    SELECT book, id, 0, ?, ?, ?::bigint FROM transaction
-    UNION ALL SELECT book, id, 1, ?, ?, ?::bigint FROM transaction
+    SELECT closed.rp_id, closed.transaction_id, line, account, lines.currency, lines.micros
+    FROM closed JOIN lines USING (transaction_id)
 ), charge AS (
     INSERT INTO charges (rp_id, redemption_id, id, attempt_id, service, price_version, currency, micros,
                          transaction_id, usage_date, charged_at)
-    SELECT rp_id, id, ?, ?, ?, ?, ?, ?::bigint, ?, ?, now FROM closed
+    SELECT rp_id, redemption_id, charge_id, attempt_id, service, price_version, currency, micros,
+           transaction_id, usage_date, at FROM closed
 ), kept AS (
     INSERT INTO idempotency_keys AS k (rp_id, key, fingerprint, lease, leased_until, sealed_answer, created_at)
-    SELECT rp_id, ?, ?, ?, ?::bigint, ?, now FROM closed
+    SELECT rp_id, key, fingerprint, lease, leased_until, kept, at FROM closed
     ON CONFLICT (rp_id, key) DO UPDATE SET sealed_answer = excluded.sealed_answer
     WHERE k.sealed_answer IS NULL AND k.fingerprint = excluded.fingerprint
     RETURNING 1
 ), noted AS (
     INSERT INTO audit (actor, id, action, object, outcome, at)
-    SELECT rp_id, ?, ?, id, ?, now FROM closed
+    SELECT rp_id, audit_id, 'redemption.judge', redemption_id, outcome, at FROM closed
 )
-SELECT CASE WHEN NOT EXISTS (SELECT FROM closed) THEN 0 ELSE 1 / (SELECT count(*) FROM kept) END";
+SELECT attempt_id FROM closed
+WHERE 1 = 1 / (CASE WHEN (SELECT count(*) FROM kept) = (SELECT count(*) FROM closed) THEN 1 ELSE 0 END)";
 
-fn insert_at_once(postgres: &mut PgConnection, s: &Settlement<'_>, now: Timestamp) -> QueryResult<bool> {
-    let (redemption, attempt, charge) = (s.redemption, &s.attempt, &s.charge);
-    let mut values = vec![
-        Value::Str(if s.passed { "passed" } else { "failed" }),
-        Value::Bytes(s.sealed_answer),
-        Value::Int(now.as_microsecond()),
-        Value::Text(redemption.rp.to_string()),
-        Value::Text(redemption.id.to_string()),
-        Value::Text(attempt.id.to_string()),
-        Value::Str(attempt.service),
-        Value::Str(attempt.outcome),
-        Value::MaybeText(attempt.reason.map(str::to_owned)),
-        Value::MaybeText(attempt.charge.map(|charge| charge.to_string())),
-        Value::Str(attempt.receipt),
-        Value::Text(charge.transaction.to_string()),
-        Value::Str(USE),
-    ];
-    for posting in s.postings.postings() {
-        values.push(Value::Text(posting.account.to_string()));
-        values.push(Value::Str(Currency::Cny.code()));
-        values.push(Value::Int(posting.micros.get()));
-    }
-    values.extend([
-        Value::Text(charge.id.to_string()),
-        Value::Text(charge.attempt.to_string()),
-        Value::Str(charge.price.service.as_str()),
-        Value::Str(&charge.price.version),
-        Value::Str(Currency::Cny.code()),
-        Value::Int(charge.price.micros.get()),
-        Value::Text(charge.transaction.to_string()),
-        Value::Text(charge.usage_date.to_string()),
-        Value::Str(&s.lease.key),
-        Value::Bytes(&s.lease.fingerprint),
-        Value::Text(s.lease.by.to_string()),
-        Value::Int(s.lease.until.as_microsecond()),
-        Value::Bytes(s.kept),
-        Value::Text(AuditId::new(now, &mut rand::rng()).to_string()),
-        Value::Str(ACTION),
-        Value::Str(attempt.outcome),
-    ]);
-    Ok(Statement::new(AT_ONCE, values).numbers(postgres)? == [1])
+fn insert_at_once(postgres: &mut PgConnection, settlements: &[Settlement]) -> QueryResult<Vec<bool>> {
+    let mut columns = redemption_and_attempt(settlements);
+    columns.extend(charge(settlements));
+    columns.extend(key_and_audit(settlements));
+    columns.extend(lines(settlements));
+    let written: HashSet<String> =
+        Statement::<Text>::new(AT_ONCE, columns).load::<String>(postgres)?.into_iter().collect();
+    Ok(settlements.iter().map(|settlement| written.contains(&settlement.attempt.id.to_string())).collect())
+}
+
+fn redemption_and_attempt(settlements: &[Settlement]) -> Vec<Column<'_>> {
+    let of = || settlements.iter();
+    let attempts = || of().map(|settlement| &settlement.attempt);
+    vec![
+        Column::Texts(of().map(|settlement| settlement.redemption.rp.to_string()).collect()),
+        Column::Texts(of().map(|settlement| settlement.redemption.id.to_string()).collect()),
+        Column::Strs(of().map(|settlement| redemptions::judged(settlement.passed)).collect()),
+        Column::Bytes(of().map(|settlement| settlement.sealed_answer.as_slice()).collect()),
+        Column::Ints(of().map(|settlement| settlement.at.as_microsecond()).collect()),
+        Column::Texts(attempts().map(|attempt| attempt.id.to_string()).collect()),
+        Column::Strs(attempts().map(|attempt| attempt.service).collect()),
+        Column::Strs(attempts().map(|attempt| attempt.outcome).collect()),
+        Column::MaybeStrs(attempts().map(|attempt| attempt.reason).collect()),
+        Column::Strs(attempts().map(|attempt| attempt.receipt.as_str()).collect()),
+    ]
+}
+
+fn charge(settlements: &[Settlement]) -> Vec<Column<'_>> {
+    let charges = || settlements.iter().map(|settlement| &settlement.charge);
+    vec![
+        Column::Texts(charges().map(|charge| charge.id.to_string()).collect()),
+        Column::Strs(charges().map(|charge| charge.price.version.as_str()).collect()),
+        Column::Strs(charges().map(|_| Currency::Cny.code()).collect()),
+        Column::Ints(charges().map(|charge| charge.price.micros.get()).collect()),
+        Column::Texts(charges().map(|charge| charge.transaction.to_string()).collect()),
+        Column::Texts(charges().map(|charge| charge.usage_date.to_string()).collect()),
+    ]
+}
+
+fn key_and_audit(settlements: &[Settlement]) -> Vec<Column<'_>> {
+    let of = || settlements.iter();
+    let leases = || of().map(|settlement| &settlement.lease);
+    let audit_id = |settlement: &Settlement| AuditId::new(settlement.at, &mut rand::rng()).to_string();
+    vec![
+        Column::Strs(leases().map(|lease| lease.key.as_str()).collect()),
+        Column::Bytes(leases().map(|lease| lease.fingerprint.as_slice()).collect()),
+        Column::Texts(leases().map(|lease| lease.by.to_string()).collect()),
+        Column::Ints(leases().map(|lease| lease.until.as_microsecond()).collect()),
+        Column::Bytes(of().map(|settlement| settlement.kept.as_slice()).collect()),
+        Column::Texts(of().map(audit_id).collect()),
+        Column::Strs(of().map(|_| USE).collect()),
+    ]
+}
+
+/// The postings of all of them, each with the transaction that it belongs to.
+fn lines(settlements: &[Settlement]) -> Vec<Column<'_>> {
+    let lines = || {
+        settlements.iter().flat_map(|settlement| {
+            let transaction = settlement.charge.transaction;
+            (0_i64..)
+                .zip(settlement.postings.postings())
+                .map(move |(line, posting)| (transaction, line, posting))
+        })
+    };
+    vec![
+        Column::Texts(lines().map(|(transaction, ..)| transaction.to_string()).collect()),
+        Column::Ints(lines().map(|(_, line, _)| line).collect()),
+        Column::Texts(lines().map(|(.., posting)| posting.account.to_string()).collect()),
+        Column::Strs(lines().map(|_| Currency::Cny.code()).collect()),
+        Column::Ints(lines().map(|(.., posting)| posting.micros.get()).collect()),
+    ]
 }

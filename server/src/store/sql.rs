@@ -1,53 +1,55 @@
-//! One statement that writes to several tables at once, for PostgreSQL: a round trip where there would be ten. SQLite runs
-//! in our own process, has no such statements and needs none.
+//! Statements that write several rows to several tables at once, for PostgreSQL: a round trip where there would be tens. Values
+//! come as columns, one array each, and `unnest` makes rows of them. SQLite runs in our own process and needs none of this.
 //!
 //! Diesel's `sql_query` has its text parsed and planned by the server each time; this is prepared once a connection.
+
+use std::marker::PhantomData;
 
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
 
-/// A value in a statement.
-pub(super) enum Value<'a> {
-    Text(String),
-    Str(&'a str),
-    MaybeText(Option<String>),
-    Int(i64),
-    Bytes(&'a [u8]),
+/// A column of values.
+pub(super) enum Column<'a> {
+    Texts(Vec<String>),
+    Strs(Vec<&'a str>),
+    MaybeStrs(Vec<Option<&'a str>>),
+    Ints(Vec<i64>),
+    Bytes(Vec<&'a [u8]>),
+    MaybeBytes(Vec<Option<&'a [u8]>>),
 }
 
-/// A statement with `?` where each value belongs. It answers with one number a row.
-pub(super) struct Statement<'a> {
+/// A statement with `?` where each column belongs. It answers with rows of the SQL type `S`.
+pub(super) struct Statement<'a, S> {
     text: &'static str,
-    values: Vec<Value<'a>>,
+    columns: Vec<Column<'a>>,
+    answers: PhantomData<S>,
 }
 
-impl<'a> Statement<'a> {
-    pub(super) fn new(text: &'static str, values: Vec<Value<'a>>) -> Self {
-        Self { text, values }
-    }
-
-    /// Runs it; the numbers that it answers with.
-    pub(super) fn numbers(self, postgres: &mut PgConnection) -> QueryResult<Vec<i64>> {
-        self.load(postgres)
+impl<'a, S> Statement<'a, S> {
+    pub(super) fn new(text: &'static str, columns: Vec<Column<'a>>) -> Self {
+        Self { text, columns, answers: PhantomData }
     }
 }
 
-impl QueryFragment<Pg> for Statement<'_> {
+impl<S> QueryFragment<Pg> for Statement<'_, S> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let mut values = self.values.iter();
+        let mut columns = self.columns.iter();
         for (place, piece) in self.text.split('?').enumerate() {
             if place > 0 {
-                match values.next() {
-                    Some(Value::Text(text)) => out.push_bind_param::<Text, String>(text)?,
-                    Some(Value::Str(text)) => out.push_bind_param::<Text, &str>(text)?,
-                    Some(Value::MaybeText(text)) => {
-                        out.push_bind_param::<Nullable<Text>, Option<String>>(text)?
+                match columns.next() {
+                    Some(Column::Texts(texts)) => out.push_bind_param::<Array<Text>, Vec<String>>(texts)?,
+                    Some(Column::Strs(texts)) => out.push_bind_param::<Array<Text>, Vec<&str>>(texts)?,
+                    Some(Column::MaybeStrs(texts)) => {
+                        out.push_bind_param::<Array<Nullable<Text>>, Vec<Option<&str>>>(texts)?
                     }
-                    Some(Value::Int(number)) => out.push_bind_param::<BigInt, i64>(number)?,
-                    Some(Value::Bytes(bytes)) => out.push_bind_param::<Binary, &[u8]>(bytes)?,
-                    None => return Err(diesel::result::Error::QueryBuilderError("too few values".into())),
+                    Some(Column::Ints(numbers)) => out.push_bind_param::<Array<BigInt>, Vec<i64>>(numbers)?,
+                    Some(Column::Bytes(bytes)) => out.push_bind_param::<Array<Binary>, Vec<&[u8]>>(bytes)?,
+                    Some(Column::MaybeBytes(bytes)) => {
+                        out.push_bind_param::<Array<Nullable<Binary>>, Vec<Option<&[u8]>>>(bytes)?
+                    }
+                    None => return Err(diesel::result::Error::QueryBuilderError("too few columns".into())),
                 }
             }
             out.push_sql(piece);
@@ -56,14 +58,14 @@ impl QueryFragment<Pg> for Statement<'_> {
     }
 }
 
-impl QueryId for Statement<'_> {
+impl<S> QueryId for Statement<'_, S> {
     type QueryId = ();
     // Known by its text.
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl Query for Statement<'_> {
-    type SqlType = BigInt;
+impl<S> Query for Statement<'_, S> {
+    type SqlType = S;
 }
 
-impl RunQueryDsl<PgConnection> for Statement<'_> {}
+impl<S> RunQueryDsl<PgConnection> for Statement<'_, S> {}

@@ -46,8 +46,8 @@ impl Table {
     }
 }
 
-/// Tables that belong to the schema and not to what is kept in it: every migration writes them itself.
-pub const OF_THE_SCHEMA: [&str; 2] = ["schema_floor", "__diesel_schema_migrations"];
+/// Tables that belong to the schema and not to what is kept in it: migrations and triggers write them.
+pub const OF_THE_SCHEMA: [&str; 3] = ["changes", "schema_floor", "__diesel_schema_migrations"];
 
 macro_rules! tables {
     ($($table:ident ($($key:ident),+);)*) => {

@@ -132,11 +132,19 @@ impl Store {
     ///
     /// `work` must find what it did before when it is run anew: a connection may be lost after the statement was done.
     pub fn write_statement<T>(&self, mut work: impl FnMut(&mut Conn) -> Flow<T>) -> Flow<T> {
+        self.again_after_lost_races(|| self.write_once(&mut work))
+    }
+
+    /// The same, and a lost race is the caller's to deal with.
+    pub fn write_once<T>(&self, mut work: impl FnMut(&mut Conn) -> Flow<T>) -> Flow<T> {
         match (&self.0.writer, self.0.settings.pooler) {
-            (None, Pooler::None) => self
-                .statistics()
-                .transaction(|| self.on_a_connection(|conn| self.again_after_lost_races(|| work(conn)))),
-            _ => self.write_in(Mode::ReadCommitted, work),
+            (None, Pooler::None) => self.statistics().transaction(|| self.on_a_connection(work)),
+            (None, Pooler::Transaction) => {
+                let begin = Mode::ReadCommitted.begin(&self.0.settings);
+                self.statistics()
+                    .transaction(|| self.on_a_connection(|conn| attempt(conn, &begin, &mut work)))
+            }
+            (Some(writer), _) => self.statistics().transaction(|| writer.write(&mut work)).map_err(clear),
         }
     }
 
@@ -228,7 +236,7 @@ impl Drop for Place<'_> {
 }
 
 /// The database has more to do than it can, or is not to be reached: it makes sense to come again.
-fn overloaded() -> Stop {
+pub(super) fn overloaded() -> Stop {
     Refusal::Overloaded { retry_after: COME_AGAIN }.into()
 }
 

@@ -178,8 +178,8 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Two services on one database beside one of them. On two cores, which the database and the driver share, this is
-    /// a lower bound.
+    /// Two services on one database beside one of them, each with as many clients. On two cores, which the database and the driver
+    /// share, this is a lower bound.
     fn replicas(&mut self, postgres: &Postgres, place: &Place) -> anyhow::Result<()> {
         let mut served = self.serve(place, Some(postgres), 2)?;
         let (mut ratios, mut cpu) = (Vec::new(), Vec::new());

@@ -21,6 +21,8 @@ pub(super) struct Served {
     services: Vec<Arc<Mutex<Child>>>,
     pids: Vec<u32>,
     load: Load,
+    /// Of each replica.
+    clients: usize,
     runtime: tokio::runtime::Runtime,
     last_rate: f64,
 }
@@ -69,12 +71,13 @@ impl Served {
         load.clients = setting.clients;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         pids.extend(setting.database);
-        Ok(Served { bases, services, pids, load, runtime, last_rate: 0.0 })
+        Ok(Served { bases, services, pids, load, clients: setting.clients, runtime, last_rate: 0.0 })
     }
 
-    /// Leaves all but the first replica idle, or puts all to work.
+    /// Leaves all but the first replica idle, or puts all to work. Each has as many clients.
     pub(super) fn use_replicas(&mut self, count: usize) {
         self.load.bases = self.bases.iter().take(count).cloned().collect();
+        self.load.clients = self.clients * count;
     }
 
     /// So many visits, for warming up.
@@ -134,7 +137,8 @@ fn stop(service: &Mutex<Child>) {
 
 fn spawn(scratch: &Scratch, at: &Installation, setting: &Setting) -> anyhow::Result<(Child, String)> {
     let mut command = Service::serving(at.data_dir(), &["--database", &at.database()])?;
-    command.env("ECERT_LOG", "error");
+    // Uploads are bounded by the memory that photographs take; these have a few bytes.
+    command.args(["--uploads", "1024"]).env("ECERT_LOG", "error");
     if let Some(connections) = setting.connections {
         command.args(["--database-connections", &connections.to_string()]);
     }

@@ -211,8 +211,8 @@ mod tests {
         let mut templates = Vec::new();
         for holder in 0..5 {
             let handle = sha256(&people.handle(holder, 0));
-            let named = holders.read(|conn| Ok(certificates::key_of_handle(conn, &handle)?)).unwrap();
-            let (id, key) = named.unwrap();
+            let named = holders.read(|conn| Ok(certificates::keys_of_handles(conn, &[handle])?)).unwrap();
+            let (id, key) = named.into_iter().next().flatten().unwrap();
             assert_eq!(key, PublicKey::from(&people.device(holder).unwrap()));
             let found = holders.read(|conn| Ok(certificates::find(conn, id)?)).unwrap().unwrap();
             assert!(found.in_force(SystemClock.now()));

@@ -1,0 +1,15 @@
+DROP INDEX redemptions_opened_at;
+CREATE INDEX redemptions_readable ON redemptions (closed_at) WHERE sealed_answer IS NOT NULL;
+DROP TRIGGER relying_parties_inserted;
+DROP TRIGGER relying_parties_updated;
+DROP TRIGGER relying_parties_deleted;
+DROP TRIGGER api_keys_inserted;
+DROP TRIGGER api_keys_updated;
+DROP TRIGGER api_keys_deleted;
+DROP TRIGGER purposes_inserted;
+DROP TRIGGER purposes_updated;
+DROP TRIGGER purposes_deleted;
+DROP TRIGGER subscriptions_inserted;
+DROP TRIGGER subscriptions_updated;
+DROP TRIGGER subscriptions_deleted;
+DROP TABLE changes;
