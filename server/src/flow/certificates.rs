@@ -87,7 +87,7 @@ pub(super) struct InForce {
 }
 
 impl InForce {
-    /// The certificate that another row refers to, as it was `read` at a time; read now if it was not.
+    /// The certificate that another row refers to, as it was `read` beside that row at a time; read now if it was not.
     pub(super) fn of(
         ctx: &Context,
         id: CertificateId,
@@ -95,8 +95,9 @@ impl InForce {
         read_at: Timestamp,
     ) -> Flow<InForce> {
         let (found, read_at) = match read {
-            Some(read) => (Some(read), read_at),
-            None => (ctx.rounds.certificates.join(id)?, ctx.now()),
+            // Where the tables were parted, what lies beside the redemption is what was left behind.
+            Some(read) if ctx.rounds.in_one => (Some(read), read_at),
+            _ => (ctx.rounds.certificates.join(id)?, ctx.now()),
         };
         let (certificate, eid) =
             found.ok_or_else(|| anyhow::anyhow!("a certificate that is referred to is missing"))?;
