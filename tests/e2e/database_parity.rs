@@ -17,7 +17,7 @@ use crate::database::{Test, server};
 /// Tables that only PostgreSQL partitions.
 const PARTITIONED: [&str; 3] = ["attempts", "audit", "charges"];
 /// Indexes over times that grow with the table: a BRIN says of each block what it spans, and costs next to nothing.
-const BY_BLOCK: [&str; 2] = ["idempotency_keys_created_at", "spent_codes_spent_at"];
+const BY_BLOCK: [&str; 3] = ["idempotency_keys_created_at", "redemptions_opened_at", "spent_codes_spent_at"];
 /// Columns that PostgreSQL is told to compare byte by byte, as SQLite does anyhow.
 const BYTEWISE: [&str; 34] = [
     "api_keys.rp_id",
@@ -153,9 +153,10 @@ fn sqlites_tables_put_to_postgresql_are_postgresqls_tables() -> Test {
         #[diesel(sql_type = Text)]
         sql: String,
     }
-    let made: Vec<Made> =
-        diesel::sql_query("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")
-            .load(&mut sqlite)?;
+    let made: Vec<Made> = diesel::sql_query(
+        "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND type <> 'trigger' ORDER BY rowid",
+    )
+    .load(&mut sqlite)?;
     let mut put = PgConnection::establish(&theirs.url())?;
     for Made { sql, .. } in made.iter().filter(|made| made.name != DIESELS) {
         put.batch_execute(&translated(sql))?;
@@ -180,6 +181,9 @@ fn sqlites_tables_put_to_postgresql_are_postgresqls_tables() -> Test {
          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 JOIN pg_collation k ON k.oid = a.attcollation \
          WHERE k.collname = 'C' AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace";
     assert_eq!(lines(&mut migrated, bytewise)?, BYTEWISE.map(str::to_owned).into());
+    let watched = "SELECT tgrelid::regclass::text AS line FROM pg_trigger WHERE NOT tgisinternal";
+    let watched_there = "SELECT tbl_name AS line FROM sqlite_schema WHERE type = 'trigger'";
+    assert_eq!(lines(&mut migrated, watched)?, lines(&mut sqlite, watched_there)?);
     let lax = "SELECT name AS line FROM pragma_table_list WHERE schema = 'main' AND NOT strict AND name NOT LIKE 'sqlite_%'";
     assert_eq!(lines(&mut sqlite, lax)?, [DIESELS.to_owned()].into());
     Ok(())
