@@ -14,7 +14,7 @@ use super::caches::KnownKey;
 use crate::stop::Flow;
 pub use crate::store::devices::Device;
 pub use crate::store::relying_parties::RelyingParty;
-use crate::store::{Conn, admins, changes, devices, relying_parties};
+use crate::store::{Conn, admins, changes, devices};
 
 /// What an RP's API key begins with.
 pub const API_KEY_PREFIX: &str = "ek_live_";
@@ -42,8 +42,7 @@ pub fn relying_party(ctx: &Context, api_key: &str) -> Flow<Arc<RelyingParty>> {
     if let Some(known) = fresh {
         return Ok(proven(&known, secret)?);
     }
-    let found = ctx.rp_store.read(|conn| Ok(relying_parties::by_key(conn, id)?))?;
-    let (rp, secret_hash) = found.ok_or_else(no_such_key)?;
+    let (rp, secret_hash) = ctx.rounds.relying_parties.join(id)?.ok_or_else(no_such_key)?;
     let known = Arc::new(KnownKey { rp: Arc::new(rp), secret_hash, changes });
     ctx.caches.relying_parties.insert(id, Arc::clone(&known));
     Ok(proven(&known, secret)?)

@@ -1,6 +1,7 @@
 //! Relying parties, their API keys, purposes and subscriptions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::prelude::*;
 use jiff::Timestamp;
@@ -23,6 +24,9 @@ pub struct RelyingParty {
     /// What each registered purpose covers.
     pub purposes: BTreeMap<String, BTreeSet<Attribute>>,
 }
+
+/// A relying party, and the hash of the secret of one of its keys.
+pub type ByKey = (RelyingParty, Vec<u8>);
 
 /// Adds a relying party.
 pub fn insert(conn: &mut Conn, id: RelyingPartyId, name: &str, now: Timestamp) -> QueryResult<()> {
@@ -77,17 +81,18 @@ pub fn subscribe(conn: &mut Conn, rp: RelyingPartyId, service: &str, now: Timest
     diesel::insert_into(subscriptions::table).values(row).execute(conn).map(drop)
 }
 
-/// The relying party behind an unrevoked key, and the hash of the key's secret. One query, with a row for each pair of a purpose and
-/// a service: there are few of either.
-pub fn by_key(conn: &mut Conn, key: ApiKeyId) -> QueryResult<Option<(RelyingParty, Vec<u8>)>> {
-    type Row = (String, String, Vec<u8>, Option<(String, String)>, Option<String>);
+/// The relying party behind each unrevoked key, and the hash of the key's secret, in the order of `keys`. One query, with a row for
+/// each pair of a purpose and a service: there are few of either.
+pub fn by_keys(conn: &mut Conn, keys: &[ApiKeyId]) -> QueryResult<Vec<Option<ByKey>>> {
+    type Row = (String, String, String, Vec<u8>, Option<(String, String)>, Option<String>);
     let rows = api_keys::table
         .inner_join(relying_parties::table.on(relying_parties::id.eq(api_keys::rp_id)))
         .left_join(purposes::table.on(purposes::rp_id.eq(api_keys::rp_id)))
         .left_join(subscriptions::table.on(subscriptions::rp_id.eq(api_keys::rp_id)))
-        .filter(api_keys::id.eq(key.to_string()))
+        .filter(api_keys::id.eq_any(keys.iter().map(ApiKeyId::to_string)))
         .filter(api_keys::revoked_at.is_null())
         .select((
+            api_keys::id,
             relying_parties::id,
             relying_parties::state,
             api_keys::secret_hash,
@@ -95,14 +100,20 @@ pub fn by_key(conn: &mut Conn, key: ApiKeyId) -> QueryResult<Option<(RelyingPart
             subscriptions::service.nullable(),
         ))
         .load::<Row>(conn)?;
-    let Some((id, state, secret_hash, ..)) = rows.first() else { return Ok(None) };
-    let (id, active, secret_hash) = (parse(id)?, state == "active", secret_hash.clone());
-    let mut rp = RelyingParty { id, active, services: BTreeSet::new(), purposes: BTreeMap::new() };
-    for (_, _, _, purpose, service) in rows {
+    let mut known: HashMap<ApiKeyId, ByKey> = HashMap::new();
+    for (key, id, state, secret_hash, purpose, service) in rows {
+        let (rp, _) = match known.entry(parse(&key)?) {
+            Entry::Occupied(found) => found.into_mut(),
+            Entry::Vacant(place) => {
+                let (services, purposes) = (BTreeSet::new(), BTreeMap::new());
+                let rp = RelyingParty { id: parse(&id)?, active: state == "active", services, purposes };
+                place.insert((rp, secret_hash))
+            }
+        };
         rp.services.extend(service);
         if let Some((name, attributes)) = purpose {
             rp.purposes.insert(name, split(&attributes)?);
         }
     }
-    Ok(Some((rp, secret_hash)))
+    Ok(keys.iter().map(|key| known.get(key).cloned()).collect())
 }

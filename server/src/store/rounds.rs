@@ -11,13 +11,14 @@ use anyhow::anyhow;
 use diesel::QueryResult;
 use parking_lot::{Condvar, Mutex};
 use wallet_core::es256::PublicKey;
-use wallet_core::ids::CertificateId;
+use wallet_core::ids::{ApiKeyId, CertificateId};
 use wallet_core::pairwise::Eid;
 
 use super::certificates::{self, Certificate};
 use super::codes::{self, Spending};
 use super::idempotency::{self, Claiming};
 use super::openings::{self, Opening};
+use super::relying_parties::{self, ByKey};
 use super::settlements::{self, Settlement};
 use super::transact::{Store, overloaded};
 use super::{Conn, patience};
@@ -32,6 +33,8 @@ const WAITING: usize = 1024;
 
 /// What each redemption wants of the databases, a kind of round each.
 pub struct Rounds {
+    /// The relying party of an API key, and the hash of the key's secret.
+    pub relying_parties: Round<ApiKeyId, Option<ByKey>>,
     /// Whose certificate a handle names, and the key that its codes are signed with.
     pub handles: Round<[u8; 32], Option<(CertificateId, PublicKey)>>,
     /// Uses up a QR by itself; `false` when it must be looked at more closely.
@@ -53,6 +56,7 @@ impl Rounds {
     /// Over the tables of relying parties and those of holders.
     pub fn new(rp_store: &Store, holder_store: &Store) -> Rounds {
         Rounds {
+            relying_parties: Round::new(rp_store, Kind::Read, relying_parties::by_keys),
             handles: Round::new(holder_store, Kind::Read, certificates::keys_of_handles),
             spends: Round::new(holder_store, Kind::Write, codes::spend_all),
             openings: Round::new(rp_store, Kind::Write, openings::insert_all),

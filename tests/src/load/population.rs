@@ -226,8 +226,8 @@ mod tests {
         assert_eq!(templates.len(), 5);
         for number in 0..2 {
             let party = people.relying_party(number);
-            let (found, hash) =
-                rps.read(|conn| Ok(relying_parties::by_key(conn, party.key)?)).unwrap().unwrap();
+            let found = rps.read(|conn| Ok(relying_parties::by_keys(conn, &[party.key])?)).unwrap();
+            let (found, hash) = found.into_iter().next().flatten().unwrap();
             assert_eq!((found.id, hash), (party.id, party.secret_hash.to_vec()));
         }
     }
