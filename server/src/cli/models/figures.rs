@@ -14,7 +14,7 @@ use super::pad::Pad;
 use super::people::{self, Between, ByFmr, HeldOut, at, chosen, scores};
 use super::statistics::{Count, OperatingPoint, RocPoint, TARGETS, Target};
 
-/// More points than this are thinned out: a plot shows no more.
+/// More corners than this are thinned out: a plot shows no more.
 const ROC_POINTS: usize = 400;
 
 /// `report.json`. Rates are shares, 0 to 1, and `null` where there is nothing to measure; intervals are Wilson's at 95 %.
@@ -31,7 +31,7 @@ pub(super) struct Report {
     pub(super) verification_with_gates: Verification,
     pub(super) pad: Option<Pad>,
     pub(super) ocr: Option<Ocr>,
-    /// What the folder gives no figures for, and what is written to be read with care.
+    /// What the folder gives no figures for.
     pub(super) not_measured: Vec<String>,
 }
 
@@ -184,7 +184,7 @@ impl Verification {
             at_threshold: whole.at(threshold),
             groups: names.into_iter().map(|name| (name.to_owned(), group(name))).collect(),
             held_out: people::held_out(&made),
-            roc: thinned(whole.roc()),
+            roc: thinned(&whole.roc()),
         }
     }
 }
@@ -235,11 +235,21 @@ fn notes(impostor: usize) -> BTreeMap<&'static str, String> {
     TARGETS.into_iter().filter_map(|target| Some((target.name, note(target)?))).collect()
 }
 
-/// Every so many points, and the last.
-fn thinned(roc: Vec<RocPoint>) -> Vec<RocPoint> {
-    let step = roc.len().div_ceil(ROC_POINTS).max(1);
-    let last = roc.len().saturating_sub(1);
-    roc.into_iter().enumerate().filter(|(i, _)| i % step == 0 || *i == last).map(|(_, point)| point).collect()
+/// The corners of the curve, whose steps are level or upright; of very many every so many, and the last.
+fn thinned(roc: &[RocPoint]) -> Vec<RocPoint> {
+    let between = |a: &RocPoint, b: &RocPoint, c: &RocPoint| {
+        (a.fmr == b.fmr && b.fmr == c.fmr) || (a.fnmr == b.fnmr && b.fnmr == c.fnmr)
+    };
+    let is_corner = |i: usize| {
+        let before = i.checked_sub(1).and_then(|before| roc.get(before));
+        let around = before.zip(roc.get(i)).zip(roc.get(i + 1));
+        around.is_none_or(|((a, b), c)| !between(a, b, c))
+    };
+    let corners: Vec<RocPoint> =
+        roc.iter().enumerate().filter(|(i, _)| is_corner(*i)).map(|(_, point)| *point).collect();
+    let step = corners.len().div_ceil(ROC_POINTS).max(1);
+    let last = corners.len().saturating_sub(1);
+    corners.into_iter().enumerate().filter(|(i, _)| i % step == 0 || *i == last).map(|(_, p)| p).collect()
 }
 
 #[cfg(test)]
@@ -312,11 +322,20 @@ mod tests {
     }
 
     #[test]
-    fn a_long_curve_is_thinned_and_keeps_its_ends() {
-        let point = |i: u16| RocPoint { threshold: f32::from(i), fmr: 0.0, fnmr: 0.0 };
-        let thin = thinned((0..1001).map(point).collect());
+    fn a_curve_keeps_its_corners_and_a_very_long_one_its_ends() {
+        let point = |fmr: u16, fnmr: u16| RocPoint {
+            threshold: f32::from(fnmr),
+            fmr: f64::from(fmr),
+            fnmr: f64::from(fnmr),
+        };
+        let steps =
+            [(4, 0), (3, 0), (2, 0), (2, 1), (2, 2), (1, 2), (0, 2), (0, 3)].map(|(a, b)| point(a, b));
+        let corners = [(4, 0), (2, 0), (2, 2), (0, 2), (0, 3)].map(|(a, b)| point(a, b));
+        assert_eq!(thinned(&steps), corners);
+        let slope: Vec<RocPoint> = (0..1001).map(|i| point(1000 - i, i)).collect();
+        let thin = thinned(&slope);
         assert!(thin.len() <= ROC_POINTS + 1);
-        assert_eq!((thin[0], thin[thin.len() - 1]), (point(0), point(1000)));
-        assert_eq!(thinned((0..3).map(point).collect()).len(), 3);
+        assert_eq!((thin[0], thin[thin.len() - 1]), (slope[0], slope[1000]));
+        assert!(thinned(&[]).is_empty());
     }
 }

@@ -34,9 +34,10 @@ pub(super) fn roc(whole: &Verification, with_gates: &Verification) -> String {
     );
     // Writing to a String does not fail.
     for decade in 0..=decades {
+        let name = if decade == 0 { "1".to_owned() } else { format!("1e-{decade}") };
         let at = x(10_f64.powf(-f64::from(decade)));
         let _ = writeln!(svg, "<path d=\"M{at:.1} {TOP}V{BOTTOM}\" stroke=\"#ddd\"/>");
-        let _ = writeln!(svg, "<text x=\"{at:.1}\" y=\"368\" text-anchor=\"middle\">1e-{decade}</text>");
+        let _ = writeln!(svg, "<text x=\"{at:.1}\" y=\"368\" text-anchor=\"middle\">{name}</text>");
     }
     for fifth in 0..=5_u8 {
         let share = floor + (1.0 - floor) * f64::from(fifth) / 5.0;
