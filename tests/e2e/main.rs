@@ -6,6 +6,7 @@
     reason = "clippy does not see the stories' helpers as tests"
 )]
 
+mod accuracy;
 mod bad_input;
 mod callers;
 mod database;

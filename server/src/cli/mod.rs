@@ -3,6 +3,7 @@
 mod admin;
 mod db;
 mod db_words;
+mod models;
 mod receipts;
 mod register;
 mod serve;
@@ -49,6 +50,9 @@ enum Action {
     /// The local register of names and numbers
     #[command(subcommand)]
     Register(register::RegisterAction),
+    /// The models: how right they are on pictures of your own
+    #[command(subcommand)]
+    Models(models::ModelsAction),
     /// Receipts
     #[command(subcommand)]
     Receipts(receipts::ReceiptsAction),
@@ -88,6 +92,7 @@ fn try_run() -> anyhow::Result<ExitCode> {
         Action::Admin(action) => admin::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Db(action) => db::run(&cli.settings, action),
         Action::Register(action) => register::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
+        Action::Models(action) => models::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Receipts(action) => receipts::run(action),
     }
 }

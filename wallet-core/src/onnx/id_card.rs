@@ -74,6 +74,16 @@ impl Engine {
         let (front_confidence, back_confidence) = (face.confidence, rear.confidence);
         Ok(Ok(IdCardReading { card, portrait, front_confidence, back_confidence }))
     }
+
+    /// Reads a front alone, before it is held against its back and the day: for measuring.
+    pub fn read_front(&mut self, front: &Picture) -> Result<Result<Front, DocumentProblem>, ModelError> {
+        Ok(read_side(self, front, Front::read)?.fields)
+    }
+
+    /// Reads a back alone, before it is held against its front and the day: for measuring.
+    pub fn read_back(&mut self, back: &Picture) -> Result<Result<Back, DocumentProblem>, ModelError> {
+        Ok(read_side(self, back, Back::read)?.fields)
+    }
 }
 
 /// Finds the lines once and reads them in the likely direction; if that is no card, also in the opposite one.
