@@ -102,8 +102,8 @@ struct Company {
 const DISTURBED: f64 = 0.05;
 
 impl Company {
-    fn now(postgres: Option<u32>) -> anyhow::Result<Company> {
-        let ours: Vec<u32> = postgres.into_iter().chain([std::process::id()]).collect();
+    fn now(postgres: &[u32]) -> anyhow::Result<Company> {
+        let ours: Vec<u32> = postgres.iter().copied().chain([std::process::id()]).collect();
         Ok(Company { machine: cpu::machine()?, ours: cpu::time_of(&ours)? })
     }
 
@@ -123,10 +123,11 @@ pub fn run() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let scratch = Scratch::new()?;
     let needs_postgres =
-        [Part::Pgbench, Part::Latency, Part::Replicas, Part::Flat].iter().any(|part| arguments.wants(*part));
+        [Part::Pgbench, Part::Latency, Part::Replicas].iter().any(|part| arguments.wants(*part));
     let postgres = needs_postgres.then(|| Postgres::start(&scratch)).transpose()?;
-    let server = postgres.as_ref().map(|postgres| postgres.pid);
-    let before = Company::now(server)?;
+    let large = arguments.wants(Part::Flat).then(|| Postgres::start_large(&scratch)).transpose()?;
+    let servers: Vec<u32> = postgres.iter().chain(&large).map(|postgres| postgres.pid).collect();
+    let before = Company::now(&servers)?;
     let mut bench = Bench { arguments: &arguments, scratch: &scratch, figures: Figures::default() };
     if let Some(postgres) = &postgres {
         bench.on_postgres(postgres)?;
@@ -134,10 +135,10 @@ pub fn run() -> anyhow::Result<()> {
     if arguments.wants(Part::Sqlite) {
         bench.sqlite()?;
     }
-    if let Some(postgres) = postgres.as_ref().filter(|_| arguments.wants(Part::Flat)) {
-        bench.flat(postgres)?;
+    if let Some(large) = &large {
+        bench.flat(large)?;
     }
-    let others = Company::now(server)?.share_since(&before);
+    let others = Company::now(&servers)?.share_since(&before);
     bench.figures.note("machine: CPU time that others took", others * 100.0, "%");
     if others > DISTURBED {
         eprintln!("others took {:.0} % of the CPU time: quote no wall figure of this run", others * 100.0);
