@@ -253,4 +253,38 @@ mod tests {
         assert_eq!(aligned[..3], [0, 0, 0]);
         assert_eq!(aligned[(3 * ALIGNED_SIDE + 9) * 3..][..3], [4, 3, 7]);
     }
+
+    #[test]
+    fn a_turned_face_is_sampled_where_the_transform_says() {
+        // A slope of 3 levels a pixel and less: rounding to 32nds of a pixel moves a colour by less than one level.
+        let rgb = (0..70).flat_map(|y| (0..80).flat_map(move |x| [3 * x, 2 * y + x, 200 - y]));
+        let picture = Picture::from_rgb(80, 70, rgb.collect()).unwrap();
+        let similarity = Similarity { a: 1.7, b: 0.6, tx: 3.3, ty: -21.8 };
+        let (aligned, back) = (warp_face(&picture, &similarity), similarity.inverse());
+        let (mut inside, mut outside) = (0, 0);
+        for (i, pixel) in aligned.as_chunks::<3>().0.iter().enumerate() {
+            let (x, y) = back.apply((i % ALIGNED_SIDE) as f64, (i / ALIGNED_SIDE) as f64);
+            if x > 0.1 && y > 0.1 && x < 78.9 && y < 68.9 {
+                let expected = sample_clamped(&picture, x as f32, y as f32);
+                let near = pixel.iter().zip(expected).all(|(a, b)| (f32::from(*a) - b).abs() < 1.0);
+                assert!(near, "{pixel:?} for {expected:?} at {x} {y}");
+                inside += 1;
+            } else if x < -1.1 || y < -1.1 || x > 80.1 || y > 70.1 {
+                assert_eq!(*pixel, [0; 3], "at {x} {y}");
+                outside += 1;
+            }
+        }
+        assert!(inside > 1000 && outside > 100, "{inside} {outside}");
+    }
+
+    #[test]
+    fn a_transform_that_leads_far_away_gives_black() {
+        let picture = ramp(40, 40);
+        for similarity in [
+            Similarity { a: 1.0, b: 0.0, tx: 1e12, ty: 0.0 },
+            Similarity { a: 1.0, b: 0.0, tx: 0.0, ty: -1e12 },
+        ] {
+            assert!(warp_face(&picture, &similarity).iter().all(|v| *v == 0), "{similarity:?}");
+        }
+    }
 }
