@@ -1,9 +1,10 @@
 //! `cargo xtask bench redeem`: what one frame of a redemption costs, ours beside OpenCV's.
 //!
-//! Both embed and match the same pixels with the same weights, aligned by the same points, which we find with a model of their
-//! own and hand over; one frame ours and one theirs in turn, so that whatever slows the machine down slows both; only ratios are held against a goal, never milliseconds. OpenCV runs in a Python
-//! process of its own (`tests/peer/opencv.py`), on one thread, as we do. Reading and decoding are outside what is
-//! compared: it has the frames as PNGs of our pixels, since no two JPEG decoders agree to the last bit.
+//! Both embed and match the same pixels with the same weights, aligned by the same points, which a model of their own finds on our
+//! side. A frame of ours and a frame of theirs come in turn, so that whatever slows the machine down slows both; only ratios are
+//! held against a goal, never milliseconds. OpenCV runs in a Python process of its own (`tests/peer/opencv.py`), on one thread, as
+//! we do. Reading and decoding are outside what is compared: it has the frames as PNGs of our pixels, since no two JPEG decoders
+//! agree to the last bit.
 //!
 //! A bench reports: a goal that is missed is printed as such and does not make the run fail.
 

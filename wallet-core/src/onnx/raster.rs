@@ -1,4 +1,4 @@
-//! The one resampler: bilinear, straight from 8-bit RGB into a model's `f32` planes.
+//! Resampling, bilinear: straight from 8-bit RGB into a model's `f32` planes, and a face to where the embedder wants it.
 
 #![allow(
     clippy::indexing_slicing,
