@@ -1,8 +1,9 @@
 """OpenCV's side of every comparison: FaceDetectorYN and FaceRecognizerSF, on one thread.
 
-usage: opencv.py embed MODEL_FOLDER PICTURE...     prints a JSON array of arrays of 128 numbers
+usage: opencv.py embed MODEL_FOLDER PICTURE...     reads a JSON array from stdin: of each picture the five points to
+            align by, [x, y] each; prints a JSON array: of each the box it finds, [x, y, width, height], and the 128 numbers
        opencv.py bench MODEL_FOLDER PICTURE...     reads the pictures, prints a JSON line with OpenCV's version, then
-            answers each line on stdin, the place of a picture counted from 0, with a JSON line: [CPU, wall]
+            answers each line on stdin, [the place of a picture counted from 0, five points], with a JSON line: [CPU, wall]
             nanoseconds of each stage, and the 128 numbers; the first picture asked for is what all are matched with
 """
 import json
@@ -23,11 +24,13 @@ class Peer:
         self.recogniser = cv2.FaceRecognizerSF.create(f"{folder}/face-embedder.original.onnx", "")
         self.costs = {}
 
-    def embed(self, picture):
+    def embed(self, picture, points):
         face = self.timed("detect", self.detect, picture)
+        # Only these are looked at by alignCrop. In place of the detector's, since both sides shall embed the same crop.
+        face[4:14] = [number for point in points for number in point]
         aligned = self.timed("align", self.recogniser.alignCrop, picture, face)
         # A copy, because the array may be the model's own output buffer, which the next picture overwrites.
-        return self.timed("embed", self.recogniser.feature, aligned).copy()
+        return face[:4], self.timed("embed", self.recogniser.feature, aligned).copy()
 
     def match(self, feature, reference):
         cosine = cv2.FaceRecognizerSF_FR_COSINE
@@ -58,7 +61,8 @@ def bench(peer, pictures):
     print(json.dumps({"version": cv2.__version__}), flush=True)
     reference = None
     for line in sys.stdin:
-        feature = peer.embed(pictures[int(line)])
+        index, points = json.loads(line)
+        _, feature = peer.embed(pictures[index], points)
         if reference is None:
             reference = feature
         peer.match(feature, reference)
@@ -71,7 +75,8 @@ def main():
     peer = Peer(folder)
     pictures = [cv2.imread(file) for file in files]
     if command == "embed":
-        print(json.dumps([peer.embed(picture)[0].tolist() for picture in pictures]))
+        observed = [peer.embed(picture, points) for picture, points in zip(pictures, json.load(sys.stdin), strict=True)]
+        print(json.dumps([{"box": box.tolist(), "feature": feature[0].tolist()} for box, feature in observed]))
     elif command == "bench":
         bench(peer, pictures)
     else:

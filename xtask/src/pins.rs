@@ -210,7 +210,7 @@ macro_rules! franck {
     };
 }
 
-static MODELS: [Pin; 5] = [
+static MODELS: [Pin; 6] = [
     Pin {
         role: Role::Model {
             name: "YuNet 2023mar",
@@ -241,6 +241,15 @@ static MODELS: [Pin; 5] = [
         steps: Steps::WidenAndRewritePrelu,
         sha256: "1148e6b1e9bb80b12a8aa83d2a5824ceb613cebac868c5d83389f5f254d44f77",
     },
+    as_shipped(
+        Role::Model { name: "fr_landmark", input: &[1, 1, 64, 64], thresholds: &[] },
+        "face-landmarks",
+        "models/face-landmarks.onnx",
+        &FACEPLUGIN,
+        "package/model/fr_landmark.onnx",
+        "MIT (the package; the origin of the weights is not known)",
+        "f10b0ba1d2a8a099adefede1ebf3733e44fe370715e7303dbeb7f59c02142258",
+    ),
     as_shipped(
         Role::Model { name: "fr_liveness", input: &[1, 3, 128, 128], thresholds: &[("live", 0.3)] },
         "liveness",

@@ -1,9 +1,10 @@
 //! `cargo xtask bench redeem`: what one frame of a redemption costs, ours beside OpenCV's.
 //!
-//! Both embed and match the same pixels with the same weights, one frame ours and one theirs in turn, so that whatever
-//! slows the machine down slows both; only ratios are held against a goal, never milliseconds. OpenCV runs in a Python
-//! process of its own (`tests/peer/opencv.py`), on one thread, as we do. Reading and decoding are outside what is
-//! compared: it has the frames as PNGs of our pixels, since no two JPEG decoders agree to the last bit.
+//! Both embed and match the same pixels with the same weights, aligned by the same points, which a model of their own finds on our
+//! side. A frame of ours and a frame of theirs come in turn, so that whatever slows the machine down slows both; only ratios are
+//! held against a goal, never milliseconds. OpenCV runs in a Python process of its own (`tests/peer/opencv.py`), on one thread, as
+//! we do. Reading and decoding are outside what is compared: it has the frames as PNGs of our pixels, since no two JPEG decoders
+//! agree to the last bit.
 //!
 //! A bench reports: a goal that is missed is printed as such and does not make the run fail.
 
@@ -19,17 +20,18 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
-use wallet_core::face::Template;
 use wallet_core::face::matching::cosine;
 use wallet_core::face::quality::{self, Limits};
+use wallet_core::face::{Landmarks, Template};
 use wallet_core::onnx::engine::the_one_face;
 use wallet_core::onnx::{Engine, Models};
 use wallet_core::picture::Picture;
 
 use peer::Peer;
 
-/// What is compared, in the order in which it is done. [`Peer`] answers under the same names.
-const STAGES: [&str; 4] = ["detect", "align", "embed", "match"];
+/// What is compared, in the order in which it is done. [`Peer`] answers under the same names, but has no `landmarks`: it aligns
+/// by the detector's points. Our total bears them all the same.
+const STAGES: [&str; 5] = ["detect", "landmarks", "align", "embed", "match"];
 /// What a frame costs us besides, without a counterpart on the other side.
 const BESIDES: [&str; 3] = ["decode", "quality", "live"];
 /// The sum of [`STAGES`].
@@ -82,6 +84,8 @@ struct Frame {
 struct Observed {
     costs: BTreeMap<String, Cost>,
     template: Template,
+    /// What the face was aligned by.
+    landmarks: Landmarks,
 }
 
 /// Our side.
@@ -142,7 +146,7 @@ fn measure(ours: &mut Ours, peer: &mut Peer, frames: &[Frame], count: usize) -> 
     let mut measured = Measured::default();
     for (turn, (index, frame)) in frames.iter().enumerate().cycle().take(warm_up + count).enumerate() {
         let mine = ours.observe(frame)?;
-        let theirs = peer.observe(index)?;
+        let theirs = peer.observe(index, &mine.landmarks)?;
         bar.inc(1);
         if turn < warm_up {
             bar.set_message("(warm-up)");
@@ -168,7 +172,9 @@ impl Ours {
         let (engine, picture) = (&mut self.engine, &frame.picture);
         let (face, detect) = timed(|| engine.detect(picture).map(|faces| the_one_face(&faces)))?;
         let face = face?.map_err(|unusable| anyhow!("a sample frame: {}", unusable.code()))?;
-        let (aligned, align) = timed(|| engine.align(picture, &face.landmarks))?;
+        let (points, found) = timed(|| engine.landmarks(picture, &face.face_box))?;
+        let landmarks = points?.five();
+        let (aligned, align) = timed(|| engine.align(picture, &landmarks))?;
         let aligned = aligned.context("a sample frame's points coincide")?;
         let (template, embed) = timed(|| engine.embed(&aligned))?;
         let template = template?;
@@ -179,16 +185,16 @@ impl Ours {
         let (live, liveness) = timed(|| engine.live(picture, &face.face_box))?;
         live?;
         let (gate, quality) = timed(|| {
-            let quality = quality::measure(&aligned, &face.face_box, &face.landmarks);
+            let quality = quality::measure(&aligned, &face.face_box, &landmarks);
             quality::gate(&quality, &Limits::DEFAULT)
         })?;
         gate.map_err(|unusable| anyhow!("a sample frame: {}", unusable.code()))?;
         let (decoded, decode) = timed(|| Picture::decode(&frame.jpeg))?;
         ensure!(decoded? == *picture, "the same JPEG was decoded to other pixels");
 
-        let costs = [detect, align, embed, matched, decode, quality, liveness];
+        let costs = [detect, found, align, embed, matched, decode, quality, liveness];
         let costs = STAGES.into_iter().chain(BESIDES).map(str::to_owned).zip(costs).collect();
-        Ok(Observed { costs, template })
+        Ok(Observed { costs, template, landmarks })
     }
 }
 
@@ -279,7 +285,7 @@ fn print_table(measured: &Measured) -> Result<()> {
     println!("{:<10}{}", "", format!("{OURS:>16}{THEIRS:>16}").repeat(2));
     println!("{:<10}{}{:>10}", "stage", format!("{:>8}{:>8}", "median", "p90").repeat(4), "median");
     for stage in STAGES.into_iter().chain([TOTAL]).chain(BESIDES) {
-        let compared = !BESIDES.contains(&stage);
+        let compared = measured.of(THEIRS, stage).is_ok();
         let mut line = format!("{stage:<10}");
         for (_, time) in TIMES {
             for side in [OURS, THEIRS] {

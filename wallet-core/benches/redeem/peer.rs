@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
-use wallet_core::face::{TEMPLATE_LEN, Template};
+use serde_json::json;
+use wallet_core::face::{Landmarks, TEMPLATE_LEN, Template};
 
 use super::{Cost, Frame, Observed, variable, workspace};
 
@@ -42,9 +43,10 @@ impl Peer {
         Ok(peer)
     }
 
-    /// One frame through OpenCV.
-    pub(super) fn observe(&mut self, index: usize) -> Result<Observed> {
-        writeln!(self.questions, "{index}").context("OpenCV's process has ended")?;
+    /// One frame through OpenCV, which detects for itself and then aligns by our points.
+    pub(super) fn observe(&mut self, index: usize, landmarks: &Landmarks) -> Result<Observed> {
+        let question = json!([index, landmarks.points()]);
+        writeln!(self.questions, "{question}").context("OpenCV's process has ended")?;
         let answer: Answer = self.answer()?;
         let cost =
             |[cpu, wall]: [u64; 2]| Cost { cpu: Duration::from_nanos(cpu), wall: Duration::from_nanos(wall) };
@@ -52,6 +54,7 @@ impl Peer {
         Ok(Observed {
             costs: answer.costs.into_iter().map(|(stage, pair)| (stage, cost(pair))).collect(),
             template: Template::normalise(feature)?,
+            landmarks: *landmarks,
         })
     }
 

@@ -4,6 +4,7 @@
 
 use super::detector::{DEFAULT_SIDE, Detector};
 use super::embedder::Embedder;
+use super::landmarks::{Landmarker, Points68};
 use super::liveness::Liveness;
 use super::raster;
 use super::runtime::{ModelError, Models};
@@ -23,6 +24,7 @@ const SECOND_FACE: f32 = 0.5;
 /// One worker's sessions and buffers. Not shared: `Send`, and every call is `&mut`.
 pub struct Engine {
     detector: Detector,
+    landmarker: Landmarker,
     embedder: Embedder,
     liveness: Liveness,
     text_detector: TextDetector,
@@ -35,6 +37,7 @@ impl Models {
     pub fn engine(&self) -> Result<Engine, ModelError> {
         Ok(Engine {
             detector: Detector::new(self)?,
+            landmarker: Landmarker::new(self)?,
             embedder: Embedder::new(self)?,
             liveness: Liveness::new(self)?,
             text_detector: TextDetector::new(self)?,
@@ -45,15 +48,16 @@ impl Models {
 }
 
 impl Engine {
-    /// What one frame says: detect → align → quality → embed → passive liveness. The inner error is what the person
+    /// What one frame says: detect → landmarks → align → quality → embed → passive liveness. The inner error is what the person
     /// can mend, the outer one a malfunction. The costly models run only on frames that pass the gate.
     pub fn observe(&mut self, picture: &Picture) -> Result<Result<Observation, Unusable>, ModelError> {
         let face = match the_one_face(&self.detect(picture)?) {
             Ok(face) => face,
             Err(unusable) => return Ok(Err(unusable)),
         };
-        let Some(aligned) = self.align(picture, &face.landmarks) else { return Ok(Err(Unusable::NoFace)) };
-        let quality = quality::measure(&aligned, &face.face_box, &face.landmarks);
+        let landmarks = self.landmarks(picture, &face.face_box)?.five();
+        let Some(aligned) = self.align(picture, &landmarks) else { return Ok(Err(Unusable::NoFace)) };
+        let quality = quality::measure(&aligned, &face.face_box, &landmarks);
         if let Err(unusable) = quality::gate(&quality, &self.limits) {
             return Ok(Err(unusable));
         }
@@ -61,7 +65,7 @@ impl Engine {
             template: self.embed(&aligned)?,
             live: self.live(picture, &face.face_box)?,
             face_box: face.face_box,
-            landmarks: face.landmarks,
+            landmarks,
             quality,
             width: picture.width(),
             height: picture.height(),
@@ -77,6 +81,11 @@ impl Engine {
     /// Faces, best first, with the picture's long side scaled to `side` pixels.
     pub fn detect_at(&mut self, picture: &Picture, side: usize) -> Result<Vec<Detection>, ModelError> {
         self.detector.detect(picture, side)
+    }
+
+    /// 68 points of the face in the box, which alignment and quality take their five from.
+    pub fn landmarks(&mut self, picture: &Picture, face_box: &FaceBox) -> Result<Points68, ModelError> {
+        self.landmarker.find(picture, face_box)
     }
 
     /// The face turned and scaled to 112 × 112 RGB; `None` when its points coincide.

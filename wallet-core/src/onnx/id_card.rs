@@ -183,14 +183,15 @@ fn portrait(
     if face.face_box.height < MIN_PORTRAIT_PX {
         return Ok(Err(DocumentProblem::PortraitTooSmall));
     }
-    let Some(aligned) = engine.align(&upright, &face.landmarks) else {
+    let landmarks = engine.landmarks(&upright, &face.face_box)?.five();
+    let Some(aligned) = engine.align(&upright, &landmarks) else {
         return Ok(Err(DocumentProblem::PortraitMissing));
     };
     Ok(Ok(Portrait {
         template: engine.embed(&aligned)?,
-        quality: quality::measure(&aligned, &face.face_box, &face.landmarks),
+        quality: quality::measure(&aligned, &face.face_box, &landmarks),
         face_box: face.face_box,
-        landmarks: face.landmarks,
+        landmarks,
     }))
 }
 

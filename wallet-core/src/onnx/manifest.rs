@@ -36,6 +36,7 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     FaceDetector,
+    FaceLandmarks,
     FaceEmbedder,
     Liveness,
     TextDetector,
@@ -44,13 +45,20 @@ pub enum Role {
 
 impl Role {
     /// All roles; a manifest must name a model for each.
-    pub const ALL: [Role; 5] =
-        [Role::FaceDetector, Role::FaceEmbedder, Role::Liveness, Role::TextDetector, Role::TextReader];
+    pub const ALL: [Role; 6] = [
+        Role::FaceDetector,
+        Role::FaceLandmarks,
+        Role::FaceEmbedder,
+        Role::Liveness,
+        Role::TextDetector,
+        Role::TextReader,
+    ];
 
     /// Its key under `models`.
     pub fn key(self) -> &'static str {
         match self {
             Role::FaceDetector => "face-detector",
+            Role::FaceLandmarks => "face-landmarks",
             Role::FaceEmbedder => "face-embedder",
             Role::Liveness => "liveness",
             Role::TextDetector => "text-detector",

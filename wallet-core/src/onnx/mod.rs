@@ -1,7 +1,7 @@
 //! The model pipeline: from a [`crate::picture::Picture`] to an observation or a read document.
 //!
-//! Reading order: [`engine`] (what callers use) → [`detector`], [`embedder`], [`liveness`] (a face) →
-//! [`text_detector`], [`text_reader`] (a document) → [`raster`] (the one resampler) → [`manifest`], [`runtime`]
+//! Reading order: [`engine`] (what callers use) → [`detector`], [`landmarks`], [`embedder`], [`liveness`] (a face) →
+//! [`text_detector`], [`text_reader`] (a document) → [`raster`] (resampling) → [`manifest`], [`runtime`]
 //! (model files and ONNX Runtime).
 //!
 //! The one place of this crate that touches the disk (model files, at start) and native code (ONNX Runtime, through
@@ -10,6 +10,7 @@
 pub mod detector;
 pub mod embedder;
 pub mod engine;
+pub mod landmarks;
 pub mod liveness;
 pub mod manifest;
 pub mod raster;

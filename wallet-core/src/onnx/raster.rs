@@ -1,4 +1,4 @@
-//! The one resampler: bilinear, straight from 8-bit RGB into a model's `f32` planes.
+//! Resampling, bilinear: straight from 8-bit RGB into a model's `f32` planes, and a face to where the embedder wants it.
 
 #![allow(
     clippy::indexing_slicing,
@@ -74,41 +74,122 @@ pub fn resize(
     }
 }
 
-/// Warps a face to 112² as `cv2.warpAffine(…, INTER_LINEAR)` does; what lies outside the picture is black.
+/// Warps a face to 112² as `cv2.warpAffine(…, INTER_LINEAR)` does on 8-bit pictures: places in 1024ths of a pixel, rounded to
+/// 32nds, the weights' products in 1024ths. What lies outside the picture is black.
 pub fn warp_face(picture: &Picture, to_aligned: &Similarity) -> Box<[u8; ALIGNED_LEN]> {
     let mut aligned = Box::new([0; ALIGNED_LEN]);
     let back = to_aligned.inverse();
-    for (i, pixel) in aligned.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-        let (x, y) = back.apply((i % ALIGNED_SIDE) as f64, (i / ALIGNED_SIDE) as f64);
-        let sample = sample_or_black(picture, x as f32, y as f32);
-        *pixel = sample.map(|v| (v + 0.5) as u8);
+    // The cast saturates, far outside any picture; two of them cannot overflow an i64.
+    let fixed = |v: f64| i64::from((v * PLACE).round_ties_even() as i32);
+    let steps: [_; ALIGNED_SIDE] =
+        std::array::from_fn(|x| (fixed(back.a * x as f64), fixed(back.b * x as f64)));
+    let source = Source::of(picture);
+    for (y, row) in aligned.as_chunks_mut::<{ ALIGNED_SIDE * 3 }>().0.iter_mut().enumerate() {
+        let start =
+            (fixed(back.tx - back.b * y as f64) + HALF_32ND, fixed(back.ty + back.a * y as f64) + HALF_32ND);
+        let places = steps.iter().map(|(dx, dy)| Place::of(start.0 + dx, start.1 + dy));
+        // A row is a straight line: where both of its ends have their four pixels, all of it has.
+        let ends = [steps[0], steps[ALIGNED_SIDE - 1]];
+        let inside = ends.iter().all(|(dx, dy)| source.holds(&Place::of(start.0 + dx, start.1 + dy)));
+        let pixels = row.as_chunks_mut::<3>().0.iter_mut().zip(places);
+        if inside {
+            pixels.for_each(|(pixel, place)| *pixel = place.blend(source.four(&place)));
+        } else {
+            pixels.for_each(|(pixel, place)| *pixel = place.blend(source.four_or_black(&place)));
+        }
     }
     aligned
 }
 
-/// The colour at a point between pixels (whole coordinates are pixel centres), its border repeated outwards.
-pub fn sample_clamped(picture: &Picture, x: f32, y: f32) -> [f32; 3] {
-    let clamp = |v: f32, side: u32| v.clamp(0.0, (side - 1) as f32);
-    sample_or_black(picture, clamp(x, picture.width()), clamp(y, picture.height()))
+/// Units of a place in a pixel, as `warpAffine` has them.
+const PLACE: f64 = 1024.0;
+/// Half of a 32nd of a pixel, in these units.
+const HALF_32ND: i64 = 16;
+
+/// A point between pixels: the pixel above and to the left of it, and how many 32nds it lies beyond.
+struct Place {
+    x: i64,
+    y: i64,
+    right: u32,
+    down: u32,
 }
 
-fn sample_or_black(picture: &Picture, x: f32, y: f32) -> [f32; 3] {
-    let (x0, y0) = (x.floor(), y.floor());
-    let (wx, wy) = (x - x0, y - y0);
-    let at = |px: f32, py: f32| {
-        let inside = px >= 0.0 && py >= 0.0 && px < picture.width() as f32 && py < picture.height() as f32;
-        let offset = if inside {
-            (py as usize * picture.width() as usize + px as usize) * 3
-        } else {
-            return [0.0; 3];
+impl Place {
+    /// From 1024ths of a pixel.
+    fn of(x: i64, y: i64) -> Place {
+        let (x, y) = (x >> 5, y >> 5);
+        Place { x: x >> 5, y: y >> 5, right: (x & 31) as u32, down: (y & 31) as u32 }
+    }
+
+    /// The colour here, of the pixels top left, top right, bottom left and bottom right.
+    fn blend(&self, [tl, tr, bl, br]: [[u8; 3]; 4]) -> [u8; 3] {
+        let (left, up) = (32 - self.right, 32 - self.down);
+        let weights = [up * left, up * self.right, self.down * left, self.down * self.right];
+        std::array::from_fn(|c| {
+            let corners = [tl[c], tr[c], bl[c], br[c]].map(u32::from);
+            let sum = corners[0] * weights[0]
+                + corners[1] * weights[1]
+                + corners[2] * weights[2]
+                + corners[3] * weights[3];
+            ((sum + 512) >> 10) as u8
+        })
+    }
+}
+
+/// A picture as rows of pixels.
+struct Source<'a> {
+    pixels: &'a [[u8; 3]],
+    width: i64,
+    height: i64,
+}
+
+impl Source<'_> {
+    fn of(picture: &Picture) -> Source<'_> {
+        let (width, height) = (picture.width().into(), picture.height().into());
+        Source { pixels: picture.rgb().as_chunks().0, width, height }
+    }
+
+    /// Whether all four pixels around the place are in the picture.
+    fn holds(&self, place: &Place) -> bool {
+        (0..self.width - 1).contains(&place.x) && (0..self.height - 1).contains(&place.y)
+    }
+
+    /// The pixels around a place that the picture [`holds`](Source::holds).
+    fn four(&self, place: &Place) -> [[u8; 3]; 4] {
+        let (top, bottom) = (place.y * self.width + place.x, (place.y + 1) * self.width + place.x);
+        let [top, bottom] = [top, bottom].map(|at| &self.pixels[at as usize..at as usize + 2]);
+        [top[0], top[1], bottom[0], bottom[1]]
+    }
+
+    /// The pixels around any place.
+    fn four_or_black(&self, place: &Place) -> [[u8; 3]; 4] {
+        let pixel = |x: i64, y: i64| {
+            let inside = (0..self.width).contains(&x) && (0..self.height).contains(&y);
+            if inside { self.pixels[(y * self.width + x) as usize] } else { [0; 3] }
         };
-        let rgb = &picture.rgb()[offset..offset + 3];
-        [f32::from(rgb[0]), f32::from(rgb[1]), f32::from(rgb[2])]
+        let Place { x, y, .. } = *place;
+        [pixel(x, y), pixel(x + 1, y), pixel(x, y + 1), pixel(x + 1, y + 1)]
+    }
+}
+
+/// The colour at a point between pixels (whole coordinates are pixel centres), its border repeated outwards.
+pub fn sample_clamped(picture: &Picture, x: f32, y: f32) -> [f32; 3] {
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let axis = |v: f32, side: usize| {
+        let place = v.clamp(0.0, (side - 1) as f32);
+        let low = place as usize;
+        (low, (low + 1).min(side - 1), place - low as f32)
     };
-    let corners = [at(x0, y0), at(x0 + 1.0, y0), at(x0, y0 + 1.0), at(x0 + 1.0, y0 + 1.0)];
-    let blend =
-        |c: usize| mix(mix(corners[0][c], corners[1][c], wx), mix(corners[2][c], corners[3][c], wx), wy);
-    [blend(0), blend(1), blend(2)]
+    let ((left, right, wx), (top, bottom, wy)) = (axis(x, width), axis(y, height));
+    let pixel = |x: usize, y: usize| {
+        let at = (y * width + x) * 3;
+        &picture.rgb()[at..at + 3]
+    };
+    let [tl, tr, bl, br] = [pixel(left, top), pixel(right, top), pixel(left, bottom), pixel(right, bottom)];
+    std::array::from_fn(|c| {
+        let [tl, tr, bl, br] = [tl, tr, bl, br].map(|corner| f32::from(corner[c]));
+        mix(mix(tl, tr, wx), mix(bl, br, wx), wy)
+    })
 }
 
 /// The unit of [`Tap::weight`].
@@ -171,5 +252,39 @@ mod tests {
         let aligned = warp_face(&picture, &Similarity { a: 1.0, b: 0.0, tx: 5.0, ty: 0.0 });
         assert_eq!(aligned[..3], [0, 0, 0]);
         assert_eq!(aligned[(3 * ALIGNED_SIDE + 9) * 3..][..3], [4, 3, 7]);
+    }
+
+    #[test]
+    fn a_turned_face_is_sampled_where_the_transform_says() {
+        // A slope of 3 levels a pixel and less: rounding to 32nds of a pixel moves a colour by less than one level.
+        let rgb = (0..70).flat_map(|y| (0..80).flat_map(move |x| [3 * x, 2 * y + x, 200 - y]));
+        let picture = Picture::from_rgb(80, 70, rgb.collect()).unwrap();
+        let similarity = Similarity { a: 1.7, b: 0.6, tx: 3.3, ty: -21.8 };
+        let (aligned, back) = (warp_face(&picture, &similarity), similarity.inverse());
+        let (mut inside, mut outside) = (0, 0);
+        for (i, pixel) in aligned.as_chunks::<3>().0.iter().enumerate() {
+            let (x, y) = back.apply((i % ALIGNED_SIDE) as f64, (i / ALIGNED_SIDE) as f64);
+            if x > 0.1 && y > 0.1 && x < 78.9 && y < 68.9 {
+                let expected = sample_clamped(&picture, x as f32, y as f32);
+                let near = pixel.iter().zip(expected).all(|(a, b)| (f32::from(*a) - b).abs() < 1.0);
+                assert!(near, "{pixel:?} for {expected:?} at {x} {y}");
+                inside += 1;
+            } else if x < -1.1 || y < -1.1 || x > 80.1 || y > 70.1 {
+                assert_eq!(*pixel, [0; 3], "at {x} {y}");
+                outside += 1;
+            }
+        }
+        assert!(inside > 1000 && outside > 100, "{inside} {outside}");
+    }
+
+    #[test]
+    fn a_transform_that_leads_far_away_gives_black() {
+        let picture = ramp(40, 40);
+        for similarity in [
+            Similarity { a: 1.0, b: 0.0, tx: 1e12, ty: 0.0 },
+            Similarity { a: 1.0, b: 0.0, tx: 0.0, ty: -1e12 },
+        ] {
+            assert!(warp_face(&picture, &similarity).iter().all(|v| *v == 0), "{similarity:?}");
+        }
     }
 }

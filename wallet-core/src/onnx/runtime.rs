@@ -58,7 +58,7 @@ impl Models {
         let mut files = Vec::new();
         for role in Role::ALL {
             let entry = manifest.models.get(role.key());
-            let entry = entry.ok_or_else(|| ModelError::Manifest(format!("no model {}", role.key())))?;
+            let entry = entry.ok_or_else(|| no_model(role))?;
             files.push((entry.clone(), verified(dir, entry)?));
         }
         let of = |role: Role| manifest.models.get(role.key());
@@ -107,7 +107,7 @@ impl Models {
 
     fn file(&self, role: Role) -> Result<&(Entry, Vec<u8>), ModelError> {
         let index = Role::ALL.iter().position(|r| *r == role);
-        index.and_then(|i| self.files.get(i)).ok_or(ModelError::Manifest(format!("no model {}", role.key())))
+        index.and_then(|i| self.files.get(i)).ok_or_else(|| no_model(role))
     }
 }
 
@@ -119,6 +119,11 @@ pub(super) fn run<'s>(
 ) -> Result<SessionOutputs<'s>, ModelError> {
     let tensor = TensorRef::from_array_view((shape, input))?;
     Ok(session.run([SessionInputValue::from(tensor)])?)
+}
+
+/// A cache of a version before the role came to be, as a rule.
+fn no_model(role: Role) -> ModelError {
+    ModelError::Manifest(format!("no model {}: run cargo xtask setup", role.key()))
 }
 
 fn refused(error: impl std::fmt::Display) -> ModelError {
