@@ -12,7 +12,7 @@ use super::text_detector::TextDetector;
 use super::text_reader::{ReadLine, TextReader};
 use crate::face::geometry::Similarity;
 use crate::face::quality::{self, ALIGNED_LEN, Limits};
-use crate::face::{Detection, FaceBox, Landmarks, Observation, Template, Unusable};
+use crate::face::{Detection, FaceBox, Landmarks, Observation, Quality, Template, Unusable};
 use crate::picture::Picture;
 
 /// The long side of the second look, for when the first finds no face.
@@ -32,6 +32,18 @@ pub struct Engine {
     limits: Limits,
 }
 
+/// The one face of a picture.
+pub struct Located {
+    /// Where.
+    pub face_box: FaceBox,
+    /// The five points that it was aligned by.
+    pub landmarks: Landmarks,
+    /// Upright, 112 × 112 RGB.
+    pub aligned: Box<[u8; ALIGNED_LEN]>,
+    /// How good it is.
+    pub quality: Quality,
+}
+
 impl Models {
     /// The sessions of one more worker: about 60 MB and half a second.
     pub fn engine(&self) -> Result<Engine, ModelError> {
@@ -48,28 +60,37 @@ impl Models {
 }
 
 impl Engine {
-    /// What one frame says: detect → landmarks → align → quality → embed → passive liveness. The inner error is what the person
-    /// can mend, the outer one a malfunction. The costly models run only on frames that pass the gate.
+    /// What one frame says: [`Engine::locate`] → gate → embed → passive liveness. The inner error is what the person can mend, the
+    /// outer one a malfunction. The costly models run only on frames that pass the gate.
     pub fn observe(&mut self, picture: &Picture) -> Result<Result<Observation, Unusable>, ModelError> {
-        let face = match the_one_face(&self.detect(picture)?) {
+        let face = match self.locate(picture)? {
             Ok(face) => face,
             Err(unusable) => return Ok(Err(unusable)),
         };
-        let landmarks = self.landmarks(picture, &face.face_box)?.five();
-        let Some(aligned) = self.align(picture, &landmarks) else { return Ok(Err(Unusable::NoFace)) };
-        let quality = quality::measure(&aligned, &face.face_box, &landmarks);
-        if let Err(unusable) = quality::gate(&quality, &self.limits) {
+        if let Err(unusable) = quality::gate(&face.quality, &self.limits) {
             return Ok(Err(unusable));
         }
         Ok(Ok(Observation {
-            template: self.embed(&aligned)?,
+            template: self.embed(&face.aligned)?,
             live: self.live(picture, &face.face_box)?,
             face_box: face.face_box,
-            landmarks,
-            quality,
+            landmarks: face.landmarks,
+            quality: face.quality,
             width: picture.width(),
             height: picture.height(),
         }))
+    }
+
+    /// The one face of a picture, whatever its quality: detect → landmarks → align → quality.
+    pub fn locate(&mut self, picture: &Picture) -> Result<Result<Located, Unusable>, ModelError> {
+        let face_box = match the_one_face(&self.detect(picture)?) {
+            Ok(face) => face.face_box,
+            Err(unusable) => return Ok(Err(unusable)),
+        };
+        let landmarks = self.landmarks(picture, &face_box)?.five();
+        let Some(aligned) = self.align(picture, &landmarks) else { return Ok(Err(Unusable::NoFace)) };
+        let quality = quality::measure(&aligned, &face_box, &landmarks);
+        Ok(Ok(Located { face_box, landmarks, aligned, quality }))
     }
 
     /// Faces, best first: at [`DEFAULT_SIDE`], and at [`CLOSE_SIDE`] when there is none.

@@ -8,9 +8,9 @@ use std::thread;
 use anyhow::{Context as _, anyhow};
 use wallet_core::document::id_card::{Back, Front};
 use wallet_core::document::{DocumentProblem, Sex, Validity};
-use wallet_core::face::quality::{self, ALIGNED_LEN, Limits};
-use wallet_core::face::{Detection, Template, Unusable};
-use wallet_core::onnx::engine::the_one_face;
+use wallet_core::face::quality::{self, Limits};
+use wallet_core::face::{Template, Unusable};
+use wallet_core::onnx::engine::Located;
 use wallet_core::onnx::{Engine, Models};
 use wallet_core::picture::Picture;
 
@@ -91,7 +91,7 @@ pub(super) fn face(engine: &mut Engine, path: &Path) -> anyhow::Result<Result<Fa
         Ok(found) => found,
         Err(code) => return Ok(Err(code)),
     };
-    Ok(Ok(Face { template: engine.embed(&found.aligned)?, gate: found.gate }))
+    Ok(Ok(Face { template: engine.embed(&found.face.aligned)?, gate: found.gate }))
 }
 
 /// What passive detection says of the one face in a picture.
@@ -122,27 +122,22 @@ pub(super) fn card(
 
 struct Found {
     picture: Picture,
-    face: Detection,
-    aligned: Box<[u8; ALIGNED_LEN]>,
+    face: Located,
     gate: Option<Unusable>,
 }
 
-/// The stages of `Engine::observe` up to the costly models, with the gate's word kept instead of obeyed.
+/// The one face, with the gate's word kept instead of obeyed.
 fn locate(engine: &mut Engine, path: &Path) -> anyhow::Result<Result<Found, Code>> {
     let picture = match decode(path)? {
         Ok(picture) => picture,
         Err(code) => return Ok(Err(code)),
     };
-    let face = match the_one_face(&engine.detect(&picture)?) {
+    let face = match engine.locate(&picture)? {
         Ok(face) => face,
         Err(unusable) => return Ok(Err(unusable.code())),
     };
-    let Some(aligned) = engine.align(&picture, &face.landmarks) else {
-        return Ok(Err(Unusable::NoFace.code()));
-    };
-    let quality = quality::measure(&aligned, &face.face_box, &face.landmarks);
-    let gate = quality::gate(&quality, &Limits::DEFAULT).err();
-    Ok(Ok(Found { picture, face, aligned, gate }))
+    let gate = quality::gate(&face.quality, &Limits::DEFAULT).err();
+    Ok(Ok(Found { picture, face, gate }))
 }
 
 /// Upright, as from a caller; the outer error is a file that can't be read.
