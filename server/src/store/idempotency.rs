@@ -106,7 +106,7 @@ pub(super) fn claim_all(conn: &mut Conn, claims: &[Claiming]) -> QueryResult<Vec
 const CLAIM_AT_ONCE: &str = "
 WITH volatile AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
 given AS (
-    SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?) AS g (rp_id, key, fingerprint, lease, leased_until, at, redemption_id)
+    SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?) AS g (rp_id, at, redemption_id, key, fingerprint, lease, leased_until)
 ), leased AS (
     INSERT INTO idempotency_keys (rp_id, key, fingerprint, lease, leased_until, created_at)
     SELECT rp_id, key, fingerprint, lease, leased_until, at FROM given, volatile
@@ -125,15 +125,12 @@ type ClaimedRow = (String, Option<redemptions::Row>, Option<certificates::RowWit
 
 fn claim_at_once(postgres: &mut PgConnection, claims: &[Claiming]) -> QueryResult<Vec<Option<Found>>> {
     let leases = || claims.iter().map(|claim| &claim.lease);
-    let columns = vec![
+    let mut columns = vec![
         Column::Texts(leases().map(|lease| lease.rp.to_string()).collect()),
-        Column::Strs(leases().map(|lease| lease.key.as_str()).collect()),
-        Column::Bytes(leases().map(|lease| lease.fingerprint.as_slice()).collect()),
-        Column::Texts(leases().map(|lease| lease.by.to_string()).collect()),
-        Column::Ints(leases().map(|lease| lease.until.as_microsecond()).collect()),
         Column::Ints(claims.iter().map(|claim| claim.at.as_microsecond()).collect()),
         Column::Texts(claims.iter().map(|claim| claim.redemption.to_string()).collect()),
     ];
+    columns.extend(columns_of(leases()));
     let rows = Statement::<ClaimedSql>::new(CLAIM_AT_ONCE, columns).load::<ClaimedRow>(postgres)?;
     let mut claimed: HashMap<String, _> =
         rows.into_iter().map(|(lease, redemption, certificate)| (lease, (redemption, certificate))).collect();
@@ -146,6 +143,16 @@ fn claim_at_once(postgres: &mut PgConnection, claims: &[Claiming]) -> QueryResul
         Ok(Some(Some((redemption, certificate.map(certificates::from_row_with_eid).transpose()?))))
     };
     claims.iter().map(found).collect()
+}
+
+/// `key, fingerprint, lease, leased_until` of leases.
+pub(super) fn columns_of<'a>(leases: impl Iterator<Item = &'a Lease> + Clone) -> [Column<'a>; 4] {
+    [
+        Column::Strs(leases.clone().map(|lease| lease.key.as_str()).collect()),
+        Column::Bytes(leases.clone().map(|lease| lease.fingerprint.as_slice()).collect()),
+        Column::Texts(leases.clone().map(|lease| lease.by.to_string()).collect()),
+        Column::Ints(leases.map(|lease| lease.until.as_microsecond()).collect()),
+    ]
 }
 
 /// Whether a key is in the hand of a request, or was answered.

@@ -72,7 +72,7 @@ const AT_ONCE: &str = "
 WITH given AS (
     SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS g (
         rp_id, id, certificate_id, purpose, asked, share, nonce, deadline, opened_at,
-        key, fingerprint, lease, leased_until, answer, audit_id, code_id, request_mac)
+        answer, audit_id, code_id, request_mac, key, fingerprint, lease, leased_until)
 ), spent AS (
     INSERT INTO spent_codes (certificate_id, code_id, rp_id, redemption_id, request_mac, spent_at)
     SELECT c.id, g.code_id, g.rp_id, g.id, g.request_mac, g.opened_at
@@ -102,9 +102,8 @@ fn insert_at_once(postgres: &mut PgConnection, openings: &[Opening]) -> QueryRes
     let of = || openings.iter();
     let redemptions = || of().map(|opening| &opening.redemption);
     let spendings = || of().map(|opening| opening.spending.as_ref());
-    let leases = || of().map(|opening| &opening.lease);
     let audit_id = |opening: &Opening| AuditId::new(opening.at, &mut rand::rng()).to_string();
-    let columns = vec![
+    let mut columns = vec![
         Column::Texts(redemptions().map(|redemption| redemption.rp.to_string()).collect()),
         Column::Texts(redemptions().map(|redemption| redemption.id.to_string()).collect()),
         Column::Texts(redemptions().map(|redemption| redemption.certificate.to_string()).collect()),
@@ -118,10 +117,6 @@ fn insert_at_once(postgres: &mut PgConnection, openings: &[Opening]) -> QueryRes
         Column::Bytes(redemptions().map(|redemption| redemption.nonce.as_slice()).collect()),
         Column::Ints(redemptions().map(|redemption| redemption.deadline.as_microsecond()).collect()),
         Column::Ints(of().map(|opening| opening.at.as_microsecond()).collect()),
-        Column::Strs(leases().map(|lease| lease.key.as_str()).collect()),
-        Column::Bytes(leases().map(|lease| lease.fingerprint.as_slice()).collect()),
-        Column::Texts(leases().map(|lease| lease.by.to_string()).collect()),
-        Column::Ints(leases().map(|lease| lease.until.as_microsecond()).collect()),
         Column::Bytes(of().map(|opening| opening.kept.as_slice()).collect()),
         Column::Texts(of().map(audit_id).collect()),
         Column::MaybeBytes(spendings().map(|code| code.map(|code| code.code_id.as_slice())).collect()),
@@ -129,6 +124,7 @@ fn insert_at_once(postgres: &mut PgConnection, openings: &[Opening]) -> QueryRes
             spendings().map(|code| code.map(|code| code.spent.request_mac.as_slice())).collect(),
         ),
     ];
+    columns.extend(idempotency::columns_of(of().map(|opening| &opening.lease)));
     let rows = Statement::<(Text, Nullable<Text>)>::new(AT_ONCE, columns);
     let ready: HashMap<String, Option<String>> =
         rows.load::<(String, Option<String>)>(postgres)?.into_iter().collect();

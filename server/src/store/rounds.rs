@@ -115,7 +115,7 @@ impl<I, O> Round<I, O> {
     pub fn join(&self, item: I) -> Flow<O> {
         // SQLite reads in our own process: there is no way to share.
         if self.kind == Kind::Read && !self.store.is_postgres() {
-            return self.alone(&item);
+            return self.run(&[item]).pop().unwrap_or_else(|| Err(missing()));
         }
         let place = {
             let mut gate = self.gate.lock();
@@ -192,14 +192,14 @@ impl<I, O> Round<I, O> {
         };
         let ours = outcomes.next();
         for place in others {
-            let outcome = outcomes.next().unwrap_or_else(|| Err(anyhow!("a round failed").into()));
+            let outcome = outcomes.next().unwrap_or_else(|| Err(missing()));
             *place.turn.lock() = Turn::Done(outcome);
             place.changed.notify_one();
         }
         match (ours, panic) {
             (_, Some(panic)) => resume_unwind(panic),
             (Some(outcome), None) => outcome,
-            (None, None) => Err(anyhow!("a round without an outcome").into()),
+            (None, None) => Err(missing()),
         }
     }
 
@@ -220,29 +220,25 @@ impl<I, O> Round<I, O> {
     }
 
     fn run(&self, items: &[I]) -> Vec<Flow<O>> {
-        if let [only] = items {
-            return vec![self.alone(only)];
-        }
-        let together = match self.kind {
-            Kind::Read => self.store.read(|conn| Ok((self.work)(conn, items)?)),
-            Kind::Write => self.store.write_once(|conn| Ok((self.work)(conn, items)?)),
+        let work = |conn: &mut Conn| Ok((self.work)(conn, items)?);
+        let outcomes = match self.kind {
+            Kind::Read => self.store.read(work),
+            Kind::Write if items.len() == 1 => self.store.write_statement(work),
+            Kind::Write => self.store.write_once(work),
         };
-        match together {
+        match outcomes {
             Ok(outcomes) if outcomes.len() == items.len() => outcomes.into_iter().map(Ok).collect(),
+            Err(stop) if items.len() == 1 => vec![Err(stop)],
             // No connection, no room, no time: there would be none for one either.
             Err(Stop::Refused(_)) => items.iter().map(|_| Err(overloaded())).collect(),
-            Ok(_) | Err(Stop::Broken(_)) => items.iter().map(|item| self.alone(item)).collect(),
+            Err(Stop::Broken(_)) => items.chunks(1).flat_map(|item| self.run(item)).collect(),
+            Ok(_) => items.iter().map(|_| Err(missing())).collect(),
         }
     }
+}
 
-    fn alone(&self, item: &I) -> Flow<O> {
-        let items = std::slice::from_ref(item);
-        let mut outcomes = match self.kind {
-            Kind::Read => self.store.read(|conn| Ok((self.work)(conn, items)?)),
-            Kind::Write => self.store.write_statement(|conn| Ok((self.work)(conn, items)?)),
-        }?;
-        Ok(outcomes.pop().ok_or_else(|| anyhow!("a round of one has no outcome"))?)
-    }
+fn missing() -> Stop {
+    anyhow!("a round has no outcome for one of its members").into()
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ WITH given AS (
         rp_id, redemption_id, state, answer, at,
         attempt_id, service, outcome, reason, receipt,
         charge_id, price_version, currency, micros, transaction_id, usage_date,
-        key, fingerprint, lease, leased_until, kept, audit_id, kind)
+        kept, audit_id, kind, key, fingerprint, lease, leased_until)
 ), lines AS (
     SELECT * FROM unnest(?, ?, ?, ?, ?) AS l (transaction_id, line, account, currency, micros)
 ), closed AS (
@@ -147,17 +147,14 @@ fn charge(settlements: &[Settlement]) -> Vec<Column<'_>> {
 
 fn key_and_audit(settlements: &[Settlement]) -> Vec<Column<'_>> {
     let of = || settlements.iter();
-    let leases = || of().map(|settlement| &settlement.lease);
     let audit_id = |settlement: &Settlement| AuditId::new(settlement.at, &mut rand::rng()).to_string();
-    vec![
-        Column::Strs(leases().map(|lease| lease.key.as_str()).collect()),
-        Column::Bytes(leases().map(|lease| lease.fingerprint.as_slice()).collect()),
-        Column::Texts(leases().map(|lease| lease.by.to_string()).collect()),
-        Column::Ints(leases().map(|lease| lease.until.as_microsecond()).collect()),
+    let mut columns = vec![
         Column::Bytes(of().map(|settlement| settlement.kept.as_slice()).collect()),
         Column::Texts(of().map(audit_id).collect()),
         Column::Strs(of().map(|_| USE).collect()),
-    ]
+    ];
+    columns.extend(idempotency::columns_of(of().map(|settlement| &settlement.lease)));
+    columns
 }
 
 /// The postings of all of them, each with the transaction that it belongs to.

@@ -132,19 +132,22 @@ impl Store {
     ///
     /// `work` must find what it did before when it is run anew: a connection may be lost after the statement was done.
     pub fn write_statement<T>(&self, mut work: impl FnMut(&mut Conn) -> Flow<T>) -> Flow<T> {
-        self.again_after_lost_races(|| self.write_once(&mut work))
+        self.statistics().transaction(|| self.again_after_lost_races(|| self.once(&mut work)))
     }
 
     /// The same, and a lost race is the caller's to deal with.
     pub fn write_once<T>(&self, mut work: impl FnMut(&mut Conn) -> Flow<T>) -> Flow<T> {
+        self.statistics().transaction(|| self.once(&mut work))
+    }
+
+    fn once<T>(&self, work: &mut impl FnMut(&mut Conn) -> Flow<T>) -> Flow<T> {
         match (&self.0.writer, self.0.settings.pooler) {
-            (None, Pooler::None) => self.statistics().transaction(|| self.on_a_connection(work)),
+            (None, Pooler::None) => self.on_a_connection(work),
             (None, Pooler::Transaction) => {
                 let begin = Mode::ReadCommitted.begin(&self.0.settings);
-                self.statistics()
-                    .transaction(|| self.on_a_connection(|conn| attempt(conn, &begin, &mut work)))
+                self.on_a_connection(|conn| attempt(conn, &begin, work))
             }
-            (Some(writer), _) => self.statistics().transaction(|| writer.write(&mut work)).map_err(clear),
+            (Some(writer), _) => writer.write(work).map_err(clear),
         }
     }
 

@@ -81,16 +81,25 @@ impl Engine {
         }))
     }
 
-    /// The one face of a picture, whatever its quality: detect → landmarks → align → quality.
+    /// The one face of a picture, whatever its quality: detect → [`Engine::locate_in`].
     pub fn locate(&mut self, picture: &Picture) -> Result<Result<Located, Unusable>, ModelError> {
         let face_box = match the_one_face(&self.detect(picture)?) {
             Ok(face) => face.face_box,
             Err(unusable) => return Ok(Err(unusable)),
         };
+        Ok(self.locate_in(picture, face_box)?.ok_or(Unusable::NoFace))
+    }
+
+    /// The face in a box: landmarks → align → quality; `None` when its points coincide.
+    pub(super) fn locate_in(
+        &mut self,
+        picture: &Picture,
+        face_box: FaceBox,
+    ) -> Result<Option<Located>, ModelError> {
         let landmarks = self.landmarks(picture, &face_box)?.five();
-        let Some(aligned) = self.align(picture, &landmarks) else { return Ok(Err(Unusable::NoFace)) };
+        let Some(aligned) = self.align(picture, &landmarks) else { return Ok(None) };
         let quality = quality::measure(&aligned, &face_box, &landmarks);
-        Ok(Ok(Located { face_box, landmarks, aligned, quality }))
+        Ok(Some(Located { face_box, landmarks, aligned, quality }))
     }
 
     /// Faces, best first: at [`DEFAULT_SIDE`], and at [`CLOSE_SIDE`] when there is none.

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::engine::{CLOSE_SIDE, Engine, the_one_face};
+use super::engine::{CLOSE_SIDE, Engine, Located, the_one_face};
 use super::raster::{self, Crop};
 use super::runtime::ModelError;
 use super::text_reader::ReadLine;
@@ -183,16 +183,12 @@ fn portrait(
     if face.face_box.height < MIN_PORTRAIT_PX {
         return Ok(Err(DocumentProblem::PortraitTooSmall));
     }
-    let landmarks = engine.landmarks(&upright, &face.face_box)?.five();
-    let Some(aligned) = engine.align(&upright, &landmarks) else {
+    let Some(Located { face_box, landmarks, aligned, quality }) =
+        engine.locate_in(&upright, face.face_box)?
+    else {
         return Ok(Err(DocumentProblem::PortraitMissing));
     };
-    Ok(Ok(Portrait {
-        template: engine.embed(&aligned)?,
-        quality: quality::measure(&aligned, &face.face_box, &landmarks),
-        face_box: face.face_box,
-        landmarks,
-    }))
+    Ok(Ok(Portrait { template: engine.embed(&aligned)?, quality, face_box, landmarks }))
 }
 
 fn side(a: [f32; 2], b: [f32; 2]) -> f32 {

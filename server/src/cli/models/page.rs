@@ -317,21 +317,13 @@ fn cell_text(name: &str) -> String {
 }
 
 fn matches(rates: &Rates) -> String {
-    format!(
-        "{} ({} of {})",
-        with_interval(rates.fmr, rates.fmr_interval),
-        rates.false_matches,
-        rates.impostor
-    )
+    let rate = with_interval(rates.fmr, rates.fmr_interval);
+    format!("{rate} ({} of {})", rates.false_matches, rates.impostor)
 }
 
 fn non_matches(rates: &Rates) -> String {
-    format!(
-        "{} ({} of {})",
-        with_interval(rates.fnmr, rates.fnmr_interval),
-        rates.false_non_matches,
-        rates.genuine
-    )
+    let rate = with_interval(rates.fnmr, rates.fnmr_interval);
+    format!("{rate} ({} of {})", rates.false_non_matches, rates.genuine)
 }
 
 fn percent(rate: Option<f64>) -> String {
