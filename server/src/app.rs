@@ -18,6 +18,7 @@ use wallet_core::onnx::Models;
 
 use crate::config::{Config, SourceKind};
 use crate::edge::clock::{Clock, SystemClock};
+use crate::edge::face_index::FaceIndexes;
 use crate::edge::keys::{self, Secrets};
 use crate::edge::machine;
 use crate::edge::metrics::{BUCKETS, Metrics};
@@ -105,6 +106,7 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
         rp_store: stores.rps,
         holder_store: stores.holders,
         keep_days: config.keep_days,
+        face_indexes: FaceIndexes::in_folder(config.data_dir.join("face-groups")),
         caches: Caches::default(),
         replica: ReplicaId::new(clock.now(), &mut rand::rng()),
         signer: Arc::new(MeasuredSigner::new(signer, metrics.clone())),

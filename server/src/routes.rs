@@ -2,11 +2,11 @@
 //! decided and charged) → `store/redemptions.rs`. Beside them stand `flow/{idempotency,codes,captures}.rs`; docs/ARCHITECTURE.md lists all.
 
 use actix_web::Route;
-use actix_web::web::{ServiceConfig, get, post, resource, to};
+use actix_web::web::{ServiceConfig, delete, get, post, resource, to};
 
 use crate::http::{
-    certificates, codes, enrolments, health, issuer, ledger, problem, redemptions, relying_parties,
-    status_lists,
+    certificates, codes, enrolments, face_groups, faces, health, issuer, ledger, liveness_sessions, persons,
+    problem, redemptions, relying_parties, status_lists,
 };
 
 /// Everything the service answers to. /metrics is added by the metrics middleware.
@@ -26,6 +26,18 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/v1/redemptions/{id}/captures",               post().to(redemptions::submit_capture));
     at(api, "/v1/redemptions/{id}/receipt",                get().to(redemptions::receipts));
 
+    at(api, "/v1/persons:verify",                          post().to(persons::verify));
+    at(api, "/v1/liveness-sessions",                       post().to(liveness_sessions::open));
+    at(api, "/v1/liveness-sessions/{id}",                  get().to(liveness_sessions::show));
+    at(api, "/v1/liveness-sessions/{id}/captures",         post().to(liveness_sessions::submit_capture));
+    at(api, "/v1/faces:compare",                           post().to(faces::compare));
+    at(api, "/v1/faces:attributes",                        post().to(faces::describe));
+    at(api, "/v1/face-groups",                             post().to(face_groups::create));
+    at(api, "/v1/face-groups/{id}:search",                 post().to(face_groups::search));
+    pair(api, "/v1/face-groups/{id}",                      get().to(face_groups::show), delete().to(face_groups::erase));
+    at(api, "/v1/face-groups/{id}/faces",                  post().to(face_groups::add_face));
+    at(api, "/v1/face-groups/{id}/faces/{face}",           delete().to(face_groups::remove_face));
+
     // Admins: a bearer token
     at(api, "/v1/admin/relying-parties",                   post().to(relying_parties::admit));
     at(api, "/v1/admin/certificates/{id}/revocation",      post().to(certificates::revoke_by_admin));
@@ -42,4 +54,9 @@ pub fn routes(api: &mut ServiceConfig) {
 /// One address with one method; another method is a 405 in the form of every other refusal.
 fn at(api: &mut ServiceConfig, path: &str, route: Route) {
     api.service(resource(path).route(route).default_service(to(problem::wrong_method)));
+}
+
+/// One address with two methods.
+fn pair(api: &mut ServiceConfig, path: &str, one: Route, other: Route) {
+    api.service(resource(path).route(one).route(other).default_service(to(problem::wrong_method)));
 }

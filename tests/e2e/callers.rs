@@ -16,19 +16,23 @@ type Test = anyhow::Result<()>;
 fn guarded_routes() -> Vec<(Method, String)> {
     let table = include_str!("../../server/src/routes.rs");
     let (guarded, _) = table.split_once("// Anybody").expect("the table's last part");
-    let route = |line: &str| {
-        let path = line.split('"').nth(1)?;
-        let method = if line.contains("post()") { Method::POST } else { Method::GET };
-        line.trim().starts_with("at(api,").then(|| (method, path.to_owned()))
+    let methods = [("get()", Method::GET), ("post()", Method::POST), ("delete()", Method::DELETE)];
+    let routes = |line: &str| {
+        let is_route = line.trim().starts_with("at(api,") || line.trim().starts_with("pair(api,");
+        let path = line.split('"').nth(1).filter(|_| is_route).map(str::to_owned);
+        let of_line = methods.clone().into_iter().filter(|(word, _)| line.contains(word));
+        path.into_iter()
+            .flat_map(|path| of_line.clone().map(move |(_, method)| (method, path.clone())))
+            .collect::<Vec<_>>()
     };
-    guarded.lines().filter_map(route).collect()
+    guarded.lines().flat_map(routes).collect()
 }
 
 #[actix_web::test]
 async fn every_guarded_route_refuses_whoever_proves_nothing() -> Test {
     let app = TestApp::start().await?;
     let routes = guarded_routes();
-    assert!(routes.len() >= 13, "the route table was not understood");
+    assert!(routes.len() >= 25, "the route table was not understood");
     for (method, path) in routes {
         let id = if path.contains("enrolments") {
             "enr_"
@@ -56,7 +60,12 @@ async fn credentials_of_one_kind_open_no_route_of_another() -> Test {
     let (holder, rp) = (app.enrolled().await?, app.relying_party().await?);
     for (method, path) in guarded_routes() {
         let path = path.replace("{id}", "enr_01ARZ3NDEKTSV4RRFFQ69G5FAV");
-        let kind = ["/v1/redemptions", "/v1/admin"].into_iter().position(|start| path.starts_with(start));
+        let of_rps = ["redemptions", "persons", "liveness-sessions", "face"];
+        let kind = match path.strip_prefix("/v1/").unwrap_or_default() {
+            path if of_rps.iter().any(|start| path.starts_with(start)) => Some(0),
+            path if path.starts_with("admin") => Some(1),
+            _ => None,
+        };
         let url = format!("{}{path}", app.base);
         let request = Client::new().request(method.clone(), &url);
         let rp_asks = request.try_clone().unwrap().bearer_auth(&rp.api_key);

@@ -19,7 +19,7 @@ const PARTITIONED: [&str; 3] = ["attempts", "audit", "charges"];
 /// Indexes over times that grow with the table: a BRIN says of each block what it spans, and costs next to nothing.
 const BY_BLOCK: [&str; 3] = ["idempotency_keys_created_at", "redemptions_opened_at", "spent_codes_spent_at"];
 /// Columns that PostgreSQL is told to compare byte by byte, as SQLite does anyhow.
-const BYTEWISE: [&str; 34] = [
+const BYTEWISE: [&str; 41] = [
     "api_keys.rp_id",
     "attempts.charge_id",
     "attempts.id",
@@ -34,6 +34,11 @@ const BYTEWISE: [&str; 34] = [
     "charges.redemption_id",
     "charges.rp_id",
     "charges.transaction_id",
+    "face_groups.id",
+    "face_groups.rp_id",
+    "group_faces.group_id",
+    "group_faces.id",
+    "group_faces.rp_id",
     "handles.certificate_id",
     "holders.id",
     "idempotency_keys.key",
@@ -41,6 +46,8 @@ const BYTEWISE: [&str; 34] = [
     "ledger_transactions.book",
     "ledger_transactions.id",
     "ledger_transactions.reverses",
+    "liveness_sessions.id",
+    "liveness_sessions.rp_id",
     "numeric_codes.certificate_id",
     "outbox.id",
     "postings.book",

@@ -14,6 +14,7 @@ mod database_commands;
 mod database_parity;
 mod embedding;
 mod enrolment;
+mod face_services;
 mod observability;
 mod redemption;
 mod replicas;

@@ -98,6 +98,14 @@ ids! {
     CertificateId = "crt";
     /// One use of a code by one relying party.
     RedemptionId = "red";
+    /// One use of a service that is no redemption.
+    UseId = "use";
+    /// One liveness check of one person, from challenge to judgement.
+    LivenessSessionId = "lvs";
+    /// A relying party's group of faces to search in.
+    FaceGroupId = "grp";
+    /// A face in a group.
+    GroupFaceId = "fac";
     /// One capture submitted for judgement, billed or not.
     AttemptId = "att";
     /// One charge.

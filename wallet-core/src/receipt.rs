@@ -1,11 +1,13 @@
 //! A receipt for every attempt, billed or not, signed so that a relying party can prove its bill to anybody.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::{self, ChainRefused};
 use crate::es256::{Es256Signer, SigningFailed};
-use crate::ids::{AttemptId, ChargeId, LedgerTransactionId, RedemptionId, RelyingPartyId};
+use crate::ids::{AttemptId, ChargeId, LedgerTransactionId, RedemptionId, RelyingPartyId, UseId};
 use crate::jws::{self, JwsError, UnverifiedJws, x5c};
 use crate::money::Amount;
 
@@ -20,8 +22,9 @@ pub struct Receipt {
     pub iat: i64,
     /// The attempt, which a charge belongs to for ever.
     pub attempt: AttemptId,
-    /// The redemption it was made in.
-    pub redemption: RedemptionId,
+    /// What it was made in: `redemption` or `use`.
+    #[serde(flatten)]
+    pub occasion: Occasion,
     /// Who pays.
     pub relying_party: RelyingPartyId,
     /// What is metered.
@@ -34,6 +37,37 @@ pub struct Receipt {
     /// The charge, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charge: Option<ReceiptCharge>,
+}
+
+/// What an attempt was made in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Occasion {
+    /// A redemption, which may see several attempts and charges one of them.
+    Redemption(RedemptionId),
+    /// A call of another service.
+    Use(UseId),
+}
+
+impl From<RedemptionId> for Occasion {
+    fn from(id: RedemptionId) -> Self {
+        Occasion::Redemption(id)
+    }
+}
+
+impl From<UseId> for Occasion {
+    fn from(id: UseId) -> Self {
+        Occasion::Use(id)
+    }
+}
+
+impl fmt::Display for Occasion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Occasion::Redemption(id) => id.fmt(f),
+            Occasion::Use(id) => id.fmt(f),
+        }
+    }
 }
 
 /// The money part of a receipt.

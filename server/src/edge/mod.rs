@@ -2,6 +2,7 @@
 //! ports with more than one adapter to come.
 
 pub mod clock;
+pub mod face_index;
 pub mod keys;
 pub mod machine;
 pub mod metrics;

@@ -44,7 +44,7 @@ impl ModelLoad {
             waits: Histogram::with_opts(waits.buckets(BUCKETS.to_vec()))?,
             runs: HistogramVec::new(runs.buckets(BUCKETS.to_vec()), &["lane"])?,
         };
-        for lane in ["enrolment", "redemption"] {
+        for lane in ["enrolment", "redemption", "use"] {
             load.refused.with_label_values(&[lane]);
             load.runs.with_label_values(&[lane]);
         }

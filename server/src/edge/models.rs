@@ -25,6 +25,8 @@ pub enum Lane {
     Enrolment,
     /// Redemptions are for relying parties that proved themselves; they find room while enrolments crowd.
     Redemption,
+    /// Other services of relying parties that proved themselves.
+    Use,
 }
 
 impl Lane {
@@ -32,6 +34,7 @@ impl Lane {
         match self {
             Lane::Enrolment => "enrolment",
             Lane::Redemption => "redemption",
+            Lane::Use => "use",
         }
     }
 }

@@ -67,8 +67,6 @@ pub struct Judged {
 /// Not judgeable.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Unusable {
-    /// The redemption; it stays open.
-    pub id: RedemptionId,
     /// Why.
     pub reason: String,
     /// What the person can do.

@@ -8,7 +8,7 @@ use moka::sync::Cache;
 use wallet_core::ids::ApiKeyId;
 
 use super::callers::RelyingParty;
-use crate::billing::price::Price;
+use crate::billing::price::{Price, Service};
 
 /// The product promises that what is revoked is refused everywhere within a second.
 const FRESH: Duration = Duration::from_secs(1);
@@ -26,8 +26,8 @@ pub struct Caches {
     pub(super) changes: Cache<(), i64>,
     /// Headers of stored tokens by their hash; these never change.
     pub(super) jws_headers: Cache<String, Arc<str>>,
-    /// Every price of a redemption.
-    pub(super) prices: Cache<(), Arc<Vec<Price>>>,
+    /// Every price of a service.
+    pub(super) prices: Cache<Service, Arc<Vec<Price>>>,
 }
 
 /// A relying party as it was read by one of its keys.
@@ -44,7 +44,7 @@ impl Default for Caches {
             relying_parties: Cache::builder().max_capacity(MOST).build(),
             changes: Cache::builder().max_capacity(1).time_to_live(FRESH).build(),
             jws_headers: Cache::builder().max_capacity(SIGNERS).build(),
-            prices: Cache::builder().max_capacity(1).time_to_live(FRESH).build(),
+            prices: Cache::builder().time_to_live(FRESH).build(),
         }
     }
 }

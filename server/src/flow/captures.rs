@@ -59,6 +59,7 @@ pub(super) fn observe(
     let stage = match lane {
         Lane::Enrolment => Stage::EnrolmentModels,
         Lane::Redemption => Stage::RedemptionModels,
+        Lane::Use => Stage::UseModels,
     };
     let observe = move |engine: &mut Engine| observe_frames(engine, &frames);
     Ok(ctx.metrics.stage(stage, || ctx.models.run(lane, observe))??)

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use wallet_core::receipt::Receipt;
 
-use super::{answers, enrolments, idempotency, issuance, tokens};
+use super::{answers, enrolments, face_groups, idempotency, issuance, tokens};
 use crate::edge::signer::Signer;
 use crate::edge::vault::Vault;
 use crate::progress::Progress;
@@ -207,7 +207,7 @@ fn receipt_holds(attempted: &Attempted, receipt: &str, root: &[u8]) -> bool {
     });
     let not_charged = if charge.is_none() { reason.as_deref() } else { None };
     receipt.attempt.to_string() == *attempt
-        && receipt.redemption.to_string() == *redemption
+        && receipt.occasion.to_string() == *redemption
         && receipt.relying_party.to_string() == *rp
         && (&receipt.service, &receipt.outcome) == (service, outcome)
         && receipt.iat == signed_at.as_second()
@@ -229,6 +229,7 @@ fn sealed(
         Sealed::Document => ("sealed documents", "document-does-not-open"),
         Sealed::Answer => ("sealed answers", "answer-does-not-open"),
         Sealed::KeyAnswer => ("answers under keys", "answer-under-a-key-does-not-open"),
+        Sealed::GroupFace => ("faces of groups", "face-of-a-group-does-not-open"),
     };
     let (piece, mut count, mut opened) = (progress.begin(what, None), 0, 0_u64);
     for row in rows::sealed(conn, column, sample)? {
@@ -256,6 +257,7 @@ fn context(column: Sealed, (rp, id, _): &SealedRow) -> Option<String> {
         Sealed::Document => enrolments::seal_context(id.parse().ok()?),
         Sealed::Answer => answers::answer_context(id.parse().ok()?),
         Sealed::KeyAnswer => idempotency::answer_context(rp, id),
+        Sealed::GroupFace => face_groups::template_context(id.parse().ok()?),
     })
 }
 

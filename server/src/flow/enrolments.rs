@@ -160,7 +160,8 @@ pub fn submit_document(
 
 type Read<T> = Result<Result<T, Refusal>, ModelError>;
 
-fn read_card(
+/// Both sides of a card, and the face of its portrait. On a model worker.
+pub(super) fn read_card(
     engine: &mut Engine,
     front: &[u8],
     back: &[u8],

@@ -76,14 +76,23 @@ pub(super) fn claim<T: DeserializeOwned>(
     if let Some(found) = ctx.rounds.claims.join(claiming)? {
         return Ok(Claim::Claimed(Box::new(found)));
     }
-    let held = ctx.rp_store.write_volatile(|conn| Ok(idempotency::claim(conn, lease, now)?))?;
-    match known(ctx, lease, held)? {
+    match claim_alone(ctx, lease, now)? {
         Some(answer) => Ok(Claim::Answered(answer)),
         None => {
             let found = ctx.rp_store.read(|conn| Ok(redemptions::find(conn, redemption, lease.rp)?))?;
             Ok(Claim::Claimed(Box::new(found.map(|redemption| (redemption, None)))))
         }
     }
+}
+
+/// Claims the key for what has nothing to be found beside it; what was kept of the answer, if it was answered before.
+pub(super) fn claim_alone<T: DeserializeOwned>(
+    ctx: &Context,
+    lease: &Lease,
+    now: Timestamp,
+) -> Flow<Option<T>> {
+    let held = ctx.rp_store.write_volatile(|conn| Ok(idempotency::claim(conn, lease, now)?))?;
+    known(ctx, lease, held)
 }
 
 fn known<T: DeserializeOwned>(ctx: &Context, lease: &Lease, held: Held) -> Flow<Option<T>> {

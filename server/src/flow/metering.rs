@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::answers::Answer;
-use super::prices::SERVICE;
+use super::settlement::SERVICE;
 
 /// Counts an attempt that was decided now. Not for an answer that was given before and is only repeated.
 pub(super) fn counted(ctx: &Context, answer: Answer) -> Answer {

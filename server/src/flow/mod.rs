@@ -7,16 +7,21 @@ pub mod caches;
 pub mod callers;
 pub mod captures;
 pub mod certificates;
+mod charging;
 pub mod codes;
 pub mod consistency;
 pub mod enrolments;
+pub mod face_groups;
+pub mod faces;
 pub mod health;
 pub mod idempotency;
 pub mod issuance;
 pub mod issuer;
 pub mod jobs;
 pub mod ledger;
+pub mod liveness_sessions;
 mod metering;
+pub mod persons;
 pub mod pictures;
 pub mod prices;
 pub mod redemptions;
@@ -25,6 +30,7 @@ pub mod retention;
 pub mod settlement;
 pub mod status_lists;
 mod tokens;
+pub mod uses;
 #[cfg(feature = "bench-without-face")]
 mod without_face;
 
@@ -37,6 +43,7 @@ use rand::Rng as _;
 use wallet_core::ids::ReplicaId;
 
 use crate::edge::clock::Clock;
+use crate::edge::face_index::FaceIndexes;
 use crate::edge::keys::Secrets;
 use crate::edge::metrics::Metrics;
 use crate::edge::models::ModelWorkers;
@@ -73,6 +80,8 @@ pub struct Context {
     pub public_url: String,
     /// Days that grown tables keep their partitions; for ever without it.
     pub keep_days: Option<u32>,
+    /// What face groups are searched by.
+    pub face_indexes: FaceIndexes,
     /// What may be a second old.
     pub caches: caches::Caches,
     /// This process, among those that share the databases.

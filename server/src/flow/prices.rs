@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::Context;
-use crate::billing::price::{Price, Service, first_list};
+use crate::billing::price::{Price, Service, first_list, price_at};
 use crate::stop::Flow;
 use crate::store::charges;
-
-/// What a redemption is metered as.
-pub(super) const SERVICE: Service = Service::EcertRedeem;
 
 /// Gives an empty installation its first price list.
 pub fn install_first_list(ctx: &Context) -> Flow<()> {
@@ -23,17 +22,26 @@ pub fn install_first_list(ctx: &Context) -> Flow<()> {
     })
 }
 
-/// The same, a second old at most.
-pub(super) fn current(ctx: &Context) -> Flow<Arc<Vec<Price>>> {
-    if let Some(prices) = ctx.caches.prices.get(&()) {
-        return Ok(prices);
-    }
-    let prices = Arc::new(of_redemption(ctx)?);
-    ctx.caches.prices.insert((), Arc::clone(&prices));
-    Ok(prices)
+/// The price of a use submitted at `submitted_at`; what is announced for later may be seen a second late.
+pub(super) fn in_force(ctx: &Context, service: Service, submitted_at: Timestamp) -> Flow<Price> {
+    let prices = match ctx.caches.prices.get(&service) {
+        Some(prices) => prices,
+        None => {
+            let prices = Arc::new(of(ctx, service)?);
+            ctx.caches.prices.insert(service, Arc::clone(&prices));
+            prices
+        }
+    };
+    let price = price_at(&prices, submitted_at).cloned();
+    Ok(price.ok_or_else(|| anyhow::anyhow!("no price of {} is in force", service.as_str()))?)
 }
 
-/// Every price of a redemption, past and announced.
-pub fn of_redemption(ctx: &Context) -> Flow<Vec<Price>> {
-    ctx.rp_store.read(|conn| Ok(charges::prices_of(conn, SERVICE)?))
+/// Whether price lists can be read.
+pub fn readable(ctx: &Context) -> Flow<()> {
+    of(ctx, Service::EcertRedeem).map(drop)
+}
+
+/// Every price of a service, past and announced.
+fn of(ctx: &Context, service: Service) -> Flow<Vec<Price>> {
+    ctx.rp_store.read(|conn| Ok(charges::prices_of(conn, service)?))
 }

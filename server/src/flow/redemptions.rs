@@ -21,11 +21,12 @@ use super::answers::{self, Answer, Judged};
 use super::callers::RelyingParty;
 use super::captures::{self, Challenge};
 use super::certificates::InForce;
+use super::charging::gate;
 use super::codes::{self, Presented};
 use super::idempotency::{Claim, Idempotency, answered, claim, seal};
 use super::retention::READABLE;
 use super::settlement::{self, Verdict};
-use super::{Context, issuance, later, prices, random, tokens};
+use super::{Context, issuance, later, random, tokens};
 use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::stop::{Flow, Stop};
@@ -33,7 +34,7 @@ use crate::store::codes::Spending;
 use crate::store::idempotency::{self, Lease};
 use crate::store::openings::{self, Outcome};
 use crate::store::redemptions::{self, Redemption, State};
-use crate::store::{Conn, audit, throttles};
+use crate::store::{Conn, attempts, audit, throttles};
 
 /// From opening to capture: the person is standing there.
 const CHALLENGE: SignedDuration = SignedDuration::from_secs(120);
@@ -83,7 +84,7 @@ impl Opened {
 /// Whether the request was answered before is looked up only then: what stands in its way is what was done for it.
 pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening: &Opening) -> Flow<Opened> {
     let now = ctx.now();
-    gate(rp)?;
+    gate(rp, settlement::SERVICE)?;
     let lease = idempotency.lease(rp, now);
     // Digits can't be given back, so another request under the same key must be noticed before they are used up.
     if matches!(opening.code, Code::Numeric(_))
@@ -207,7 +208,7 @@ pub fn judge(
 ) -> Flow<Answer> {
     let now = ctx.now();
     let lease = idempotency.lease(rp, now);
-    gate(rp)?;
+    gate(rp, settlement::SERVICE)?;
     let found = match ctx.metrics.stage(Stage::RedemptionClaim, || claim(ctx, &lease, id, now))? {
         Claim::Claimed(found) => *found,
         Claim::Answered(kept) => {
@@ -304,20 +305,9 @@ pub fn show(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Shown> {
 pub fn receipts(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Vec<String>> {
     let stored = ctx.rp_store.read(|conn| {
         redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?;
-        Ok(redemptions::receipts(conn, id, rp.id)?)
+        Ok(attempts::receipts(conn, id.into(), rp.id)?)
     })?;
     stored.iter().map(|receipt| tokens::expand(ctx, receipt)).collect()
-}
-
-/// Before any work: is this relying party served?
-fn gate(rp: &RelyingParty) -> Result<(), Refusal> {
-    if !rp.active {
-        return Err(Refusal::RpSuspended);
-    }
-    if !rp.services.contains(prices::SERVICE.as_str()) {
-        return Err(Refusal::ServiceNotBought);
-    }
-    Ok(())
 }
 
 /// The refusal, after what must be on record is: over-asking leaves a trace, and a wrong code is counted.

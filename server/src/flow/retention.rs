@@ -4,7 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Context;
 use crate::stop::Flow;
-use crate::store::{codes, devices, enrolments, idempotency, jobs, outbox, redemptions, throttles};
+use crate::store::{
+    codes, devices, enrolments, face_groups, idempotency, jobs, liveness_sessions, outbox, redemptions,
+    throttles,
+};
 
 /// How long an answer with personal data can be read again, by its address or its Idempotency-Key.
 pub(super) const READABLE: SignedDuration = SignedDuration::from_hours(72);
@@ -37,6 +40,8 @@ pub fn forget(ctx: &Context) -> Flow<()> {
         let opened_from = done.saturating_sub(READABLE + OPEN).unwrap_or(Timestamp::UNIX_EPOCH);
         redemptions::erase_answers(conn, opened_from, before(READABLE))?;
         idempotency::forget(conn, before(READABLE))?;
+        liveness_sessions::forget(conn, before(SHORT))?;
+        face_groups::forget_removed(conn, before(SHORT))?;
         Ok(())
     })
 }

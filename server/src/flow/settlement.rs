@@ -8,24 +8,27 @@ use serde_json::{Value, json};
 use wallet_core::attributes::{Attribute, released};
 use wallet_core::ecert::Disclosure;
 use wallet_core::face::Judgement;
-use wallet_core::ids::{AttemptId, ChargeId, LedgerTransactionId};
+use wallet_core::ids::AttemptId;
 use wallet_core::jws::{self, x5c};
-use wallet_core::money::{Amount, Currency};
-use wallet_core::receipt::{Receipt, ReceiptCharge};
+use wallet_core::receipt::ReceiptCharge;
 use wallet_core::refusal::{Reason, Refusal};
 
 use super::answers::{Answer, Judged, Kept, Unusable, faster, seal_answer};
 use super::certificates::InForce;
+use super::charging::{self, Attempted};
 use super::idempotency::{finish, seal};
-use super::prices::SERVICE;
-use super::{Context, issuance, metering, prices, tokens};
+use super::{Context, issuance, metering, tokens};
 use crate::billing::posting::Balanced;
-use crate::billing::price::{self, Price};
+use crate::billing::price::Service;
 use crate::stop::Flow;
+use crate::store::attempts::{self, Attempt};
+use crate::store::audit;
 use crate::store::idempotency::Lease;
-use crate::store::redemptions::{self, Attempt, Redemption, State};
+use crate::store::redemptions::{self, Redemption, State};
 use crate::store::settlements::Settlement;
-use crate::store::{audit, charges};
+
+/// What a redemption is metered as.
+pub(super) const SERVICE: Service = Service::EcertRedeem;
 
 /// What became of the capture.
 pub(super) enum Verdict {
@@ -66,18 +69,11 @@ fn settle_judged(
     submitted_at: Timestamp,
 ) -> Flow<Answer> {
     let now = ctx.now();
-    let prices = prices::current(ctx)?;
-    let price = price::price_at(&prices, submitted_at);
-    let price = price.ok_or_else(|| anyhow::anyhow!("no price of {} is in force", SERVICE.as_str()))?;
     let outcome = outcome(&judgement);
     let reason = judgement.reasons.first().map(|reason| reason.code());
-    let charge = charge(ctx, &redemption, price, submitted_at, now);
-    let billed = ReceiptCharge {
-        id: charge.id,
-        amount: Amount { currency: Currency::Cny, micros: price.micros },
-        price_version: price.version.clone(),
-        transaction: charge.transaction,
-    };
+    let (rp, id) = (redemption.rp, redemption.id);
+    let charge = charging::charge(ctx, rp, id.into(), SERVICE, submitted_at, now)?;
+    let billed = charging::told(&charge);
     let receipt = sign_receipt(ctx, &redemption, charge.attempt, outcome, Ok(billed.clone()), now)?;
     let mut answer = answer(ctx, &redemption, judgement, billed, receipt);
     if answer.judgement.passed {
@@ -88,18 +84,17 @@ fn settle_judged(
     let attempt = Attempt {
         id: charge.attempt,
         rp: redemption.rp,
-        redemption: redemption.id,
+        occasion: id.into(),
         service: SERVICE.as_str(),
         outcome,
         reason,
         charge: Some(charge.id),
         receipt: short_receipt,
     };
-    let (rp, id) = (redemption.rp, redemption.id);
     let settlement = Settlement {
         passed: answer.judgement.passed,
         sealed_answer: sealed,
-        postings: Balanced::for_use(rp, SERVICE, price.micros)?,
+        postings: Balanced::for_use(rp, SERVICE, charge.price.micros)?,
         kept: seal(ctx, lease, &Kept::Judged)?,
         lease: lease.clone(),
         at: now,
@@ -118,11 +113,11 @@ fn settle_unusable(ctx: &Context, lease: &Lease, redemption: &Redemption, reason
     let id = AttemptId::new(now, &mut rand::rng());
     let receipt = sign_receipt(ctx, redemption, id, "unusable", Err(reason.code), now)?;
     let hint = reason.hint.clone();
-    let unusable = Unusable { id: redemption.id, reason: reason.code.to_owned(), hint, receipt };
+    let unusable = Unusable { reason: reason.code.to_owned(), hint, receipt };
     let attempt = Attempt {
         id,
         rp: redemption.rp,
-        redemption: redemption.id,
+        occasion: redemption.id.into(),
         service: SERVICE.as_str(),
         outcome: "unusable",
         reason: Some(reason.code),
@@ -136,7 +131,7 @@ fn settle_unusable(ctx: &Context, lease: &Lease, redemption: &Redemption, reason
             return faster(ctx, conn, lease, redemption.rp, redemption.id).map(Some);
         }
         redemptions::count_unusable(conn, &current)?;
-        redemptions::insert_attempt(conn, &attempt, now)?;
+        attempts::insert(conn, &attempt, now)?;
         finish(ctx, conn, lease, &kept, now)?;
         audit::append(conn, redemption.rp, "redemption.judge", redemption.id, "unusable", now)?;
         Ok(None)
@@ -151,22 +146,16 @@ fn outcome(judgement: &Judgement) -> &'static str {
     if judgement.passed { "passed" } else { "failed" }
 }
 
-fn charge(
+fn sign_receipt(
     ctx: &Context,
     redemption: &Redemption,
-    price: &Price,
-    submitted_at: Timestamp,
+    id: AttemptId,
+    outcome: &'static str,
+    charge: Result<ReceiptCharge, &'static str>,
     now: Timestamp,
-) -> charges::Charge {
-    charges::Charge {
-        id: ChargeId::new(now, &mut rand::rng()),
-        rp: redemption.rp,
-        attempt: AttemptId::new(now, &mut rand::rng()),
-        redemption: redemption.id,
-        price: price.clone(),
-        transaction: LedgerTransactionId::new(now, &mut rand::rng()),
-        usage_date: price::usage_date(submitted_at, &ctx.zone),
-    }
+) -> Flow<String> {
+    let (rp, occasion) = (redemption.rp, redemption.id.into());
+    charging::sign_receipt(ctx, Attempted { id, rp, occasion, service: SERVICE, outcome, charge }, now)
 }
 
 /// The answer so far: without attributes, and not yet signed.
@@ -192,32 +181,6 @@ fn answer(
         receipt,
         result: String::new(),
     }
-}
-
-fn sign_receipt(
-    ctx: &Context,
-    redemption: &Redemption,
-    attempt: AttemptId,
-    outcome: &str,
-    charge: Result<ReceiptCharge, &'static str>,
-    now: Timestamp,
-) -> Flow<String> {
-    let (charge, not_charged) = match charge {
-        Ok(charge) => (Some(charge), None),
-        Err(reason) => (None, Some(reason.to_owned())),
-    };
-    let receipt = Receipt {
-        iss: ctx.public_url.clone(),
-        iat: now.as_second(),
-        attempt,
-        redemption: redemption.id,
-        relying_party: redemption.rp,
-        service: SERVICE.as_str().to_owned(),
-        outcome: outcome.to_owned(),
-        not_charged,
-        charge,
-    };
-    Ok(receipt.sign(ctx.signer.chain(), ctx.signer.as_ref())?)
 }
 
 fn disclose(

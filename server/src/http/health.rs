@@ -16,7 +16,7 @@ pub async fn alive() -> HttpResponse {
 pub async fn ready(ctx: Data<Context>) -> Result<HttpResponse, Problem> {
     run(ctx, |ctx| {
         status_lists::token(ctx, status_lists::FIRST)?;
-        prices::of_redemption(ctx).map(drop)
+        prices::readable(ctx)
     })
     .await?;
     Ok(HttpResponse::Ok().body("ready\n"))

@@ -7,15 +7,21 @@ pub mod certificates;
 pub mod codes;
 pub mod deadline;
 pub mod enrolments;
+pub mod face_groups;
+pub mod faces;
 pub mod health;
+pub mod idempotency;
 pub mod issuer;
 pub mod ledger;
+pub mod liveness_sessions;
 pub mod log;
+pub mod persons;
 pub mod problem;
 pub mod redemptions;
 pub mod relying_parties;
 pub mod status_lists;
 pub mod uploads;
+pub mod uses;
 
 use actix_web::web::{self, Data};
 

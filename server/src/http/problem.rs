@@ -88,6 +88,9 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::CodeAlreadyRedeemed
         | Refusal::RequestInProgress
         | Refusal::RedemptionClosed
+        | Refusal::LivenessSessionClosed
+        | Refusal::FaceGroupFull
+        | Refusal::FaceGroupOutdated
         | Refusal::EnrolmentNotAtThisStep { .. } => StatusCode::CONFLICT,
         Refusal::CertificateRevoked => StatusCode::GONE,
         Refusal::CaptureTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -13,17 +13,14 @@ use wallet_core::ids::RedemptionId;
 use wallet_core::refusal::Refusal;
 
 use super::callers::{By, RelyingParty};
+use super::idempotency::{idempotency, key};
 use super::problem::Problem;
 use super::run;
 use super::uploads::{self, Uploads};
 use crate::edge::metrics::Stage;
 use crate::flow::Context;
 use crate::flow::answers::{Answer, Judged};
-use crate::flow::idempotency::Idempotency;
 use crate::flow::redemptions::{self, Opening, Shown};
-
-/// The longest Idempotency-Key: a UUID has 36 characters.
-const MAX_KEY: usize = 64;
 
 /// The body that opens a redemption.
 #[derive(Serialize, Deserialize)]
@@ -112,14 +109,4 @@ pub async fn receipts(
 ) -> Result<Json<Receipts>, Problem> {
     let receipts = run(ctx, move |ctx| redemptions::receipts(ctx, &rp.0, *id)).await?;
     Ok(Json(Receipts { receipts }))
-}
-
-fn key(request: &HttpRequest) -> Result<String, Problem> {
-    let key = request.headers().get("Idempotency-Key").and_then(|key| key.to_str().ok());
-    let key = key.filter(|key| !key.is_empty() && key.len() <= MAX_KEY);
-    Ok(key.ok_or(Refusal::IdempotencyKeyMissing)?.to_owned())
-}
-
-fn idempotency(ctx: &Context, request: &HttpRequest, key: String, body: &[u8]) -> Idempotency {
-    Idempotency::new(ctx, key, &[request.method().as_str().as_bytes(), request.path().as_bytes(), body])
 }

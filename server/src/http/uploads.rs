@@ -1,5 +1,6 @@
 //! Multipart uploads, read within bounds.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_multipart::{Field, Multipart, MultipartError};
@@ -82,23 +83,58 @@ impl From<MultipartError> for Problem {
 
 /// Reads the parts `front` and `back`.
 pub async fn document(uploads: &Uploads, headers: &HeaderMap, body: Multipart) -> Result<Document, Problem> {
+    let form = form(uploads, headers, body, &["front", "back"], &[]).await?;
+    let (mut pictures, place) = (form.pictures, form.place);
+    let [front, back] = ["front", "back"].map(|side| pictures.remove(side).unwrap_or_default());
+    Ok(Document { front, back, place })
+}
+
+/// A form of pictures and words, each once.
+pub struct Form {
+    /// The pictures that were asked for, by name.
+    pub pictures: BTreeMap<&'static str, Vec<u8>>,
+    /// The words that were sent, by name.
+    pub words: BTreeMap<&'static str, String>,
+    /// Kept until the pictures were looked at.
+    pub place: Place,
+}
+
+/// A label or an id.
+const MAX_WORD_BYTES: usize = 256;
+
+/// Reads a form: every one of `pictures` must be there, any of `words` may be.
+pub async fn form(
+    uploads: &Uploads,
+    headers: &HeaderMap,
+    body: Multipart,
+    pictures: &'static [&'static str],
+    words: &'static [&'static str],
+) -> Result<Form, Problem> {
     require_multipart(headers)?;
-    let place = uploads.place()?;
-    let (mut front, mut back) = (None, None);
+    let mut form = Form { pictures: BTreeMap::new(), words: BTreeMap::new(), place: uploads.place()? };
     each_part(body, async |name, part| {
-        let side = match name {
-            "front" => &mut front,
-            "back" => &mut back,
-            _ => return Err(invalid("body", "only the parts `front` and `back`")),
-        };
-        once(side, "body", bytes_of(part, MAX_BYTES).await?)
+        if let Some(name) = pictures.iter().find(|picture| **picture == name) {
+            let before = form.pictures.insert(name, bytes_of(part, MAX_BYTES).await?);
+            return is_first(name, before.is_none());
+        }
+        if let Some(name) = words.iter().find(|word| **word == name) {
+            let word = String::from_utf8(bytes_of(part, MAX_WORD_BYTES).await?);
+            let word = word.map_err(|_| invalid(name, "text in UTF-8"))?;
+            let before = form.words.insert(name, word);
+            return is_first(name, before.is_none());
+        }
+        let known: Vec<_> = pictures.iter().chain(words).map(|name| format!("`{name}`")).collect();
+        Err(invalid("body", format!("only the parts {}", known.join(", "))))
     })
     .await?;
-    match (front, back) {
-        (Some(front), Some(back)) => Ok(Document { front, back, place }),
-        (None, _) => Err(invalid("front", "the part with the portrait side is missing")),
-        (_, None) => Err(invalid("back", "the part with the back is missing")),
+    match pictures.iter().find(|name| !form.pictures.contains_key(*name)) {
+        Some(missing) => Err(invalid(missing, "a part with a picture")),
+        None => Ok(form),
     }
+}
+
+fn is_first(field: &'static str, first: bool) -> Result<(), Problem> {
+    if first { Ok(()) } else { Err(invalid(field, "each part once")) }
 }
 
 /// Reads the parts `capture` (the statement), `frame` (each picture, in order) and `signature`.
@@ -109,24 +145,102 @@ pub async fn capture(
 ) -> Result<SignedCapture, Problem> {
     require_multipart(headers)?;
     let place = uploads.place()?;
-    let (mut statement, mut signature, mut frames, mut total) = (None, None, Vec::new(), 0);
-    each_part(body, async |name, part| match name {
-        "capture" => once(&mut statement, "capture", bytes_of(part, MAX_STATEMENT_BYTES).await?),
-        "signature" => once(&mut signature, "signature", bytes_of(part, MAX_SIGNATURE_BYTES).await?),
-        "frame" if frames.len() < MAX_FRAMES => {
-            let frame = bytes_of(part, MAX_BYTES).await?;
-            total += frame.len();
-            frames.push(frame);
-            if total > MAX_CAPTURE_BYTES { Err(Refusal::CaptureTooLarge.into()) } else { Ok(()) }
-        }
-        "frame" => Err(invalid("frame", format!("at most {MAX_FRAMES} frames"))),
-        _ => Err(invalid("body", "only the parts `capture`, `frame` and `signature`")),
+    let mut parts = CaptureParts::default();
+    each_part(body, async |name, part| match parts.take(name, part).await? {
+        None => Ok(()),
+        Some(_) => Err(invalid("body", "only the parts `capture`, `frame` and `signature`")),
     })
     .await?;
-    let statement =
-        statement.ok_or_else(|| invalid("capture", "the statement about the frames is missing"))?;
-    let capture = Capture::bind(statement, frames).map_err(|error| invalid("capture", error.0))?;
-    Ok(SignedCapture { capture, signature: signature.map(decode_signature).transpose()?, place })
+    let (capture, signature) = parts.bind()?;
+    Ok(SignedCapture { capture, signature, place })
+}
+
+/// A card, and the capture of a face before a camera of the relying party.
+pub struct CardAndCapture {
+    /// The liveness session whose challenge the capture answers.
+    pub session: String,
+    /// The side with the portrait.
+    pub front: Vec<u8>,
+    /// The side with the validity.
+    pub back: Vec<u8>,
+    /// The frames, bound to their statement.
+    pub capture: Capture,
+    /// Kept until all of it was judged.
+    pub place: Place,
+}
+
+/// Reads the parts `session`, `front`, `back`, `capture` and `frame`.
+pub async fn card_and_capture(
+    uploads: &Uploads,
+    headers: &HeaderMap,
+    body: Multipart,
+) -> Result<CardAndCapture, Problem> {
+    require_multipart(headers)?;
+    let place = uploads.place()?;
+    let (mut session, mut front, mut back) = (None, None, None);
+    let mut parts = CaptureParts::default();
+    each_part(body, async |name, part| match name {
+        "session" => once(&mut session, "session", bytes_of(part, MAX_WORD_BYTES).await?),
+        "front" => once(&mut front, "front", bytes_of(part, MAX_BYTES).await?),
+        "back" => once(&mut back, "back", bytes_of(part, MAX_BYTES).await?),
+        _ => match parts.take(name, part).await? {
+            None => Ok(()),
+            Some(_) => {
+                Err(invalid("body", "only the parts `session`, `front`, `back`, `capture` and `frame`"))
+            }
+        },
+    })
+    .await?;
+    let missing = |field| invalid(field, "this part is missing");
+    let session = session.ok_or_else(|| missing("session"))?;
+    Ok(CardAndCapture {
+        session: String::from_utf8(session).map_err(|_| invalid("session", "the id of a session"))?,
+        front: front.ok_or_else(|| missing("front"))?,
+        back: back.ok_or_else(|| missing("back"))?,
+        capture: parts.bind()?.0,
+        place,
+    })
+}
+
+/// The parts of a capture, as they come in.
+#[derive(Default)]
+struct CaptureParts {
+    statement: Option<Vec<u8>>,
+    signature: Option<Vec<u8>>,
+    frames: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl CaptureParts {
+    /// Takes a part of a capture; gives back any other.
+    async fn take(&mut self, name: &str, part: Field) -> Result<Option<Field>, Problem> {
+        match name {
+            "capture" => {
+                once(&mut self.statement, "capture", bytes_of(part, MAX_STATEMENT_BYTES).await?)?;
+            }
+            "signature" => {
+                once(&mut self.signature, "signature", bytes_of(part, MAX_SIGNATURE_BYTES).await?)?;
+            }
+            "frame" if self.frames.len() < MAX_FRAMES => {
+                let frame = bytes_of(part, MAX_BYTES).await?;
+                self.bytes += frame.len();
+                self.frames.push(frame);
+                if self.bytes > MAX_CAPTURE_BYTES {
+                    return Err(Refusal::CaptureTooLarge.into());
+                }
+            }
+            "frame" => return Err(invalid("frame", format!("at most {MAX_FRAMES} frames"))),
+            _ => return Ok(Some(part)),
+        }
+        Ok(None)
+    }
+
+    fn bind(self) -> Result<(Capture, Option<Vec<u8>>), Problem> {
+        let statement =
+            self.statement.ok_or_else(|| invalid("capture", "the statement about the frames is missing"))?;
+        let capture = Capture::bind(statement, self.frames).map_err(|error| invalid("capture", error.0))?;
+        Ok((capture, self.signature.map(decode_signature).transpose()?))
+    }
 }
 
 fn decode_signature(text: Vec<u8>) -> Result<Vec<u8>, Problem> {
@@ -155,7 +269,7 @@ async fn each_part(
 }
 
 fn once(place: &mut Option<Vec<u8>>, field: &'static str, bytes: Vec<u8>) -> Result<(), Problem> {
-    if place.replace(bytes).is_some() { Err(invalid(field, "each part once")) } else { Ok(()) }
+    is_first(field, place.replace(bytes).is_none())
 }
 
 async fn bytes_of(

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::flow::{Context, health, jobs, retention, status_lists};
+use crate::flow::{Context, face_groups, health, jobs, retention, status_lists};
 use crate::stop::{Flow, Stop};
 
 /// One kind of work that comes again and again.
@@ -56,7 +56,7 @@ const HOURLY: Job = Job {
     lease: Some(SignedDuration::from_secs(300)),
 };
 
-const JOBS: [Job; 6] = [
+const JOBS: [Job; 7] = [
     // A revocation reaches the published list within half a second and the time of signing it.
     Job {
         name: "outbox",
@@ -72,6 +72,14 @@ const JOBS: [Job; 6] = [
         look: Duration::from_secs(15),
         work: health::measure,
         every: SignedDuration::from_secs(15),
+        lease: None,
+        ..HOURLY
+    },
+    // Each replica has files of its own.
+    Job {
+        name: "face_indexes",
+        look: Duration::from_secs(3600),
+        work: face_groups::forget_erased,
         lease: None,
         ..HOURLY
     },

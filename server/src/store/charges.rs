@@ -2,8 +2,9 @@
 
 use diesel::prelude::*;
 use jiff::Timestamp;
-use wallet_core::ids::{AttemptId, ChargeId, LedgerTransactionId, RedemptionId, RelyingPartyId};
+use wallet_core::ids::{AttemptId, ChargeId, LedgerTransactionId, RelyingPartyId};
 use wallet_core::money::{Currency, Micros};
+use wallet_core::receipt::Occasion;
 
 use super::Conn;
 use super::columns::{damaged, time};
@@ -49,8 +50,8 @@ pub struct Charge {
     pub rp: RelyingPartyId,
     /// For which attempt.
     pub attempt: AttemptId,
-    /// In which redemption.
-    pub redemption: RedemptionId,
+    /// In which redemption or use.
+    pub occasion: Occasion,
     /// How much, and by which list.
     pub price: Price,
     /// Where it stands in the ledger.
@@ -59,14 +60,14 @@ pub struct Charge {
     pub usage_date: jiff::civil::Date,
 }
 
-/// Adds a charge. The table allows one per attempt and one per redemption.
+/// Adds a charge. The table allows one per attempt and one per occasion.
 pub fn insert(conn: &mut Conn, charge: &Charge, now: Timestamp) -> QueryResult<()> {
     use charges as c;
     let row = (
         c::id.eq(charge.id.to_string()),
         c::rp_id.eq(charge.rp.to_string()),
         c::attempt_id.eq(charge.attempt.to_string()),
-        c::redemption_id.eq(charge.redemption.to_string()),
+        c::redemption_id.eq(charge.occasion.to_string()),
         c::service.eq(charge.price.service.as_str()),
         c::price_version.eq(&charge.price.version),
         c::currency.eq(Currency::Cny.code()),

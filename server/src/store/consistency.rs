@@ -74,7 +74,7 @@ pub fn of_rps(since: Since) -> Vec<Check> {
         ("judged-not-charged", format!(
             "r.id{{)row}} AS line FROM redemptions r WHERE {judged} AND NOT EXISTS (SELECT 1 FROM charges c WHERE {its_charge})")),
         ("charged-not-judged", format!(
-            "c.id{{)row}} AS line FROM charges c WHERE NOT EXISTS \
+            "c.id{{)row}} AS line FROM charges c WHERE substr(c.redemption_id, 1, 4) = 'red_' AND NOT EXISTS \
              (SELECT 1 FROM redemptions r WHERE {its_charge} AND r.state <> 'challenged')")),
         ("judged-without-one-attempt", format!(
             "r.id{{)row}} AS line FROM redemptions r WHERE {judged} AND 1 <> \
@@ -116,6 +116,17 @@ pub fn of_rps(since: Since) -> Vec<Check> {
         ("judged-without-one-audit-line", format!(
             "r.id{{)row}} AS line FROM redemptions r LEFT JOIN ({audited}) a \
              ON a.object = r.id AND a.actor = r.rp_id AND a.outcome = r.state WHERE {judged} AND COALESCE(a.lines, 0) <> 1")),
+        // Whatever is no redemption is one call of a service: one attempt, one line.
+        ("use-without-one-audit-line",
+            "a.id{)row} AS line FROM attempts a LEFT JOIN (SELECT actor, action, object, outcome, COUNT(*) AS lines FROM audit \
+               WHERE substr(object, 1, 4) = 'use_' GROUP BY actor, action, object, outcome) l \
+             ON l.object = a.redemption_id AND l.actor = a.rp_id AND l.action = a.service AND l.outcome = a.outcome \
+             WHERE substr(a.redemption_id, 1, 4) = 'use_' AND COALESCE(l.lines, 0) <> 1".to_owned()),
+        ("use-with-two-attempts",
+            grouped("redemption_id", "attempts WHERE substr(redemption_id, 1, 4) = 'use_'", "rp_id, redemption_id", "COUNT(*) > 1")),
+        ("face-group-miscounted",
+            "g.id{)row} AS line FROM face_groups g WHERE g.faces <> (SELECT COUNT(*) FROM group_faces f \
+             WHERE f.rp_id = g.rp_id AND f.group_id = g.id AND f.sealed_template IS NOT NULL)".to_owned()),
     ];
     list.into_iter().map(check).collect()
 }
@@ -325,13 +336,15 @@ pub enum Sealed {
     Answer,
     /// `idempotency_keys.sealed_answer`
     KeyAnswer,
+    /// `group_faces.sealed_template`
+    GroupFace,
 }
 
 impl Sealed {
     /// Those that holders' tables have.
     pub const OF_HOLDERS: [Sealed; 3] = [Sealed::Attributes, Sealed::Template, Sealed::Document];
     /// Those that relying parties' tables have.
-    pub const OF_RPS: [Sealed; 2] = [Sealed::Answer, Sealed::KeyAnswer];
+    pub const OF_RPS: [Sealed; 3] = [Sealed::Answer, Sealed::KeyAnswer, Sealed::GroupFace];
 
     fn place(self) -> (&'static str, &'static str, &'static str) {
         match self {
@@ -340,6 +353,7 @@ impl Sealed {
             Sealed::Document => ("enrolments", "sealed_document", "'', id"),
             Sealed::Answer => ("redemptions", "sealed_answer", "rp_id, id"),
             Sealed::KeyAnswer => ("idempotency_keys", "sealed_answer", "rp_id, key"),
+            Sealed::GroupFace => ("group_faces", "sealed_template", "rp_id, id"),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Days of the tables that grow for ever, on PostgreSQL: `attempts` and `charges` by the day their redemption was opened,
-//! `audit` by the day of the line. SQLite has one table each, and none of this.
+//! Days of the tables that grow for ever, on PostgreSQL: `attempts` and `charges` by the day their redemption was opened or the
+//! service used, `audit` by the day of the line. SQLite has one table each, and none of this.
 //!
 //! The ids are ULIDs behind a prefix and so sort by time: a day is a range of ids. That keeps "one charge per redemption"
 //! a plain primary key, which PostgreSQL could not enforce over partitions by any other column.
@@ -11,7 +11,7 @@ use diesel::sql_types::Text;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
-use wallet_core::ids::{AuditId, RedemptionId};
+use wallet_core::ids::{AuditId, RedemptionId, UseId};
 
 use super::{Conn, Store};
 use crate::stop::Flow;
@@ -22,13 +22,21 @@ const AHEAD_DAYS: i64 = 7;
 /// A partitioned table, and the lower bound of a day in it.
 struct Partitioned {
     table: &'static str,
+    /// What the names of its partitions begin with.
+    prefix: &'static str,
     bound: fn(Timestamp) -> String,
 }
 
-const TABLES: [Partitioned; 3] = [
-    Partitioned { table: "attempts", bound: |day| RedemptionId::first_at(day).to_string() },
-    Partitioned { table: "charges", bound: |day| RedemptionId::first_at(day).to_string() },
-    Partitioned { table: "audit", bound: |day| AuditId::first_at(day).to_string() },
+const fn of(table: &'static str, prefix: &'static str, bound: fn(Timestamp) -> String) -> Partitioned {
+    Partitioned { table, prefix, bound }
+}
+
+const TABLES: [Partitioned; 5] = [
+    of("attempts", "attempts", |day| RedemptionId::first_at(day).to_string()),
+    of("attempts", "attempts_of_uses", |day| UseId::first_at(day).to_string()),
+    of("charges", "charges", |day| RedemptionId::first_at(day).to_string()),
+    of("charges", "charges_of_uses", |day| UseId::first_at(day).to_string()),
+    of("audit", "audit", |day| AuditId::first_at(day).to_string()),
 ];
 
 impl Store {
@@ -59,8 +67,8 @@ pub(super) fn create_day(postgres: &mut PgConnection, moment: Timestamp) -> Quer
 }
 
 fn create(postgres: &mut PgConnection, day: Date) -> QueryResult<()> {
-    for Partitioned { table, bound } in TABLES {
-        let name = format!("{table}_{}", day.strftime("%Y%m%d"));
+    for Partitioned { table, prefix, bound } in TABLES {
+        let name = format!("{prefix}_{}", day.strftime("%Y%m%d"));
         if exists(postgres, &name)? {
             continue;
         }
@@ -90,13 +98,15 @@ fn exists(postgres: &mut PgConnection, name: &str) -> QueryResult<bool> {
 
 fn detach_before(postgres: &mut PgConnection, day: Date) -> QueryResult<Vec<String>> {
     let mut detached = Vec::new();
-    for Partitioned { table, .. } in TABLES {
-        let first_kept = format!("{table}_{}", day.strftime("%Y%m%d"));
+    for Partitioned { table, prefix, .. } in TABLES {
+        let first_kept = format!("{prefix}_{}", day.strftime("%Y%m%d"));
         let old = diesel::sql_query(
             "SELECT c.relname::text AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
-             WHERE i.inhparent = $1::regclass AND c.relname < $2 AND c.relname ~ '_[0-9]{8}$' ORDER BY 1",
+             WHERE i.inhparent = $1::regclass AND c.relname < $2 AND c.relname ~ $3 ORDER BY 1",
         );
-        for Name { name } in old.bind::<Text, _>(table).bind::<Text, _>(&first_kept).load::<Name>(postgres)? {
+        let days = format!("^{prefix}_[0-9]{{8}}$");
+        let old = old.bind::<Text, _>(table).bind::<Text, _>(&first_kept).bind::<Text, _>(days);
+        for Name { name } in old.load::<Name>(postgres)? {
             postgres.batch_execute(&format!("ALTER TABLE {table} DETACH PARTITION {name}"))?;
             detached.push(name);
         }

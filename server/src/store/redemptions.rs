@@ -1,4 +1,4 @@
-//! Redemptions, and the attempts made in each.
+//! Redemptions.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use jiff::Timestamp;
 use wallet_core::attributes::{Attribute, Share};
-use wallet_core::ids::{AttemptId, CertificateId, ChargeId, RedemptionId, RelyingPartyId};
+use wallet_core::ids::{CertificateId, RedemptionId, RelyingPartyId};
 
 use super::columns::{array, damaged, join, parse, present, split, time};
-use super::schema::{attempts, redemptions};
+use super::schema::redemptions;
 use super::{Conn, exactly_one};
 
 /// One use of a code by one relying party.
@@ -178,52 +178,4 @@ pub fn count_unusable(conn: &mut Conn, redemption: &Redemption) -> QueryResult<(
         .filter(r::state.eq("challenged"))
         .filter(r::unusable_attempts.eq(redemption.unusable_attempts));
     exactly_one(diesel::update(row).set(r::unusable_attempts.eq(r::unusable_attempts + 1)).execute(conn)?)
-}
-
-/// One capture submitted for judgement.
-#[derive(Debug)]
-pub struct Attempt {
-    /// Which.
-    pub id: AttemptId,
-    /// By whom.
-    pub rp: RelyingPartyId,
-    /// In which redemption.
-    pub redemption: RedemptionId,
-    /// What is metered.
-    pub service: &'static str,
-    /// `passed`, `failed` or `unusable`.
-    pub outcome: &'static str,
-    /// Why it failed, or could not be judged.
-    pub reason: Option<&'static str>,
-    /// Its charge: there is one exactly when it was judged.
-    pub charge: Option<ChargeId>,
-    /// The signed receipt, shortened (`flow/tokens.rs`).
-    pub receipt: String,
-}
-
-/// Adds an attempt.
-pub fn insert_attempt(conn: &mut Conn, attempt: &Attempt, now: Timestamp) -> QueryResult<()> {
-    use attempts as a;
-    let row = (
-        a::id.eq(attempt.id.to_string()),
-        a::rp_id.eq(attempt.rp.to_string()),
-        a::redemption_id.eq(attempt.redemption.to_string()),
-        a::service.eq(attempt.service),
-        a::outcome.eq(attempt.outcome),
-        a::reason.eq(attempt.reason),
-        a::charge_id.eq(attempt.charge.map(|charge| charge.to_string())),
-        a::receipt.eq(&attempt.receipt),
-        a::judged_at.eq(now.as_microsecond()),
-    );
-    diesel::insert_into(a::table).values(row).execute(conn).map(drop)
-}
-
-/// The receipts of a redemption's attempts, oldest first.
-pub fn receipts(conn: &mut Conn, id: RedemptionId, rp: RelyingPartyId) -> QueryResult<Vec<String>> {
-    attempts::table
-        .filter(attempts::redemption_id.eq(id.to_string()))
-        .filter(attempts::rp_id.eq(rp.to_string()))
-        .order(attempts::id)
-        .select(attempts::receipt)
-        .load(conn)
 }

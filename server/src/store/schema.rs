@@ -260,6 +260,43 @@ diesel::table! {
 }
 
 diesel::table! {
+    liveness_sessions (rp_id, id) {
+        rp_id -> Text,
+        id -> Text,
+        nonce -> Binary,
+        deadline -> BigInt,
+        state -> Text,
+        unusable_attempts -> BigInt,
+        opened_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    face_groups (rp_id, id) {
+        rp_id -> Text,
+        id -> Text,
+        name -> Text,
+        model -> Text,
+        revision -> BigInt,
+        faces -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    group_faces (rp_id, group_id, number) {
+        rp_id -> Text,
+        group_id -> Text,
+        number -> BigInt,
+        id -> Text,
+        label -> Text,
+        sealed_template -> Nullable<Binary>,
+        revision -> BigInt,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
     idempotency_keys (rp_id, key) {
         rp_id -> Text,
         key -> Text,

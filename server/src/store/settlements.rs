@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use wallet_core::ids::AuditId;
 use wallet_core::money::Currency;
 
+use super::attempts::{self, Attempt};
 use super::charges::{self, Charge};
 use super::idempotency::{self, Lease};
-use super::redemptions::{self, Attempt, Redemption};
+use super::redemptions::{self, Redemption};
 use super::sql::{Column, Statement};
 use super::{Conn, audit, ledger};
 use crate::billing::posting::Balanced;
@@ -39,8 +40,8 @@ pub struct Settlement {
     pub at: Timestamp,
 }
 
-/// The kind of ledger transaction.
-const USE: &str = "use";
+/// The kind of ledger transaction that a charge is.
+pub const USE: &str = "use";
 const ACTION: &str = "redemption.judge";
 
 /// Writes settlements; `false` for each whose redemption was closed before, and which wrote nothing.
@@ -55,7 +56,7 @@ fn insert(conn: &mut Conn, s: &Settlement) -> QueryResult<bool> {
     if !redemptions::close(conn, &s.redemption, s.passed, &s.sealed_answer, s.at)? {
         return Ok(false);
     }
-    redemptions::insert_attempt(conn, &s.attempt, s.at)?;
+    attempts::insert(conn, &s.attempt, s.at)?;
     ledger::post(conn, s.redemption.rp, s.charge.transaction, USE, &s.postings, s.at)?;
     charges::insert(conn, &s.charge, s.at)?;
     idempotency::finish(conn, &s.lease, &s.kept, s.at)?;

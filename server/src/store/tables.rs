@@ -86,6 +86,9 @@ tables! {
     ledger_transactions (book, id);
     postings (book, transaction_id, line);
     charges (rp_id, redemption_id);
+    liveness_sessions (rp_id, id);
+    face_groups (rp_id, id);
+    group_faces (rp_id, group_id, number);
     idempotency_keys (rp_id, key);
     throttles (subject, window_start);
     audit (actor, id);

@@ -58,7 +58,7 @@ impl Bench<'_> {
         Ok(Place { name: name.to_owned(), installation, population })
     }
 
-    /// Services over a place, warmed up.
+    /// Services over a place, warmed up: each relying party has been there before, as all but a new one have.
     fn serve(&self, place: &Place, postgres: Option<&Postgres>, replicas: usize) -> anyhow::Result<Served> {
         let setting = Setting {
             clients: self.arguments.clients,
@@ -67,7 +67,7 @@ impl Bench<'_> {
         };
         let mut served =
             Served::start(self.scratch, &place.installation, &place.population, &setting, replicas)?;
-        served.visits(WARM_UP)?;
+        served.visits(WARM_UP.max(place.population.relying_parties))?;
         if let Some(postgres) = postgres {
             // As autovacuum does within a minute: until then statements are planned for tables that were empty.
             postgres.ask(&place.name, "VACUUM ANALYZE")?;

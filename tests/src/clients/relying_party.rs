@@ -83,6 +83,87 @@ impl RelyingParty {
     }
 }
 
+/// The other services: pictures and sessions.
+impl RelyingParty {
+    /// POSTs a form under a key.
+    pub async fn post_form(&self, path: &str, form: Form, key: &str) -> anyhow::Result<Answer> {
+        Answer::to(self.post(path, key).multipart(form)).await
+    }
+
+    /// POSTs JSON.
+    pub async fn post_json(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        Answer::to(self.post(path, &fresh_key()).json(body)).await
+    }
+
+    /// DELETEs what is at a path.
+    pub async fn delete(&self, path: &str) -> anyhow::Result<Answer> {
+        Answer::to(self.http.delete(format!("{}{path}", self.base)).bearer_auth(&self.api_key)).await
+    }
+
+    /// Compares two pictures.
+    pub async fn compare(&self, first: &[u8], second: &[u8]) -> anyhow::Result<Answer> {
+        let form = pictures(&[("first", first), ("second", second)]);
+        self.post_form("/v1/faces:compare", form, &fresh_key()).await
+    }
+
+    /// Has the face in a picture described.
+    pub async fn describe(&self, picture: &[u8]) -> anyhow::Result<Answer> {
+        self.post_form("/v1/faces:attributes", pictures(&[("picture", picture)]), &fresh_key()).await
+    }
+
+    /// Opens a liveness session.
+    pub async fn liveness_session(&self) -> anyhow::Result<Open> {
+        let opened = self.post_json("/v1/liveness-sessions", &json!({})).await?.expect_status(201)?;
+        Ok(Open { id: text(&opened, "/id")?, nonce: nonce(&opened, "/challenge/nonce")? })
+    }
+
+    /// Submits the capture of a liveness session under `key`.
+    pub async fn judge_liveness(&self, open: &Open, frames: &[Vec<u8>], key: &str) -> anyhow::Result<Answer> {
+        let form = capture_form(&Statement::about(&open.nonce, frames, 200), frames)?;
+        self.post_form(&format!("/v1/liveness-sessions/{}/captures", open.id), form, key).await
+    }
+
+    /// Verifies a person by both sides of a card and a capture.
+    pub async fn verify_person(
+        &self,
+        open: &Open,
+        card: [&[u8]; 2],
+        frames: &[Vec<u8>],
+    ) -> anyhow::Result<Answer> {
+        let [front, back] = card.map(|side| Part::bytes(side.to_vec()).file_name("card.jpg"));
+        let form = capture_form(&Statement::about(&open.nonce, frames, 200), frames)?
+            .text("session", open.id.clone())
+            .part("front", front)
+            .part("back", back);
+        self.post_form("/v1/persons:verify", form, &fresh_key()).await
+    }
+
+    /// Makes a face group; its id.
+    pub async fn face_group(&self, name: &str) -> anyhow::Result<String> {
+        let made = self.post_json("/v1/face-groups", &json!({ "name": name })).await?.expect_status(201)?;
+        text(&made, "/id")
+    }
+
+    /// Puts a face into a group.
+    pub async fn add_face(&self, group: &str, label: &str, picture: &[u8]) -> anyhow::Result<Answer> {
+        let form = pictures(&[("picture", picture)]).text("label", label.to_owned());
+        self.post_form(&format!("/v1/face-groups/{group}/faces"), form, &fresh_key()).await
+    }
+
+    /// Searches a group.
+    pub async fn search(&self, group: &str, picture: &[u8]) -> anyhow::Result<Answer> {
+        let path = format!("/v1/face-groups/{group}:search?matches=5");
+        self.post_form(&path, pictures(&[("picture", picture)]), &fresh_key()).await
+    }
+}
+
+/// A multipart body with pictures.
+pub fn pictures(parts: &[(&'static str, &[u8])]) -> Form {
+    parts.iter().fold(Form::new(), |form, (name, picture)| {
+        form.part(*name, Part::bytes(picture.to_vec()).file_name("picture.jpg"))
+    })
+}
+
 /// A multipart body with a statement and its frames.
 pub(crate) fn capture_form(statement: &Statement, frames: &[Vec<u8>]) -> anyhow::Result<Form> {
     Ok(frames

@@ -6,6 +6,7 @@
 //!
 //! Invariant: nothing here logs or prints a template; `Debug` of one is redacted and its memory is wiped on drop.
 
+pub mod attributes;
 pub mod geometry;
 pub mod judgement;
 pub mod matching;

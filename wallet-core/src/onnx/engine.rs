@@ -2,6 +2,7 @@
 //!
 //! Each stage is public for measuring; callers use [`Engine::observe`] and [`Engine::read_id_card`] (in `id_card.rs`).
 
+use super::appearance::AppearanceModels;
 use super::detector::{DEFAULT_SIDE, Detector};
 use super::embedder::Embedder;
 use super::landmarks::{Landmarker, Points68};
@@ -10,6 +11,7 @@ use super::raster;
 use super::runtime::{ModelError, Models};
 use super::text_detector::TextDetector;
 use super::text_reader::{ReadLine, TextReader};
+use crate::face::attributes::Appearance;
 use crate::face::geometry::Similarity;
 use crate::face::quality::{self, ALIGNED_LEN, Limits};
 use crate::face::{Detection, FaceBox, Landmarks, Observation, Quality, Template, Unusable};
@@ -27,6 +29,7 @@ pub struct Engine {
     landmarker: Landmarker,
     embedder: Embedder,
     liveness: Liveness,
+    appearance: AppearanceModels,
     text_detector: TextDetector,
     text_reader: TextReader,
     limits: Limits,
@@ -52,6 +55,7 @@ impl Models {
             landmarker: Landmarker::new(self)?,
             embedder: Embedder::new(self)?,
             liveness: Liveness::new(self)?,
+            appearance: AppearanceModels::new(self)?,
             text_detector: TextDetector::new(self)?,
             text_reader: TextReader::new(self)?,
             limits: Limits::DEFAULT,
@@ -131,6 +135,20 @@ impl Engine {
     /// Passive probability, 0 to 1, that the face in the box is live.
     pub fn live(&mut self, picture: &Picture, face_box: &FaceBox) -> Result<f32, ModelError> {
         self.liveness.live(picture, face_box)
+    }
+
+    /// What the face in the box looks like; `None` when its points coincide.
+    pub fn appearance(
+        &mut self,
+        picture: &Picture,
+        face_box: &FaceBox,
+    ) -> Result<Option<Appearance>, ModelError> {
+        let points = self.landmarks(picture, face_box)?;
+        let found = self.appearance.look(picture, &points)?;
+        Ok(found.map(|(age, gender)| {
+            let (eyes_open, mouth_open) = (points.eyes_open(), points.mouth_open());
+            Appearance { age, gender, eyes_open, mouth_open }
+        }))
     }
 
     /// The corners of every line of text.

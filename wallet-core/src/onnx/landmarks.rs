@@ -52,6 +52,26 @@ impl Points68 {
         }
     }
 
+    /// How far the eyes are open: height over width of the lids' outline, of the eye that is more shut.
+    pub fn eyes_open(&self) -> f32 {
+        let eye = |[outer, up, up2, inner, down2, down]: [usize; 6]| {
+            (self.distance(up, down) + self.distance(up2, down2)) / (2.0 * self.distance(outer, inner))
+        };
+        eye([36, 37, 38, 39, 40, 41]).min(eye([42, 43, 44, 45, 46, 47]))
+    }
+
+    /// How far the mouth is open: height over width of the inner lips.
+    pub fn mouth_open(&self) -> f32 {
+        let height = self.distance(61, 67) + self.distance(62, 66) + self.distance(63, 65);
+        height / (3.0 * self.distance(60, 64))
+    }
+
+    /// In pixels; never 0, so that it can be divided by.
+    fn distance(&self, a: usize, b: usize) -> f32 {
+        let (p, q) = (self.0[a], self.0[b]);
+        (p[0] - q[0]).hypot(p[1] - q[1]).max(1e-3)
+    }
+
     fn mean<const N: usize>(&self, points: [usize; N]) -> Point {
         [0, 1].map(|axis| points.iter().map(|i| self.0[*i][axis]).sum::<f32>() / N as f32)
     }

@@ -39,17 +39,21 @@ pub enum Role {
     FaceLandmarks,
     FaceEmbedder,
     Liveness,
+    FaceAge,
+    FaceGender,
     TextDetector,
     TextReader,
 }
 
 impl Role {
     /// All roles; a manifest must name a model for each.
-    pub const ALL: [Role; 6] = [
+    pub const ALL: [Role; 8] = [
         Role::FaceDetector,
         Role::FaceLandmarks,
         Role::FaceEmbedder,
         Role::Liveness,
+        Role::FaceAge,
+        Role::FaceGender,
         Role::TextDetector,
         Role::TextReader,
     ];
@@ -61,6 +65,8 @@ impl Role {
             Role::FaceLandmarks => "face-landmarks",
             Role::FaceEmbedder => "face-embedder",
             Role::Liveness => "liveness",
+            Role::FaceAge => "face-age",
+            Role::FaceGender => "face-gender",
             Role::TextDetector => "text-detector",
             Role::TextReader => "text-reader",
         }

@@ -1,12 +1,13 @@
 //! The model pipeline: from a [`crate::picture::Picture`] to an observation or a read document.
 //!
 //! Reading order: [`engine`] (what callers use) → [`detector`], [`landmarks`], [`embedder`], [`liveness`] (a face) →
-//! [`text_detector`], [`text_reader`] (a document) → [`raster`] (resampling) → [`manifest`], [`runtime`]
+//! [`appearance`] (what it looks like) → [`text_detector`], [`text_reader`] (a document) → [`raster`] (resampling) → [`manifest`], [`runtime`]
 //! (model files and ONNX Runtime).
 //!
 //! The one place of this crate that touches the disk (model files, at start) and native code (ONNX Runtime, through
 //! `ort`). What it returns is judged by the pure modules `face` and `document`.
 
+pub mod appearance;
 pub mod detector;
 pub mod embedder;
 pub mod engine;
@@ -21,6 +22,6 @@ pub mod text_reader;
 mod id_card;
 mod shape;
 
-pub use engine::Engine;
+pub use engine::{Engine, Located};
 pub use id_card::{IdCardReading, Portrait};
 pub use runtime::{ModelError, Models};

@@ -71,6 +71,7 @@ impl Models {
             thresholds: Thresholds {
                 comparison: threshold(Role::FaceEmbedder, "comparison", default.comparison),
                 continuity: threshold(Role::FaceEmbedder, "continuity", default.continuity),
+                search: threshold(Role::FaceEmbedder, "search", default.search),
                 live: threshold(Role::Liveness, "live", default.live),
             },
             model_id: of(Role::FaceEmbedder).map(model_id).unwrap_or_default(),

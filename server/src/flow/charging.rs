@@ -1,0 +1,85 @@
+//! What every metered call ends with, whatever the service: the gate before any work, the charge, the receipt.
+
+use jiff::Timestamp;
+use wallet_core::ids::{AttemptId, ChargeId, LedgerTransactionId, RelyingPartyId};
+use wallet_core::money::{Amount, Currency};
+use wallet_core::receipt::{Occasion, Receipt, ReceiptCharge};
+use wallet_core::refusal::Refusal;
+
+use super::callers::RelyingParty;
+use super::{Context, prices};
+use crate::billing::price::{self, Service};
+use crate::stop::Flow;
+use crate::store::charges::Charge;
+
+/// Before any work: is this relying party served, and has it bought this?
+pub(super) fn gate(rp: &RelyingParty, service: Service) -> Result<(), Refusal> {
+    if !rp.active {
+        return Err(Refusal::RpSuspended);
+    }
+    if !rp.services.contains(service.as_str()) {
+        return Err(Refusal::ServiceNotBought);
+    }
+    Ok(())
+}
+
+/// The charge of a use that was submitted at `submitted_at` and is judged now, with its attempt.
+pub(super) fn charge(
+    ctx: &Context,
+    rp: RelyingPartyId,
+    occasion: Occasion,
+    service: Service,
+    submitted_at: Timestamp,
+    now: Timestamp,
+) -> Flow<Charge> {
+    Ok(Charge {
+        id: ChargeId::new(now, &mut rand::rng()),
+        rp,
+        attempt: AttemptId::new(now, &mut rand::rng()),
+        occasion,
+        price: prices::in_force(ctx, service, submitted_at)?,
+        transaction: LedgerTransactionId::new(now, &mut rand::rng()),
+        usage_date: price::usage_date(submitted_at, &ctx.zone),
+    })
+}
+
+/// A charge as receipts and answers tell it.
+pub(super) fn told(charge: &Charge) -> ReceiptCharge {
+    ReceiptCharge {
+        id: charge.id,
+        amount: Amount { currency: Currency::Cny, micros: charge.price.micros },
+        price_version: charge.price.version.clone(),
+        transaction: charge.transaction,
+    }
+}
+
+/// What a receipt says beside who, when and where.
+pub(super) struct Attempted {
+    pub(super) id: AttemptId,
+    pub(super) rp: RelyingPartyId,
+    pub(super) occasion: Occasion,
+    pub(super) service: Service,
+    pub(super) outcome: &'static str,
+    /// Or why there is none.
+    pub(super) charge: Result<ReceiptCharge, &'static str>,
+}
+
+/// The signed receipt of an attempt.
+pub(super) fn sign_receipt(ctx: &Context, attempted: Attempted, now: Timestamp) -> Flow<String> {
+    let (charge, not_charged) = match attempted.charge {
+        Ok(charge) => (Some(charge), None),
+        Err(reason) => (None, Some(reason.to_owned())),
+    };
+    let receipt = Receipt {
+        iss: ctx.public_url.clone(),
+        iat: now.as_second(),
+        attempt: attempted.id,
+        occasion: attempted.occasion,
+        relying_party: attempted.rp,
+        service: attempted.service.as_str().to_owned(),
+        outcome: attempted.outcome.to_owned(),
+        not_charged,
+        charge,
+    };
+    Ok(receipt.sign(ctx.signer.chain(), ctx.signer.as_ref())?)
+}

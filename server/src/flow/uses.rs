@@ -1,0 +1,247 @@
+//! A use of a service that is no redemption: one call, judged and charged once under its Idempotency-Key.
+//!
+//! Two transactions around the models' work: the first claims the key, the second writes attempt, charge, postings and the
+//! answer. What crashes in between was never judged, and the same call asked again is judged then.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use wallet_core::ids::{AttemptId, UseId};
+use wallet_core::receipt::ReceiptCharge;
+use wallet_core::refusal::{Reason, Refusal};
+
+use super::answers::Unusable;
+use super::callers::RelyingParty;
+use super::charging::{self, Attempted, gate};
+use super::idempotency::{Idempotency, answered, claim_alone, finish};
+use super::{Context, tokens};
+use crate::billing::posting::Balanced;
+use crate::billing::price::Service;
+use crate::stop::{Flow, Stop};
+use crate::store::attempts::{self, Attempt};
+use crate::store::idempotency::{self, Lease};
+use crate::store::settlements::USE;
+use crate::store::{Conn, audit, charges, ledger};
+
+/// Who calls what.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) rp: &'a RelyingParty,
+    pub(super) service: Service,
+    pub(super) idempotency: &'a Idempotency,
+}
+
+/// What the work of a call came to.
+pub(super) struct Verdict<T> {
+    /// `false` when the answer is a no: another face, nobody found. It costs the same.
+    pub(super) passed: bool,
+    /// Why not.
+    pub(super) reason: Option<&'static str>,
+    pub(super) answer: T,
+}
+
+impl<T> Verdict<T> {
+    /// A yes, or an answer to what is no yes-or-no question.
+    pub(super) fn passed(answer: T) -> Self {
+        Verdict { passed: true, reason: None, answer }
+    }
+}
+
+/// The answer to a call that was judged, and charged.
+#[derive(Serialize, Deserialize)]
+pub struct Used<T> {
+    /// Which use of the service this was.
+    pub id: UseId,
+    /// `passed` or `failed`.
+    pub outcome: String,
+    /// What the service found.
+    #[serde(flatten)]
+    pub answer: T,
+    /// What it cost.
+    pub charge: ReceiptCharge,
+    /// JWS `ecert-receipt+jwt`.
+    pub receipt: String,
+}
+
+/// What came of a call. Kept under its key with a short receipt.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome<T> {
+    /// Passed or failed, and charged.
+    Judged(Box<Used<T>>),
+    /// Not judgeable, not charged.
+    Unusable(Unusable),
+}
+
+impl<T> Outcome<T> {
+    fn receipt(&mut self) -> &mut String {
+        match self {
+            Outcome::Judged(used) => &mut used.receipt,
+            Outcome::Unusable(unusable) => &mut unusable.receipt,
+        }
+    }
+}
+
+/// How a call ended, for what is written beside it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Passed,
+    Failed,
+    Unusable,
+}
+
+impl End {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            End::Passed => "passed",
+            End::Failed => "failed",
+            End::Unusable => "unusable",
+        }
+    }
+}
+
+/// Does a call: `work` judges, `beside` writes what else must stand or fall with the charge.
+pub(super) fn metered<T: Serialize + DeserializeOwned>(
+    ctx: &Context,
+    call: Call<'_>,
+    work: impl FnOnce() -> Flow<Verdict<T>>,
+    beside: impl Fn(&mut Conn, End) -> Flow<()>,
+) -> Flow<Outcome<T>> {
+    let submitted_at = ctx.now();
+    gate(call.rp, call.service)?;
+    let lease = call.idempotency.lease(call.rp, submitted_at);
+    if let Some(kept) = claim_alone(ctx, &lease, submitted_at)? {
+        return whole(ctx, kept);
+    }
+    let done = work();
+    let settled = match done {
+        Ok(verdict) => judged(ctx, call, &lease, verdict, submitted_at, &beside),
+        Err(Stop::Refused(Refusal::CaptureUnusable(reason) | Refusal::DocumentUnusable(reason))) => {
+            unusable(ctx, call, &lease, &reason, &beside)
+        }
+        Err(stop) => Err(stop),
+    };
+    if settled.is_err() {
+        // Nothing was decided: the same call may come again. Should this fail too, the lease runs out by itself.
+        let released = ctx.rp_store.write_volatile(|conn| Ok(idempotency::release(conn, &lease)?));
+        if released.is_err() {
+            tracing::warn!("a lease could not be given back");
+        }
+    }
+    settled
+}
+
+fn judged<T: Serialize + DeserializeOwned>(
+    ctx: &Context,
+    call: Call<'_>,
+    lease: &Lease,
+    verdict: Verdict<T>,
+    submitted_at: jiff::Timestamp,
+    beside: &impl Fn(&mut Conn, End) -> Flow<()>,
+) -> Flow<Outcome<T>> {
+    let (now, Call { rp, service, .. }) = (ctx.now(), call);
+    let id = UseId::new(now, &mut rand::rng());
+    let end = if verdict.passed { End::Passed } else { End::Failed };
+    let charge = charging::charge(ctx, rp.id, id.into(), service, submitted_at, now)?;
+    let told = charging::told(&charge);
+    let attempted = Attempted {
+        id: charge.attempt,
+        rp: rp.id,
+        occasion: id.into(),
+        service,
+        outcome: end.as_str(),
+        charge: Ok(told.clone()),
+    };
+    let receipt = charging::sign_receipt(ctx, attempted, now)?;
+    let used = Used { id, outcome: end.as_str().to_owned(), answer: verdict.answer, charge: told, receipt };
+    let postings = Balanced::for_use(rp.id, service, charge.price.micros)?;
+    let outcome = write(ctx, lease, Outcome::Judged(Box::new(used)), |conn, receipt| {
+        beside(conn, end)?;
+        let attempt = Attempt {
+            id: charge.attempt,
+            rp: rp.id,
+            occasion: id.into(),
+            service: service.as_str(),
+            outcome: end.as_str(),
+            reason: verdict.reason,
+            charge: Some(charge.id),
+            receipt,
+        };
+        attempts::insert(conn, &attempt, now)?;
+        ledger::post(conn, rp.id, charge.transaction, USE, &postings, now)?;
+        charges::insert(conn, &charge, now)?;
+        Ok(audit::append(conn, rp.id, service.as_str(), id, end.as_str(), now)?)
+    })?;
+    if outcome.is_new {
+        ctx.metrics.charged(service.as_str(), charge.price.micros.get());
+    }
+    Ok(outcome.value)
+}
+
+fn unusable<T: Serialize + DeserializeOwned>(
+    ctx: &Context,
+    call: Call<'_>,
+    lease: &Lease,
+    reason: &Reason,
+    beside: &impl Fn(&mut Conn, End) -> Flow<()>,
+) -> Flow<Outcome<T>> {
+    let (now, Call { rp, service, .. }) = (ctx.now(), call);
+    let (occasion, id) = (UseId::new(now, &mut rand::rng()), AttemptId::new(now, &mut rand::rng()));
+    let outcome = End::Unusable.as_str();
+    let attempted =
+        Attempted { id, rp: rp.id, occasion: occasion.into(), service, outcome, charge: Err(reason.code) };
+    let receipt = charging::sign_receipt(ctx, attempted, now)?;
+    let unusable = Unusable { reason: reason.code.to_owned(), hint: reason.hint.clone(), receipt };
+    let written = write(ctx, lease, Outcome::Unusable(unusable), |conn, receipt| {
+        beside(conn, End::Unusable)?;
+        let attempt = Attempt {
+            id,
+            rp: rp.id,
+            occasion: occasion.into(),
+            service: service.as_str(),
+            outcome,
+            reason: Some(reason.code),
+            charge: None,
+            receipt,
+        };
+        attempts::insert(conn, &attempt, now)?;
+        Ok(audit::append(conn, rp.id, service.as_str(), occasion, outcome, now)?)
+    })?;
+    Ok(written.value)
+}
+
+struct Written<T> {
+    value: Outcome<T>,
+    is_new: bool,
+}
+
+/// Keeps the outcome under the key and writes what belongs to it, or finds that another try was faster.
+fn write<T: Serialize + DeserializeOwned>(
+    ctx: &Context,
+    lease: &Lease,
+    mut outcome: Outcome<T>,
+    rows: impl Fn(&mut Conn, String) -> Flow<()>,
+) -> Flow<Written<T>> {
+    let short = tokens::shorten(ctx, outcome.receipt())?;
+    let receipt = std::mem::replace(outcome.receipt(), short.clone());
+    let earlier = ctx.rp_store.write_guarded(|conn| {
+        if let Some(kept) = answered(ctx, conn, lease)? {
+            return Ok(Some(kept));
+        }
+        rows(conn, short.clone())?;
+        finish(ctx, conn, lease, &outcome, ctx.now())?;
+        Ok(None)
+    })?;
+    match earlier {
+        Some(kept) => Ok(Written { value: whole(ctx, kept)?, is_new: false }),
+        None => {
+            *outcome.receipt() = receipt;
+            Ok(Written { value: outcome, is_new: true })
+        }
+    }
+}
+
+/// An outcome as it was kept, with its whole receipt.
+fn whole<T>(ctx: &Context, mut kept: Outcome<T>) -> Flow<Outcome<T>> {
+    *kept.receipt() = tokens::expand(ctx, kept.receipt())?;
+    Ok(kept)
+}
