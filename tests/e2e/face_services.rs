@@ -3,6 +3,7 @@
 use ecert_tests::app::{TestApp, card, later_frames, samples, stranger_frames};
 use ecert_tests::clients::relying_party::pictures;
 use ecert_tests::clients::{RelyingParty, fresh_key, root};
+use ecert_tests::samples::{FRANCK_FACE, FaceBox};
 use futures_util::future::join_all;
 use serde_json::json;
 use wallet_core::receipt::Receipt;
@@ -50,6 +51,32 @@ async fn a_picture_without_a_face_costs_nothing_and_the_receipt_says_so() -> Tes
     assert_eq!((receipt.charge, receipt.not_charged.as_deref()), (None, Some("no-face")));
     assert_eq!(app.charges().await?, 0);
     Ok(())
+}
+
+#[actix_web::test]
+async fn a_mask_and_dark_glasses_are_asked_to_be_taken_off() -> Test {
+    let app = TestApp::start().await?;
+    let rp = buyer(&app).await?;
+    let FaceBox { x, y, width, height } = FRANCK_FACE;
+    let mask = painted((x, y + height * 55 / 100, width, height * 45 / 100), [110, 150, 190])?;
+    let glasses = painted((x, y + height * 28 / 100, width, height * 16 / 100), [20, 20, 20])?;
+    for covered in [mask, glasses] {
+        let answer = rp.compare(&frames()[0], &covered).await?;
+        assert_eq!(answer.refusal(), "422 capture-unusable/covered");
+        assert_eq!(answer.body["holder_message"]["zh"], "请摘下口罩、墨镜等遮挡物");
+    }
+    Ok(())
+}
+
+/// The first frame with a rectangle of one colour (x, y, width, height) on it.
+fn painted((x, y, width, height): (u32, u32, u32, u32), colour: [u8; 3]) -> anyhow::Result<Vec<u8>> {
+    let mut picture = image::load_from_memory(&frames()[0])?.to_rgb8();
+    for (x, y) in (y..y + height).flat_map(|y| (x..x + width).map(move |x| (x, y))) {
+        picture.put_pixel(x, y, image::Rgb(colour));
+    }
+    let mut png = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut png, image::ImageFormat::Png)?;
+    Ok(png.into_inner())
 }
 
 #[actix_web::test]

@@ -22,6 +22,8 @@ const BENCHES: [(&str, &[&str]); 1] =
 
 /// The bench that is no `cargo bench`: it measures a service in a process of its own.
 const DB: &str = "db";
+/// The bench of the index of face groups, which needs no model.
+const SEARCH: &str = "search";
 /// Where the stories find a PostgreSQL; each makes a database of its own there.
 const TEST_POSTGRES: &str = "ECERT_TEST_POSTGRES";
 
@@ -86,8 +88,11 @@ pub(crate) fn bench(name: &str, json: bool, arguments: &[OsString]) -> Result<()
     if name == DB {
         return bench_db(json, arguments);
     }
+    if name == SEARCH {
+        return bench_search(json, arguments);
+    }
     let Some((_, place)) = BENCHES.iter().find(|(known, _)| *known == name) else {
-        let known: Vec<&str> = BENCHES.iter().map(|(known, _)| *known).chain([DB]).collect();
+        let known: Vec<&str> = BENCHES.iter().map(|(known, _)| *known).chain([DB, SEARCH]).collect();
         bail!("there is no bench {name:?}; known: {}", known.join(", "));
     };
     let cache = ready_cache()?;
@@ -137,6 +142,24 @@ fn bench_db(json: bool, arguments: &[OsString]) -> Result<()> {
     }
     let mut run = cargo(&cache);
     run.args(["run", "--quiet"]).args(measured).args(["--package", "ecert-tests", "--bin", "bench-db", "--"]);
+    run.args(json.then_some("--json")).args(arguments);
+    hand_over(run)
+}
+
+/// Builds and runs the bench of the index, as a release is built.
+fn bench_search(json: bool, arguments: &[OsString]) -> Result<()> {
+    let mut run = plain_cargo();
+    run.args([
+        "run",
+        "--quiet",
+        "--profile",
+        "measure",
+        "--package",
+        "ecert-tests",
+        "--bin",
+        "bench-search",
+        "--",
+    ]);
     run.args(json.then_some("--json")).args(arguments);
     hand_over(run)
 }

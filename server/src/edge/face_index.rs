@@ -156,18 +156,23 @@ impl FaceIndexes {
     /// # Errors
     /// When there is no memory for it.
     pub fn of(&self, vault: &Vault, group: FaceGroupId) -> anyhow::Result<Arc<RwLock<FaceIndex>>> {
-        let load = || -> anyhow::Result<_> {
-            let index = match self.read(vault, group) {
-                Ok(Some(index)) => index,
-                Ok(None) => FaceIndex::empty()?,
-                Err(error) => {
-                    tracing::warn!(%group, %error, "the file of a face index is not used, it is built anew");
-                    FaceIndex::empty()?
-                }
-            };
-            Ok(Arc::new(RwLock::new(index)))
-        };
+        let load = || self.load(vault, group).map(|index| Arc::new(RwLock::new(index)));
         self.loaded.try_get_with(group, load).map_err(|error| anyhow!("{error:#}"))
+    }
+
+    /// The index in the file of a group; an empty one where there is none, or none that can be used.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn load(&self, vault: &Vault, group: FaceGroupId) -> anyhow::Result<FaceIndex> {
+        match self.read(vault, group) {
+            Ok(Some(index)) => Ok(index),
+            Ok(None) => FaceIndex::empty(),
+            Err(error) => {
+                tracing::warn!(%group, %error, "the file of a face index is not used, it is built anew");
+                FaceIndex::empty()
+            }
+        }
     }
 
     /// Forgets what is kept of a group, in memory and on the disk.

@@ -25,7 +25,7 @@ const BATCH: i64 = 10_000;
 /// An index is put on the disk again after so many changes, and when a tenth of it has changed.
 const KEEP_AFTER: i64 = 1_000;
 /// Candidates that are compared exactly, for each match that is asked for.
-const CANDIDATES: usize = 8;
+pub const CANDIDATES: usize = 8;
 
 const SERVICE: Service = Service::FaceSearch;
 

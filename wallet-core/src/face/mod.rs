@@ -151,6 +151,7 @@ pub enum Unusable {
     Dark,
     OverExposed,
     TurnedAway,
+    Covered,
     TooFewFrames,
     TooManyFrames,
     FramesIdentical,
@@ -159,7 +160,7 @@ pub enum Unusable {
 
 impl Unusable {
     /// Every reason, for tables and for the API description.
-    pub const ALL: [Unusable; 11] = [
+    pub const ALL: [Unusable; 12] = [
         Unusable::NoFace,
         Unusable::SeveralFaces,
         Unusable::FaceTooSmall,
@@ -167,6 +168,7 @@ impl Unusable {
         Unusable::Dark,
         Unusable::OverExposed,
         Unusable::TurnedAway,
+        Unusable::Covered,
         Unusable::TooFewFrames,
         Unusable::TooManyFrames,
         Unusable::FramesIdentical,
@@ -183,6 +185,7 @@ impl Unusable {
             Unusable::Dark => "dark",
             Unusable::OverExposed => "over-exposed",
             Unusable::TurnedAway => "turned-away",
+            Unusable::Covered => "covered",
             Unusable::TooFewFrames => "too-few-frames",
             Unusable::TooManyFrames => "too-many-frames",
             Unusable::FramesIdentical => "frames-identical",
@@ -206,6 +209,10 @@ impl Unusable {
                 ("光线过强，请避开直射光", "It is too bright: turn away from direct light.")
             }
             Unusable::TurnedAway => ("请正对摄像头", "Face the camera."),
+            Unusable::Covered => (
+                "请摘下口罩、墨镜等遮挡物",
+                "Take off whatever covers your face, such as a mask or dark glasses.",
+            ),
             Unusable::TooFewFrames => ("拍摄中断，请重新拍摄", "The capture was cut short: take it again."),
             Unusable::TooManyFrames => {
                 ("拍摄的画面过多，请重新拍摄", "The capture has too many frames: take it again.")
