@@ -16,6 +16,7 @@ mod embedding;
 mod enrolment;
 mod face_services;
 mod observability;
+mod odd_pictures;
 mod redemption;
 mod replicas;
 mod revocation;

@@ -7,7 +7,6 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use clap::Parser;
 use ecert_server::edge::face_index::{FaceIndex, FaceIndexes};
 use ecert_server::edge::vault::Vault;
@@ -20,6 +19,7 @@ use wallet_core::face::{TEMPLATE_LEN, Template, matching};
 use wallet_core::ids::FaceGroupId;
 
 use crate::figures::{Figures, Goal};
+use crate::load::cpu;
 
 /// One face among a million
 #[derive(Debug, Parser)]
@@ -111,7 +111,7 @@ fn made_up(count: u64) -> anyhow::Result<Vec<Template>> {
 
 fn build(templates: &[Template], figures: &mut Figures) -> anyhow::Result<FaceIndex> {
     let bar = bar("building", templates.len() as u64);
-    let (began, before) = (Instant::now(), resident()?);
+    let (began, before) = (Instant::now(), cpu::resident(std::process::id())?);
     let mut index = FaceIndex::empty()?;
     for (number, template) in (0_u32..).zip(templates) {
         index.change(number.into(), Some(template), number.into())?;
@@ -120,7 +120,7 @@ fn build(templates: &[Template], figures: &mut Figures) -> anyhow::Result<FaceIn
     bar.finish_and_clear();
     figures.note("templates", templates.len() as f64, "");
     figures.note("build: time, one thread", began.elapsed().as_secs_f64(), "s");
-    figures.note("memory of the index, resident", (resident()? - before) / 1e6, "MB");
+    figures.note("memory of the index, resident", (cpu::resident(std::process::id())? - before) / 1e6, "MB");
     Ok(index)
 }
 
@@ -192,12 +192,4 @@ fn exactly(templates: &[Template], probe: &Template) -> Option<usize> {
     let scored =
         templates.iter().enumerate().map(|(place, template)| (place, matching::cosine(probe, template)));
     scored.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(place, _)| place)
-}
-
-/// Bytes of this process in memory.
-fn resident() -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()).context("no VmRSS in /proc")?;
-    Ok(kilobytes.parse::<f64>()? * 1024.0)
 }

@@ -10,13 +10,18 @@ pub mod app;
 #[cfg(target_os = "linux")]
 pub mod bench_db;
 #[cfg(target_os = "linux")]
+pub mod bench_pictures;
+#[cfg(target_os = "linux")]
 pub mod bench_search;
+#[cfg(target_os = "linux")]
+pub mod bench_serving;
 pub mod clients;
 pub mod demo;
 pub mod faults;
 #[cfg(target_os = "linux")]
 mod figures;
 pub mod load;
+pub mod odd_pictures;
 #[cfg(unix)]
 pub mod postgres;
 pub mod samples;

@@ -136,7 +136,7 @@ pub fn variants(bytes: &[u8], n: u32) -> Result<Vec<Vec<u8>>> {
 }
 
 /// The same rule as the server's: `ECERT_MODEL_DIR`, else `ECERT_CACHE`, else `ecert` in the user's cache folder.
-fn cache_dir() -> Result<PathBuf> {
+pub fn cache_dir() -> Result<PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("ECERT_MODEL_DIR")
         .or_else(|| set("ECERT_CACHE"))

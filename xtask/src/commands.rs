@@ -22,8 +22,8 @@ const BENCHES: [(&str, &[&str]); 1] =
 
 /// The bench that is no `cargo bench`: it measures a service in a process of its own.
 const DB: &str = "db";
-/// The bench of the index of face groups, which needs no model.
-const SEARCH: &str = "search";
+/// Benches that are programs of `ecert-tests`, built as a release is; `true` for those that start `ecert` with its models.
+const PROGRAMS: [(&str, bool); 3] = [("search", false), ("pictures", false), ("serving", true)];
 /// Where the stories find a PostgreSQL; each makes a database of its own there.
 const TEST_POSTGRES: &str = "ECERT_TEST_POSTGRES";
 
@@ -88,11 +88,16 @@ pub(crate) fn bench(name: &str, json: bool, arguments: &[OsString]) -> Result<()
     if name == DB {
         return bench_db(json, arguments);
     }
-    if name == SEARCH {
-        return bench_search(json, arguments);
+    if let Some((name, serves)) = PROGRAMS.iter().find(|(known, _)| *known == name) {
+        return bench_program(name, *serves, json, arguments);
     }
     let Some((_, place)) = BENCHES.iter().find(|(known, _)| *known == name) else {
-        let known: Vec<&str> = BENCHES.iter().map(|(known, _)| *known).chain([DB, SEARCH]).collect();
+        let known: Vec<&str> = BENCHES
+            .iter()
+            .map(|(known, _)| *known)
+            .chain([DB])
+            .chain(PROGRAMS.map(|(known, _)| known))
+            .collect();
         bail!("there is no bench {name:?}; known: {}", known.join(", "));
     };
     let cache = ready_cache()?;
@@ -146,20 +151,18 @@ fn bench_db(json: bool, arguments: &[OsString]) -> Result<()> {
     hand_over(run)
 }
 
-/// Builds and runs the bench of the index, as a release is built.
-fn bench_search(json: bool, arguments: &[OsString]) -> Result<()> {
+/// Builds and runs a bench of `ecert-tests`, with the service beside it where it serves.
+fn bench_program(name: &str, serves: bool, json: bool, arguments: &[OsString]) -> Result<()> {
     let mut run = plain_cargo();
-    run.args([
-        "run",
-        "--quiet",
-        "--profile",
-        "measure",
-        "--package",
-        "ecert-tests",
-        "--bin",
-        "bench-search",
-        "--",
-    ]);
+    if serves {
+        let cache = ready_cache()?;
+        let mut build = cargo(&cache);
+        build.args(["build", "--profile", "measure", "--package", "ecert-server", "--bin", "ecert"]);
+        ensure!(build.status().context("cannot start cargo")?.success(), "the service could not be built");
+        run = cargo(&cache);
+    }
+    let program = format!("bench-{name}");
+    run.args(["run", "--quiet", "--profile", "measure", "--package", "ecert-tests", "--bin", &program, "--"]);
     run.args(json.then_some("--json")).args(arguments);
     hand_over(run)
 }

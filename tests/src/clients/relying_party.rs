@@ -56,8 +56,12 @@ impl RelyingParty {
 
     /// Submits a code that is expected to be good.
     pub async fn open(&self, code: &str) -> anyhow::Result<Open> {
-        let opened = self.redeem(code).await?.expect_status(201)?;
-        Ok(Open { id: text(&opened, "/id")?, nonce: nonce(&opened, "/challenge/nonce")? })
+        Self::opened(&self.redeem(code).await?.expect_status(201)?)
+    }
+
+    /// What was opened, from the answer.
+    pub fn opened(answer: &Value) -> anyhow::Result<Open> {
+        Ok(Open { id: text(answer, "/id")?, nonce: nonce(answer, "/challenge/nonce")? })
     }
 
     /// Submits a capture for judgement under a fresh key.
@@ -113,8 +117,7 @@ impl RelyingParty {
 
     /// Opens a liveness session.
     pub async fn liveness_session(&self) -> anyhow::Result<Open> {
-        let opened = self.post_json("/v1/liveness-sessions", &json!({})).await?.expect_status(201)?;
-        Ok(Open { id: text(&opened, "/id")?, nonce: nonce(&opened, "/challenge/nonce")? })
+        Self::opened(&self.post_json("/v1/liveness-sessions", &json!({})).await?.expect_status(201)?)
     }
 
     /// Submits the capture of a liveness session under `key`.

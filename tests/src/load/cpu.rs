@@ -31,6 +31,29 @@ pub fn time_of(roots: &[u32]) -> anyhow::Result<Duration> {
     Ok(TICK.saturating_mul(ticks))
 }
 
+/// Bytes that a process has in memory.
+///
+/// # Errors
+/// Where there is no `/proc`, or no such process.
+pub fn resident(process: u32) -> anyhow::Result<f64> {
+    memory(process, "VmRSS:")
+}
+
+/// Bytes that a process had in memory at most.
+///
+/// # Errors
+/// As [`resident`].
+pub fn most_resident(process: u32) -> anyhow::Result<f64> {
+    memory(process, "VmHWM:")
+}
+
+fn memory(process: u32, what: &str) -> anyhow::Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next());
+    Ok(kilobytes.context("/proc says nothing of memory")?.parse::<f64>()? * 1024.0)
+}
+
 /// User and system time of this process alone.
 ///
 /// # Errors

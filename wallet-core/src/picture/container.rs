@@ -16,6 +16,11 @@ const MAX_SCANS: usize = 32;
 /// A progressive JPEG keeps all its coefficients (6 bytes a pixel) until its end: 16 megapixels are 100 MB.
 const MAX_PROGRESSIVE_PIXELS: u64 = 16_000_000;
 
+/// Pixels that one byte of a scan can stand for at most: a block of 64 takes a code for its mean and one for its end, of a bit each
+/// at least; in a progressive file the first scan has the former only. Without this a few bytes would buy the decoding of 40
+/// megapixels of grey.
+const MAX_PIXELS_A_BYTE: u64 = 64 * 8 / 2;
+
 const TRAILING: PictureError = PictureError::Unsupported("there is other data after the picture");
 const ANIMATED: PictureError = PictureError::Unsupported("an animation");
 const DEEP: PictureError = PictureError::Unsupported("more than 8 bits a channel");
@@ -66,7 +71,7 @@ impl<'a> Reader<'a> {
     /// multi-picture file has announced.
     fn jpeg(&mut self) -> Result<(), PictureError> {
         self.take(2)?;
-        let (mut frame, mut scans, mut announced) = (None, 0, false);
+        let (mut frame, mut scans, mut scanned, mut announced) = (None, 0, 0, false);
         loop {
             match self.marker()? {
                 0xd9 => break,
@@ -75,7 +80,7 @@ impl<'a> Reader<'a> {
                 0xda => {
                     scans += 1;
                     self.segment()?;
-                    self.skip_scan();
+                    scanned += self.skip_scan();
                 }
                 0xc4 | 0xc8 | 0xcc => {
                     self.segment()?;
@@ -97,6 +102,10 @@ impl<'a> Reader<'a> {
         }
         let frame = frame.ok_or(PictureError::Broken)?;
         if scans == 0 || (scans > 4 && !frame.progressive) {
+            return Err(PictureError::Broken);
+        }
+        let most = if frame.progressive { 2 * MAX_PIXELS_A_BYTE } else { MAX_PIXELS_A_BYTE };
+        if frame.pixels > most.saturating_mul(scanned) {
             return Err(PictureError::Broken);
         }
         if frame.progressive && frame.pixels > MAX_PROGRESSIVE_PIXELS {
@@ -126,11 +135,13 @@ impl<'a> Reader<'a> {
         self.take(length.checked_sub(2).ok_or(PictureError::Broken)?)
     }
 
-    /// To the marker that ends the scan; stuffed zeros and restart markers belong to it.
-    fn skip_scan(&mut self) {
+    /// To the marker that ends the scan; stuffed zeros and restart markers belong to it. Its length in bytes.
+    fn skip_scan(&mut self) -> u64 {
         let rest = self.rest();
         let ends = |pair: &[u8]| matches!(pair, [0xff, b] if !matches!(b, 0 | 0xd0..=0xd7));
-        self.at += rest.windows(2).position(ends).unwrap_or(rest.len());
+        let length = rest.windows(2).position(ends).unwrap_or(rest.len());
+        self.at += length;
+        length as u64
     }
 
     /// Chunk by chunk to IEND, behind which nothing may stand.
