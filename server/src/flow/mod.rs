@@ -24,6 +24,7 @@ pub mod relying_parties;
 pub mod retention;
 pub mod settlement;
 pub mod status_lists;
+pub mod templates;
 mod tokens;
 #[cfg(feature = "bench-without-face")]
 mod without_face;

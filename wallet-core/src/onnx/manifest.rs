@@ -22,6 +22,9 @@ pub struct Entry {
     pub file: String,
     /// Lower-case hex.
     pub sha256: String,
+    /// Of the file as published, before it was prepared; the same model prepared otherwise keeps it.
+    #[serde(default)]
+    pub sha256_source: String,
     #[serde(default)]
     pub name: String,
     #[serde(default)]
@@ -38,17 +41,20 @@ pub enum Role {
     FaceDetector,
     FaceLandmarks,
     FaceEmbedder,
+    /// Asked before the embedder, which it spares where it is sure. A manifest may leave it out.
+    FaceEmbedderQuick,
     Liveness,
     TextDetector,
     TextReader,
 }
 
 impl Role {
-    /// All roles; a manifest must name a model for each.
-    pub const ALL: [Role; 6] = [
+    /// All roles; a manifest must name a model for each that is not [`Role::is_optional`].
+    pub const ALL: [Role; 7] = [
         Role::FaceDetector,
         Role::FaceLandmarks,
         Role::FaceEmbedder,
+        Role::FaceEmbedderQuick,
         Role::Liveness,
         Role::TextDetector,
         Role::TextReader,
@@ -60,10 +66,16 @@ impl Role {
             Role::FaceDetector => "face-detector",
             Role::FaceLandmarks => "face-landmarks",
             Role::FaceEmbedder => "face-embedder",
+            Role::FaceEmbedderQuick => "face-embedder-quick",
             Role::Liveness => "liveness",
             Role::TextDetector => "text-detector",
             Role::TextReader => "text-reader",
         }
+    }
+
+    /// Whether everything works without it.
+    pub fn is_optional(self) -> bool {
+        self == Role::FaceEmbedderQuick
     }
 }
 
