@@ -89,13 +89,14 @@ impl Stored {
 
     /// Reads [`Stored::to_bytes`] back, and plain templates of versions 1 and 2.
     pub fn from_bytes(bytes: &[u8]) -> Result<Stored, TemplateError> {
-        // A template of version 1 has no version byte, so any byte may come first; its length is no other's.
-        let rest = match bytes {
-            [VERSION_3, rest @ ..] if bytes.len() != Template::VERSION_1_BYTES => rest,
-            plain => return Ok(Stored(Kind::Plain(Template::from_bytes(plain)?))),
+        let protected = |rest: &[u8]| {
+            let (salt, vectors) = rest.split_first_chunk::<SALT_BYTES>()?;
+            let turned = Template::read_vectors(vectors).ok()?;
+            Some(Stored(Kind::Protected { salt: *salt, turned }))
         };
-        let (salt, rest) = rest.split_first_chunk::<SALT_BYTES>().ok_or(TemplateError::Layout)?;
-        Ok(Stored(Kind::Protected { salt: *salt, turned: Template::read_vectors(rest)? }))
+        let protected = bytes.strip_prefix(&[VERSION_3]).and_then(protected);
+        // Version 1 has no version byte, so any byte may come first.
+        protected.map_or_else(|| Ok(Stored(Kind::Plain(Template::from_bytes(bytes)?))), Ok)
     }
 
     /// Ready to be compared with. A rotation is derived only when a vector of its embedder is asked for.

@@ -4,8 +4,10 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// The widths of a feature vector that are taken, in numbers.
 const WIDTHS: std::ops::RangeInclusive<usize> = 64..=1024;
-/// How a plain template of version 2 begins. Two bytes, so that its length is never that of version 1.
-const VERSION_2: [u8; 2] = [2, 0];
+/// Bytes of version 1: SFace's 128 numbers and nothing else.
+const VERSION_1_BYTES: usize = 128 * 4;
+/// The first byte of a plain template of version 2.
+const VERSION_2: u8 = 2;
 /// Stored numbers are multiples of this: as exact as `f32` at a vector's usual size, in three bytes. With four a certificate's row
 /// would pass the 2 kB above which PostgreSQL puts columns aside, and every redemption would read twice.
 const UNIT: f32 = 1.0 / 8_388_608.0;
@@ -122,9 +124,6 @@ pub struct Template {
 }
 
 impl Template {
-    /// Bytes of version 1: SFace's 128 numbers and nothing else.
-    pub(super) const VERSION_1_BYTES: usize = 128 * 4;
-
     /// With one vector.
     pub fn of(tier: Tier, embedding: Embedding) -> Template {
         let mut template = Template::default();
@@ -148,27 +147,36 @@ impl Template {
         }
     }
 
-    /// Version 2: a 2 and a 0, then the vectors as [`write_vectors`] has them. The caller seals the bytes before they are stored.
+    /// Version 2: a 2, then the vectors as [`write_vectors`] has them. The caller seals the bytes before they are stored.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(VERSION_2.to_vec());
+        let mut bytes = Zeroizing::new(vec![VERSION_2]);
         self.write_vectors(&mut bytes);
         bytes
     }
 
     /// Reads [`Template::to_bytes`] back, and version 1: 128 little-endian `f32` of the main model.
     pub fn from_bytes(bytes: &[u8]) -> Result<Template, TemplateError> {
-        if bytes.len() == Template::VERSION_1_BYTES {
-            let values = bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
-            return Ok(Template::of(Tier::Main, Embedding::stored(Space::UNKNOWN, values)?));
+        match bytes {
+            [VERSION_2, rest @ ..] => Template::read_vectors(rest).or_else(|_| Template::version_1(bytes)),
+            _ => Template::version_1(bytes),
         }
-        let rest = bytes.strip_prefix(&VERSION_2).ok_or(TemplateError::Layout)?;
-        Template::read_vectors(rest)
     }
 
-    /// Each vector as the embedder (a byte), the space (4), the count of numbers (2, little-endian), the numbers (3 each, little-
+    /// Has no version byte, so any byte may come first; but it never happens to be laid out as a later version.
+    fn version_1(bytes: &[u8]) -> Result<Template, TemplateError> {
+        if bytes.len() != VERSION_1_BYTES {
+            return Err(TemplateError::Layout);
+        }
+        let values = bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
+        Ok(Template::of(Tier::Main, Embedding::stored(Space::UNKNOWN, values)?))
+    }
+
+    /// The count of vectors (a byte), then each as the embedder (a byte), the space (4), the count of numbers (2, little-endian), the numbers (3 each, little-
     /// endian two's complement, in units of 2⁻²³).
     pub(super) fn write_vectors(&self, bytes: &mut Vec<u8>) {
-        for (tier, embedding) in Tier::ALL.into_iter().filter_map(|tier| Some((tier, self.get(tier)?))) {
+        let vectors = Tier::ALL.into_iter().filter_map(|tier| Some((tier, self.get(tier)?)));
+        bytes.push(u8::from(self.quick.is_some()) + u8::from(self.main.is_some()));
+        for (tier, embedding) in vectors {
             bytes.push(tier.code());
             bytes.extend(embedding.space.0);
             bytes.extend(u16::try_from(embedding.values.len()).unwrap_or(0).to_le_bytes());
@@ -182,8 +190,9 @@ impl Template {
     }
 
     /// Reads [`Template::write_vectors`] back; there must be one.
-    pub(super) fn read_vectors(mut bytes: &[u8]) -> Result<Template, TemplateError> {
-        let mut template = Template::default();
+    pub(super) fn read_vectors(bytes: &[u8]) -> Result<Template, TemplateError> {
+        let (count_of_vectors, mut bytes) = bytes.split_first().ok_or(TemplateError::Layout)?;
+        let (mut template, mut read) = (Template::default(), 0);
         while let Some(([tier, a, b, c, d, low, high], rest)) = bytes.split_first_chunk() {
             let count = usize::from(u16::from_le_bytes([*low, *high]));
             let (numbers, rest) = rest.split_at_checked(count * 3).ok_or(TemplateError::Layout)?;
@@ -198,8 +207,10 @@ impl Template {
             let tier = tier.ok_or(TemplateError::Layout)?;
             template.put(tier, Embedding::stored(Space([*a, *b, *c, *d]), values)?);
             bytes = rest;
+            read += 1;
         }
-        if bytes.is_empty() && template != Template::default() { Ok(template) } else { Err(TemplateError::Layout) }
+        let is_whole = bytes.is_empty() && read > 0 && read == *count_of_vectors;
+        if is_whole { Ok(template) } else { Err(TemplateError::Layout) }
     }
 }
 
@@ -249,10 +260,6 @@ mod tests {
         assert_eq!(Embedding::normalise(Space::UNKNOWN, &[1.0; 63]), Err(TemplateError::Width(63)));
         assert_eq!(Template::from_bytes(&[0; 512]), Err(TemplateError::NotNormalised));
         assert_eq!(Template::from_bytes(&[0xff; 512]), Err(TemplateError::NotNormalised));
-        for width in WIDTHS {
-            let length = Template::of(Tier::Main, ramp(width)).to_bytes().len();
-            assert_ne!(length, Template::VERSION_1_BYTES, "{width} numbers look like version 1");
-        }
         let whole = Template::of(Tier::Main, ramp(128)).to_bytes();
         for length in [0, 1, 5, 200, whole.len() - 1] {
             assert_eq!(Template::from_bytes(&whole[..length]), Err(TemplateError::Layout), "{length}");

@@ -198,7 +198,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// "SFace 2021dec" → `sface-2021dec:1148e6b1e9bb`.
+/// "SFace 2021dec" → `sface-2021dec:85f41b32e2b3`.
 fn model_id(entry: &Entry) -> String {
     let name = if entry.name.is_empty() { "face-embedder" } else { &entry.name };
     let hash = entry.sha256.get(..12).unwrap_or_default();
