@@ -17,8 +17,8 @@ use crate::face::{
 };
 use crate::picture::Picture;
 
-/// Long sides in pixels at which faces are looked for, one after the other: 1.6 CPU-ms, 3.3 and 13. The next is tried while none is
-/// found, or only small ones.
+/// Long sides in pixels at which faces are looked for, one after the other: 1.6 CPU-ms, 3.3 and 13. The first is enough for one large
+/// face; where it shows another or only small ones the second is believed, and the third where that shows none.
 pub const SIDES: [usize; 3] = [160, 320, CLOSE_SIDE];
 /// The long side at which nothing that matters is missed.
 pub const CLOSE_SIDE: usize = 640;
@@ -111,14 +111,18 @@ impl Engine {
         Ok(Some(Located { face_box, landmarks, aligned: AlignedFace::new(aligned), quality }))
     }
 
-    /// Faces, best first, by as many of [`SIDES`] as it takes: until one is large, at the latest at the second where any is found.
+    /// Faces, best first, by as many of [`SIDES`] as it takes.
     pub fn detect(&mut self, picture: &Picture) -> Result<Vec<Detection>, ModelError> {
         let long_side = picture.width().max(picture.height()) as f32;
         let mut faces = Vec::new();
         for (look, side) in SIDES.into_iter().enumerate() {
             faces = self.detect_at(picture, side)?;
-            let is_large = |face: &Detection| face.face_box.height >= LARGE_FACE * long_side;
-            if faces.iter().any(is_large) || (look > 0 && !faces.is_empty()) {
+            // At the first look a knee may be a face; a second person is made sure of.
+            let is_enough = match the_one_face(&faces) {
+                Ok(face) => look > 0 || face.face_box.height >= LARGE_FACE * long_side,
+                Err(unusable) => look > 0 && unusable == Unusable::SeveralFaces,
+            };
+            if is_enough {
                 break;
             }
         }
