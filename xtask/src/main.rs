@@ -7,6 +7,7 @@ mod cache;
 #[cfg(unix)]
 mod cluster;
 mod commands;
+mod flatbuffer;
 mod manifest;
 mod onnx_graph;
 mod packages;
@@ -16,6 +17,7 @@ mod postgres;
 mod prepare;
 mod progress;
 mod setup;
+mod tflite;
 mod tools;
 
 use std::ffi::OsString;

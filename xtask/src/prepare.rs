@@ -1,15 +1,16 @@
-//! Prepares the two face models that ONNX Runtime cannot run, or runs slowly, as they are shipped.
+//! Prepares the face models that ONNX Runtime cannot run, or runs slowly, as they are shipped.
 //!
-//! Both come with block-wise 8-bit weights that are widened when the model runs. ONNX Runtime refuses some of these
+//! Two come with block-wise 8-bit weights that are widened when the model runs. ONNX Runtime refuses some of these
 //! blocks, so the weights are widened here, once, in the same 32-bit arithmetic. The weights keep their values: what the
 //! model answers is what it answered before.
 
 use std::collections::{HashMap, HashSet};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use prost::Message;
 
 use crate::onnx_graph::{Attribute, Dimension, Graph, Node, Tensor, Value, decode_whole};
+use crate::tflite;
 
 /// What is done to a model between its package and the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(crate) enum Steps {
     WidenAndFreeSize,
     /// Widen the weights, and express every `PRelu` by convolutions.
     WidenAndRewritePrelu,
+    /// Convert from TensorFlow Lite, and express every `PRelu` by convolutions.
+    FromTfliteAndRewritePrelu,
 }
 
 impl Steps {
@@ -32,7 +35,11 @@ impl Steps {
             }
             Self::WidenAndRewritePrelu => {
                 "8-bit block-quantised weights widened to 32-bit floats; \
-                 PRelu(x) written as a*x + (1-a)*relu(x) by depthwise 1x1 convolutions"
+                 PRelu(x) written as a*(x + (1/a-1)*relu(x)) by depthwise 1x1 convolutions"
+            }
+            Self::FromTfliteAndRewritePrelu => {
+                "converted from TensorFlow Lite, with the scaling of colours in the graph; \
+                 PRelu(x) written as a*(x + (1/a-1)*relu(x)) by depthwise 1x1 convolutions"
             }
         }
     }
@@ -46,14 +53,17 @@ pub(crate) fn prepare(source: &[u8], steps: Steps) -> Result<Vec<u8>> {
     if steps == Steps::AsShipped {
         return Ok(source.to_vec());
     }
-    let mut model = decode_whole(source)?;
+    let mut model = match steps {
+        Steps::FromTfliteAndRewritePrelu => tflite::to_onnx(source)?,
+        _ => decode_whole(source)?,
+    };
     let graph = model.graph.as_mut().context("the model has no graph")?;
     widen_weights(graph)?;
     fold_reshapes(graph)?;
     match steps {
         Steps::AsShipped => {}
         Steps::WidenAndFreeSize => free_picture_size(graph),
-        Steps::WidenAndRewritePrelu => rewrite_prelu(graph)?,
+        Steps::WidenAndRewritePrelu | Steps::FromTfliteAndRewritePrelu => rewrite_prelu(graph)?,
     }
     drop_unused(graph);
     Ok(model.encode_to_vec())
@@ -84,7 +94,7 @@ fn widen_weights(graph: &mut Graph) -> Result<()> {
 fn widen(node: &Node, inputs: &[&Tensor], output: &str) -> Result<Tensor> {
     let (quantised, scale) = match inputs {
         [quantised, scale] | [quantised, scale, _] => (quantised, scale),
-        _ => anyhow::bail!("expected two or three inputs, found {}", inputs.len()),
+        _ => bail!("expected two or three inputs, found {}", inputs.len()),
     };
     let blocks = Blocks::of(node, quantised, scale)?;
     let scales = scale.as_f32()?;
@@ -223,36 +233,83 @@ fn open_dimension(name: &str) -> Dimension {
     Dimension { dim_param: Some(name.to_owned()), ..Dimension::default() }
 }
 
-/// Writes `PRelu(x)` as `a·x + (1 − a)·relu(x)`: ONNX Runtime runs two depthwise convolutions faster than one `PRelu`.
+/// Writes `PRelu(x)` as `a·(x + (1/a − 1)·relu(x))`: ONNX Runtime runs a depthwise convolution faster than one `PRelu`, and adds
+/// within it. The factor `a` goes into the weights of the convolution that reads the result; where that is not possible, it is
+/// `a·x + (1 − a)·relu(x)` by two depthwise convolutions.
 ///
 /// A slope that is not one number per channel is left as it is.
 fn rewrite_prelu(graph: &mut Graph) -> Result<()> {
-    let stored = by_name(graph);
+    let mut stored = by_name(graph);
     let mut nodes = Vec::new();
-    for (index, node) in std::mem::take(&mut graph.node).into_iter().enumerate() {
+    let before = std::mem::take(&mut graph.node);
+    for (index, node) in before.iter().enumerate() {
         let names = match (node.input.as_slice(), node.output.as_slice()) {
             ([x, slope], [y]) if node.is("PRelu") => stored.get(slope).map(|slope| (x, slope, y)),
             _ => None,
         };
         let Some((x, slope, y)) = names.filter(|(_, slope, _)| is_per_channel(&slope.dims)) else {
-            nodes.push(node);
+            nodes.push(node.clone());
             continue;
         };
-        let slope = slope.as_f32()?;
-        let rest: Vec<f32> = slope.iter().map(|a| 1.0 - a).collect();
+        let slope: Vec<f32> = slope.as_f32()?.into_iter().map(away_from_zero).collect();
         let channels = i64::try_from(slope.len())?;
         let name = |part: &str| format!("prelu{index}_{part}");
         let dims = vec![channels, 1, 1, 1];
-        graph.initializer.push(Tensor::floats(&name("a"), dims.clone(), &slope));
-        graph.initializer.push(Tensor::floats(&name("b"), dims, &rest));
         let depthwise = || vec![Attribute::int("group", channels), Attribute::ints("kernel_shape", &[1, 1])];
-        nodes.push(Node::new("Conv", [x, &name("a")], &name("ax"), depthwise()));
         nodes.push(Node::new("Relu", [x, ""], &name("r"), Vec::new()));
         nodes.push(Node::new("Conv", [&name("r"), &name("b")], &name("br"), depthwise()));
-        nodes.push(Node::new("Add", [&name("ax"), &name("br")], y, Vec::new()));
+        if let Some(weights) = weights_of_reader(&before, y, &stored) {
+            let scaled = scale_inputs(&weights, &slope)?;
+            stored.insert(scaled.name.clone().unwrap_or_default(), scaled);
+            let rest: Vec<f32> = slope.iter().map(|a| a.recip() - 1.0).collect();
+            graph.initializer.push(Tensor::floats(&name("b"), dims, &rest));
+            nodes.push(Node::new("Add", [x, &name("br")], y, Vec::new()));
+        } else {
+            let rest: Vec<f32> = slope.iter().map(|a| 1.0 - a).collect();
+            graph.initializer.push(Tensor::floats(&name("a"), dims.clone(), &slope));
+            graph.initializer.push(Tensor::floats(&name("b"), dims, &rest));
+            nodes.push(Node::new("Conv", [x, &name("a")], &name("ax"), depthwise()));
+            nodes.push(Node::new("Add", [&name("ax"), &name("br")], y, Vec::new()));
+        }
+    }
+    for tensor in &mut graph.initializer {
+        if let Some(scaled) = stored.remove(tensor.name.as_deref().unwrap_or_default()) {
+            *tensor = scaled;
+        }
     }
     graph.node = nodes;
     Ok(())
+}
+
+/// A slope that can be divided by. One this small changes nothing that a 32-bit float of a result shows.
+fn away_from_zero(slope: f32) -> f32 {
+    const LEAST: f32 = 1e-6;
+    if slope.abs() < LEAST { LEAST.copysign(slope) } else { slope }
+}
+
+/// The stored weights of the convolution that alone reads `value`, and that nothing else uses.
+fn weights_of_reader(nodes: &[Node], value: &str, stored: &HashMap<String, Tensor>) -> Option<Tensor> {
+    let readers_of = |name: &str| {
+        nodes.iter().filter(|node| node.input.iter().any(|input| input == name)).collect::<Vec<_>>()
+    };
+    let [reader] = readers_of(value)[..] else { return None };
+    let [data, weights, ..] = reader.input.as_slice() else { return None };
+    let fits = reader.is("Conv") && data == value && readers_of(weights).len() == 1;
+    stored.get(weights).filter(|_| fits).cloned()
+}
+
+/// Weights times the factor of the channel that each of them reads: of `[out, in, …]`, or of `[channel, 1, …]` where every channel
+/// has its own.
+fn scale_inputs(weights: &Tensor, factors: &[f32]) -> Result<Tensor> {
+    let [out, read, area @ ..] = &weights.shape()?[..] else { bail!("a convolution without weights") };
+    let (area, depthwise): (usize, bool) = (area.iter().product(), *read == 1 && *out == factors.len());
+    ensure!(depthwise || *read == factors.len(), "a convolution reads another number of channels");
+    let mut values = weights.as_f32()?;
+    for (index, value) in values.iter_mut().enumerate() {
+        let channel = if depthwise { index / area } else { index / area % read };
+        *value *= factors.get(channel).context("a weight lies outside its channels")?;
+    }
+    Ok(Tensor::floats(weights.name.as_deref().unwrap_or_default(), weights.dims.clone(), &values))
 }
 
 fn is_per_channel(dims: &[i64]) -> bool {

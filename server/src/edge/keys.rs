@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use wallet_core::face::protection::ProtectionKey;
+
 use super::signer::FileSigner;
 use super::vault::Vault;
 
@@ -55,6 +57,8 @@ pub struct Secrets {
     pub register: [u8; 32],
     /// Personal data at rest.
     pub vault: [u8; 32],
+    /// With a salt, how a template is turned.
+    pub template: ProtectionKey,
 }
 
 impl Secrets {
@@ -73,6 +77,7 @@ impl Secrets {
             fingerprint: derive("ecert idempotency fingerprint")?,
             register: derive("ecert register")?,
             vault: derive("ecert vault")?,
+            template: ProtectionKey::new(derive("ecert template")?),
         })
     }
 }

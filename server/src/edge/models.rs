@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context as _, anyhow};
-use wallet_core::face::Thresholds;
+use wallet_core::face::{Scale, Thresholds};
 use wallet_core::onnx::{Engine, Models};
 use wallet_core::refusal::Refusal;
 
@@ -39,9 +39,6 @@ impl Lane {
     }
 }
 
-#[cfg(feature = "bench-without-face")]
-const ABSENT: &str = "none";
-
 /// Where models run.
 pub struct ModelWorkers {
     queue: SyncSender<Job>,
@@ -49,7 +46,9 @@ pub struct ModelWorkers {
     enrolment_bound: i64,
     load: ModelLoad,
     thresholds: Thresholds,
-    model_id: String,
+    scale: Scale,
+    #[cfg(feature = "bench-without-face")]
+    absent: bool,
 }
 
 impl ModelWorkers {
@@ -68,7 +67,9 @@ impl ModelWorkers {
             enrolment_bound: i64::try_from(workers + waiting / 2)?,
             load: ModelLoad::of(workers, waiting)?,
             thresholds: models.thresholds(),
-            model_id: models.model_id().to_owned(),
+            scale: models.scale(),
+            #[cfg(feature = "bench-without-face")]
+            absent: false,
         })
     }
 
@@ -81,14 +82,15 @@ impl ModelWorkers {
             enrolment_bound: 0,
             load: ModelLoad::of(0, 0)?,
             thresholds: Thresholds::DEFAULT,
-            model_id: ABSENT.to_owned(),
+            scale: Scale::DEFAULT,
+            absent: true,
         })
     }
 
     /// Whether captures are judged without models.
     #[cfg(feature = "bench-without-face")]
     pub fn are_absent(&self) -> bool {
-        self.model_id == ABSENT
+        self.absent
     }
 
     /// Runs `job` on a worker and waits for it. Refuses at once with `overloaded` when the queue is full.
@@ -127,9 +129,9 @@ impl ModelWorkers {
         self.thresholds
     }
 
-    /// Which embedder compared: its name and the beginning of its hash.
-    pub fn model_id(&self) -> &str {
-        &self.model_id
+    /// How the embedders' cosines become one score.
+    pub fn scale(&self) -> Scale {
+        self.scale
     }
 
     /// The number of jobs running or waiting.

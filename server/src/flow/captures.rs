@@ -49,19 +49,29 @@ pub(super) fn nonce_mismatch() -> Refusal {
     })
 }
 
-/// What the models see in a capture; the inner refusal is about the capture, not about the service.
-pub(super) fn observe(
+/// What the models see in a capture, and what `compare` makes of it on the same worker; the inner refusal is about the capture,
+/// not about the service.
+pub(super) fn observe<T: Send + 'static>(
     ctx: &Context,
     lane: Lane,
     capture: Capture,
-) -> Flow<Result<Vec<Observation>, Refusal>> {
+    compare: impl FnOnce(&mut Engine, &mut [Observation]) -> Result<T, ModelError> + Send + 'static,
+) -> Flow<Result<(Vec<Observation>, T), Refusal>> {
     let frames = capture.into_frames();
     let stage = match lane {
         Lane::Enrolment => Stage::EnrolmentModels,
         Lane::Redemption => Stage::RedemptionModels,
         Lane::Use => Stage::UseModels,
     };
-    let observe = move |engine: &mut Engine| observe_frames(engine, &frames);
+    let observe = move |engine: &mut Engine| {
+        Ok::<_, ModelError>(match observe_frames(engine, &frames)? {
+            Ok(mut observations) => {
+                let compared = compare(engine, &mut observations)?;
+                Ok((observations, compared))
+            }
+            Err(refusal) => Err(refusal),
+        })
+    };
     Ok(ctx.metrics.stage(stage, || ctx.models.run(lane, observe))??)
 }
 

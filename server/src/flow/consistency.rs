@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use wallet_core::receipt::Receipt;
 
-use super::{answers, enrolments, face_groups, idempotency, issuance, tokens};
+use super::{answers, enrolments, face_groups, idempotency, issuance, templates, tokens};
 use crate::edge::signer::Signer;
 use crate::edge::vault::Vault;
 use crate::progress::Progress;
@@ -253,7 +253,7 @@ fn sealed(
 fn context(column: Sealed, (rp, id, _): &SealedRow) -> Option<String> {
     Some(match column {
         Sealed::Attributes => issuance::attributes_context(id.parse().ok()?),
-        Sealed::Template => issuance::template_context(id.parse().ok()?),
+        Sealed::Template => templates::template_context(id.parse().ok()?),
         Sealed::Document => enrolments::seal_context(id.parse().ok()?),
         Sealed::Answer => answers::answer_context(id.parse().ok()?),
         Sealed::KeyAnswer => idempotency::answer_context(rp, id),

@@ -9,7 +9,7 @@ use wallet_core::capture::Capture;
 use wallet_core::document::IdCard;
 use wallet_core::es256::sha256;
 use wallet_core::face::judgement::judge;
-use wallet_core::face::{self, Observation, Template};
+use wallet_core::face::{self, Comparison, Observation, Template};
 use wallet_core::ids::{ConsentId, EnrolmentId};
 use wallet_core::jws::{self, base64url, x5c};
 use wallet_core::onnx::{Engine, ModelError};
@@ -152,7 +152,7 @@ pub fn submit_document(
         let refusal = Refusal::EnrolmentRefused(Reason { code: "guardian-required", field: None, hint });
         return refuse(ctx, &enrolment, "enrolment.document", refusal);
     }
-    let document = SealedDocument { card, portrait: portrait.to_bytes() };
+    let document = SealedDocument { card, portrait: portrait.to_bytes().to_vec() };
     let to = State::DocumentRead { sealed_document: ctx.vault.seal_json(&seal_context(id), &document)? };
     advance(ctx, &enrolment, &to, "enrolment.document", "read")?;
     Ok(DocumentRead { state: to.name(), fields: document.card })
@@ -215,9 +215,16 @@ pub fn submit_capture(
             Refusal::Unauthenticated { why: "the capture's signature is not by this device key" }.into()
         );
     }
-    let observations = or_give_back(ctx, id, captures::observe(ctx, Lane::Enrolment, capture))??;
     let document: SealedDocument = ctx.vault.open_json(&seal_context(id), sealed_document)?;
-    let template = match compare(ctx, &observations, &document)? {
+    let portrait = Template::from_bytes(&document.portrait)?;
+    let compare = move |engine: &mut Engine, frames: &mut [Observation]| {
+        // Every embedder, since these frames may become the reference.
+        engine.complete(frames)?;
+        engine.compare(frames, &portrait)
+    };
+    let seen = captures::observe(ctx, Lane::Enrolment, capture, compare);
+    let (observations, comparison) = or_give_back(ctx, id, seen)??;
+    let template = match verdict(ctx, &observations, &comparison) {
         Verdict::Same(template) => template,
         Verdict::Again(refusal) => return Err(refusal.into()),
         Verdict::Other(refusal) => return refuse(ctx, &enrolment, "enrolment.capture", refusal),
@@ -241,32 +248,31 @@ enum Verdict {
     Other(Refusal),
 }
 
-fn compare(ctx: &Context, observations: &[Observation], document: &SealedDocument) -> Flow<Verdict> {
-    let thresholds = ctx.models.thresholds();
-    let portrait = Template::from_bytes(&document.portrait)?;
-    let judgement = judge(observations, &portrait, &thresholds);
+fn verdict(ctx: &Context, observations: &[Observation], comparison: &Comparison) -> Verdict {
+    let (scale, thresholds) = (ctx.models.scale(), ctx.models.thresholds());
+    let judgement = judge(observations, comparison, &scale, &thresholds);
     let again = |code, zh: &str, en: &str| {
         let hint = (zh, en).into();
         Verdict::Again(Refusal::CaptureUnusable(Reason { code, field: None, hint }))
     };
     if judgement.reasons.contains(&face::Reason::NotLive) {
-        return Ok(again(
+        return again(
             "not-live",
             "未能确认为本人实时拍摄，请重试",
             "This did not look like a live face; try again",
-        ));
+        );
     }
     if judgement.reasons.contains(&face::Reason::FaceMismatch) {
         let hint = ("人脸与证件照片不一致", "The face is not the one on the document").into();
-        return Ok(Verdict::Other(Refusal::EnrolmentRefused(Reason {
+        return Verdict::Other(Refusal::EnrolmentRefused(Reason {
             code: "face-mismatch",
             field: None,
             hint,
-        })));
+        }));
     }
-    match face::judgement::reference_template(observations, captures::LIMITS, &thresholds) {
-        Ok(template) => Ok(Verdict::Same(Box::new(template))),
-        Err(unusable) => Ok(Verdict::Again(unusable.into())),
+    match face::judgement::reference_template(observations, captures::LIMITS, &scale, &thresholds) {
+        Ok(template) => Verdict::Same(Box::new(template)),
+        Err(unusable) => Verdict::Again(unusable.into()),
     }
 }
 

@@ -14,7 +14,7 @@ use wallet_core::refusal::Refusal;
 
 use super::callers::Device;
 use super::certificates::{end, paper_code_hash};
-use super::{Context, later, random, status_lists};
+use super::{Context, later, random, status_lists, templates};
 use crate::stop::Flow;
 use crate::store::certificates::{Certificate, Ended};
 use crate::store::enrolments::{Enrolment, State};
@@ -60,7 +60,7 @@ pub(super) fn issue(
     let revocation_code = paper_code();
     let eid = Eid::derive(&ctx.secrets.eid, card.number.as_str());
     let sealed_attributes = ctx.vault.seal_json(&attributes_context(id), &disclosures)?;
-    let sealed_template = ctx.vault.seal(&template_context(id), &template.to_bytes())?;
+    let sealed_template = templates::seal(ctx, id, template)?;
     let bytes = ctx.holder_store.write(|conn| {
         let approved = State::Approved { certificate: id };
         let advanced = enrolments::advance(conn, enrolment, &approved)?;
@@ -155,9 +155,4 @@ fn paper_code() -> String {
 /// What sealed attributes of a certificate are bound to.
 pub fn attributes_context(id: CertificateId) -> String {
     format!("certificates.attributes {id}")
-}
-
-/// What the sealed template of a certificate is bound to.
-pub fn template_context(id: CertificateId) -> String {
-    format!("certificates.template {id}")
 }

@@ -29,6 +29,7 @@ pub mod relying_parties;
 pub mod retention;
 pub mod settlement;
 pub mod status_lists;
+pub mod templates;
 mod tokens;
 pub mod uses;
 #[cfg(feature = "bench-without-face")]

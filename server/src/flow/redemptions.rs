@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use wallet_core::attributes::Attribute;
 use wallet_core::capture::Capture;
 use wallet_core::code::Code;
-use wallet_core::face::Template;
+use wallet_core::face::Observation;
 use wallet_core::face::judgement::judge as judge_face;
 use wallet_core::ids::RedemptionId;
+use wallet_core::onnx::Engine;
 use wallet_core::refusal::Refusal;
 
 use super::answers::{self, Answer, Judged};
@@ -26,7 +27,7 @@ use super::codes::{self, Presented};
 use super::idempotency::{Claim, Idempotency, answered, claim, seal};
 use super::retention::READABLE;
 use super::settlement::{self, Verdict};
-use super::{Context, issuance, later, random, tokens};
+use super::{Context, later, random, templates, tokens};
 use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::stop::{Flow, Stop};
@@ -253,19 +254,18 @@ fn challenge_of<T>(
 }
 
 fn evaluate(ctx: &Context, InForce { certificate, .. }: &InForce, capture: Capture) -> Flow<Verdict> {
-    let template =
-        ctx.vault.open(&issuance::template_context(certificate.id), &certificate.sealed_template)?;
-    let template = Template::from_bytes(&template)?;
+    let reference = templates::open(ctx, certificate.id, &certificate.sealed_template)?;
     #[cfg(feature = "bench-without-face")]
     if ctx.models.are_absent() {
         return Ok(super::without_face::verdict(capture));
     }
-    let observations = match captures::observe(ctx, Lane::Redemption, capture)? {
-        Ok(observations) => observations,
+    let compare = move |engine: &mut Engine, frames: &mut [Observation]| engine.compare(frames, &reference);
+    let (observations, comparison) = match captures::observe(ctx, Lane::Redemption, capture, compare)? {
+        Ok(seen) => seen,
         Err(Refusal::CaptureUnusable(reason)) => return Ok(Verdict::Unusable(reason)),
         Err(refusal) => return Err(refusal.into()),
     };
-    let judgement = judge_face(&observations, &template, &ctx.models.thresholds());
+    let judgement = judge_face(&observations, &comparison, &ctx.models.scale(), &ctx.models.thresholds());
     let scores = [judgement.comparison_score, judgement.continuity, judgement.liveness];
     if !scores.iter().all(|score| score.is_finite()) {
         // A broken model is our fault: nobody is judged, or billed, by it.

@@ -166,6 +166,7 @@ fn answer(
     charge: ReceiptCharge,
     receipt: String,
 ) -> Judged {
+    let model = judgement.comparison_models.join(" + ");
     Judged {
         id: redemption.id,
         outcome: outcome(&judgement).to_owned(),
@@ -176,7 +177,7 @@ fn answer(
         attributes: BTreeMap::new(),
         judgement,
         thresholds: ctx.models.thresholds(),
-        model: ctx.models.model_id().to_owned(),
+        model,
         charge,
         receipt,
         result: String::new(),

@@ -20,5 +20,13 @@ pub(super) fn verdict(capture: Capture) -> Verdict {
 fn judged(reasons: Vec<judgement::Reason>) -> Verdict {
     let passed = reasons.is_empty();
     let comparison_score = if passed { 0.9 } else { 0.1 };
-    Verdict::Judged(Judgement { passed, reasons, comparison_score, continuity: 0.9, liveness: 0.9 })
+    Verdict::Judged(Judgement {
+        passed,
+        reasons,
+        comparison_score,
+        comparison_threshold: 0.5,
+        comparison_models: vec!["none".to_owned()],
+        continuity: 0.9,
+        liveness: 0.9,
+    })
 }

@@ -186,12 +186,13 @@ fn bar(what: &'static str, length: u64) -> ProgressBar {
 mod tests {
     use super::*;
     use crate::app::{OwnDatabase, postgres_server};
-    use ecert_server::flow::issuance::{attributes_context, template_context};
+    use ecert_server::flow::issuance::attributes_context;
+    use ecert_server::flow::templates::template_context;
     use ecert_server::store::{certificates, relying_parties};
     use wallet_core::attributes::Attribute;
     use wallet_core::ecert::Disclosure;
     use wallet_core::es256::{PublicKey, sha256};
-    use wallet_core::face::Template;
+    use wallet_core::face::protection::Stored;
 
     /// What the service does with a redemption's facts, on people who came in two steps; with `ECERT_TEST_POSTGRES` on
     /// PostgreSQL.
@@ -217,7 +218,7 @@ mod tests {
             let found = holders.read(|conn| Ok(certificates::find(conn, id)?)).unwrap().unwrap();
             assert!(found.in_force(SystemClock.now()));
             let template = vault.open(&template_context(found.id), &found.sealed_template).unwrap();
-            templates.push(Template::from_bytes(&template).unwrap().to_bytes());
+            templates.push(Stored::from_bytes(&template).unwrap().to_bytes());
             let context = attributes_context(found.id);
             let attributes: Vec<Disclosure> = vault.open_json(&context, &found.sealed_attributes).unwrap();
             assert!(attributes.iter().any(|disclosure| disclosure.name == Attribute::Name));

@@ -6,14 +6,16 @@ use diesel::sqlite::SqliteConnection;
 use ecert_server::edge::keys::Secrets;
 use ecert_server::edge::vault::Vault;
 use ecert_server::flow::certificates::paper_code_hash;
-use ecert_server::flow::issuance::{attributes_context, template_context};
+use ecert_server::flow::issuance::attributes_context;
+use ecert_server::flow::templates::template_context;
 use ecert_server::store::Conn;
 use ecert_server::store::schema;
 use jiff::{SignedDuration, Timestamp};
 use wallet_core::attributes::Attribute;
 use wallet_core::ecert::Disclosure;
 use wallet_core::es256::{PublicKey, sha256};
-use wallet_core::face::TEMPLATE_LEN;
+use wallet_core::face::protection::{ProtectionKey, SALT_BYTES, Stored};
+use wallet_core::face::{Embedding, Space, Template, Tier};
 use wallet_core::ids::{CertificateId, HolderId};
 use wallet_core::jws::{base64url, thumbprint};
 use wallet_core::pairwise::Eid;
@@ -233,7 +235,9 @@ impl Maker {
             sealed_attributes: self
                 .vault
                 .seal_json(&attributes_context(certificate), &self.disclosures(number, document))?,
-            sealed_template: self.vault.seal(&template_context(certificate), &template(number))?,
+            sealed_template: self
+                .vault
+                .seal(&template_context(certificate), &template(number, &self.secrets.template)?)?,
             revocation_code_hash: paper_code_hash(&base64url(&self.identities.derive("paper", number)))
                 .to_vec(),
             state: "active",
@@ -310,11 +314,16 @@ fn document_number(number: u64) -> String {
     format!("990000{number:012}")
 }
 
-/// A vector of length one, as every template is: opposite signs from place to place, told apart by one place.
-fn template(number: u64) -> Vec<u8> {
-    let length = (TEMPLATE_LEN as f32).sqrt();
+/// As large as a protected template of two embedders is, and told apart by its signs from place to place.
+fn template(number: u64, key: &ProtectionKey) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let sign = |place: usize| if (number >> (place % 64)) & 1 == 1 { -1.0 } else { 1.0 };
-    (0..TEMPLATE_LEN).flat_map(|place| (sign(place) / length).to_le_bytes()).collect()
+    let embedding =
+        |width: usize| Embedding::normalise(Space::UNKNOWN, &(0..width).map(sign).collect::<Vec<f32>>());
+    let mut template = Template::of(Tier::Main, embedding(128)?);
+    template.put(Tier::Quick, embedding(192)?);
+    let mut salt = [0; SALT_BYTES];
+    salt.iter_mut().zip(number.to_le_bytes()).for_each(|(place, byte)| *place = byte);
+    Ok(Stored::protect(&template, key, salt).to_bytes())
 }
 
 /// Brings the population's tables into the state that those of a running database are in: statistics known, rows marked

@@ -9,14 +9,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Observation, Template, Unusable, matching};
+use super::{Comparison, Observation, Scale, Template, Unusable, matching};
 
 /// Scores a capture must reach; all are "at least".
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Thresholds {
-    /// Cosine of the capture's mean template and the reference.
+    /// Score of the capture and the reference, on the scale of the main embedder's cosine.
     pub comparison: f32,
-    /// Lowest cosine between any two frames of the capture.
+    /// Lowest score between any two frames of the capture.
     pub continuity: f32,
     /// Cosine of two templates in a search among many, where each face is one more chance of a false match.
     pub search: f32,
@@ -74,8 +74,14 @@ pub struct Judgement {
     pub passed: bool,
     /// Empty exactly when `passed`.
     pub reasons: Vec<Reason>,
-    /// Mean template against the reference, −1 to 1.
+    /// The capture against the reference, −1 to 1; [`super::comparison`] says how it comes about.
     pub comparison_score: f32,
+    /// What that score had to reach.
+    #[serde(default)]
+    pub comparison_threshold: f32,
+    /// The embedders that gave it: name and beginning of the SHA-256 of each.
+    #[serde(default)]
+    pub comparison_models: Vec<String>,
     /// Lowest score between two frames of the capture, −1 to 1; 1 for a single frame.
     pub continuity: f32,
     /// Mean passive probability of a live face, 0 to 1.
@@ -84,8 +90,8 @@ pub struct Judgement {
 
 /// Whether a capture can be judged at all, before any comparison. The frames have passed [`super::quality::gate`].
 ///
-/// Copies are found by their templates: the pipeline is deterministic, so equal pixels give equal templates bit for
-/// bit, while two exposures of the same sensor never do. One copy is enough to refuse: a camera makes none.
+/// Copies are found by their aligned faces: the pipeline is deterministic, so equal pixels give equal faces byte for
+/// byte, while two exposures of the same sensor never do. One copy is enough to refuse: a camera makes none.
 pub fn check_capture(observations: &[Observation], limits: CaptureLimits) -> Result<(), Unusable> {
     if observations.len() < limits.min_frames {
         return Err(Unusable::TooFewFrames);
@@ -96,21 +102,24 @@ pub fn check_capture(observations: &[Observation], limits: CaptureLimits) -> Res
     let copied = observations
         .iter()
         .enumerate()
-        .any(|(i, a)| observations.iter().skip(i + 1).any(|b| a.template == b.template));
+        .any(|(i, a)| observations.iter().skip(i + 1).any(|b| a.aligned == b.aligned));
     if copied { Err(Unusable::FramesIdentical) } else { Ok(()) }
 }
 
-/// Judges a capture against a reference. Every threshold that is missed gives its reason; NaN misses.
+/// Judges a capture by how it compares with its reference. Every threshold that is missed gives its reason; NaN misses.
 ///
-/// An empty capture fails on everything; call [`check_capture`] first.
-pub fn judge(observations: &[Observation], reference: &Template, thresholds: &Thresholds) -> Judgement {
-    let comparison_score =
-        matching::mean_template(observations).map_or(-1.0, |mean| matching::cosine(&mean, reference));
-    let continuity = matching::continuity(observations);
+/// An empty capture fails on everything but the comparison; call [`check_capture`] first.
+pub fn judge(
+    observations: &[Observation],
+    comparison: &Comparison,
+    scale: &Scale,
+    thresholds: &Thresholds,
+) -> Judgement {
+    let continuity = matching::continuity(observations, scale);
     let liveness = mean_liveness(observations);
     let reached = |score: f32, threshold: f32| score >= threshold;
     let mut reasons = Vec::new();
-    if !reached(comparison_score, thresholds.comparison) {
+    if !comparison.matches() {
         reasons.push(Reason::FaceMismatch);
     }
     if !reached(liveness, thresholds.live) {
@@ -119,17 +128,26 @@ pub fn judge(observations: &[Observation], reference: &Template, thresholds: &Th
     if !reached(continuity, thresholds.continuity) {
         reasons.push(Reason::NotOnePerson);
     }
-    Judgement { passed: reasons.is_empty(), reasons, comparison_score, continuity, liveness }
+    Judgement {
+        passed: reasons.is_empty(),
+        reasons,
+        comparison_score: comparison.score,
+        comparison_threshold: comparison.threshold,
+        comparison_models: comparison.models.clone(),
+        continuity,
+        liveness,
+    }
 }
 
-/// The template to store from a capture that will be the reference of later ones.
+/// The template to store from a capture that will be the reference of later ones: of the embedders that have seen every frame.
 pub fn reference_template(
     observations: &[Observation],
     limits: CaptureLimits,
+    scale: &Scale,
     thresholds: &Thresholds,
 ) -> Result<Template, Unusable> {
     check_capture(observations, limits)?;
-    if matching::continuity(observations) < thresholds.continuity {
+    if matching::continuity(observations, scale) < thresholds.continuity {
         return Err(Unusable::NotOnePerson);
     }
     matching::mean_template(observations).map_err(|_| Unusable::TooFewFrames)
@@ -143,16 +161,21 @@ fn mean_liveness(observations: &[Observation]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{FaceBox, Landmarks, Quality, TEMPLATE_LEN};
+    use super::super::quality::ALIGNED_LEN;
+    use super::super::{AlignedFace, Embedding, FaceBox, Landmarks, Quality, Space, Tier};
     use super::*;
+
+    const SCALE: Scale = Scale::DEFAULT;
 
     /// A frame of the person along axis `person`, a little off it along axis `noise`.
     fn frame(person: usize, noise: usize, live: f32) -> Observation {
-        let mut raw = [0.0; TEMPLATE_LEN];
+        let mut raw = [0.0; 128];
         raw[person] = 1.0;
         raw[noise] += 0.3;
+        let pixel = u8::try_from(person * 16 + noise).unwrap();
         Observation {
-            template: Template::normalise(raw).unwrap(),
+            template: Template::of(Tier::Main, Embedding::normalise(Space::UNKNOWN, &raw).unwrap()),
+            aligned: AlignedFace::new(Box::new([pixel; ALIGNED_LEN])),
             face_box: FaceBox { x: 0.0, y: 0.0, width: 100.0, height: 130.0 },
             landmarks: Landmarks::from_points([[0.0; 2]; 5]),
             quality: Quality::default(),
@@ -162,25 +185,31 @@ mod tests {
         }
     }
 
-    fn reference(person: usize) -> Template {
-        frame(person, 127, 1.0).template.clone()
+    fn judged(capture: &[Observation], person: usize) -> Judgement {
+        let reference = frame(person, 127, 1.0).template;
+        let score = matching::mean_template(capture).ok().and_then(|mean| SCALE.score(&reference, &mean));
+        let comparison =
+            Comparison { score: score.unwrap_or(-1.0), threshold: 0.42, models: vec!["m".to_owned()] };
+        judge(capture, &comparison, &SCALE, &Thresholds::DEFAULT)
     }
 
     #[test]
     fn the_same_live_person_passes() {
         let capture = [frame(0, 1, 0.9), frame(0, 2, 0.8), frame(0, 3, 0.7)];
         assert_eq!(check_capture(&capture, CaptureLimits::DEFAULT), Ok(()));
-        let judgement = judge(&capture, &reference(0), &Thresholds::DEFAULT);
+        let judgement = judged(&capture, 0);
         assert!(judgement.passed && judgement.reasons.is_empty());
         assert!((judgement.liveness - 0.8).abs() < 1e-6);
+        assert_eq!(
+            (judgement.comparison_threshold, judgement.comparison_models),
+            (0.42, vec!["m".to_owned()])
+        );
     }
 
     #[test]
     fn another_face_a_print_and_a_swap_each_fail_for_their_reason() {
         let capture = [frame(0, 1, 0.9), frame(0, 2, 0.8)];
-        let reasons = |capture: &[Observation], person| {
-            judge(capture, &reference(person), &Thresholds::DEFAULT).reasons
-        };
+        let reasons = |capture: &[Observation], person| judged(capture, person).reasons;
         assert_eq!(reasons(&capture, 5), [Reason::FaceMismatch]);
         assert_eq!(reasons(&[frame(0, 1, 0.1), frame(0, 2, 0.2)], 0), [Reason::NotLive]);
         assert_eq!(reasons(&[frame(0, 1, 0.9), frame(5, 2, 0.9)], 0), [Reason::NotOnePerson]);
@@ -198,14 +227,14 @@ mod tests {
         assert_eq!(check_capture(&copied, limits), Err(Unusable::FramesIdentical));
         let swapped = [frame(0, 1, 0.9), frame(0, 2, 0.9), frame(5, 1, 0.9)];
         assert_eq!(
-            reference_template(&swapped, limits, &Thresholds::DEFAULT).err(),
+            reference_template(&swapped, limits, &SCALE, &Thresholds::DEFAULT).err(),
             Some(Unusable::NotOnePerson)
         );
     }
 
     #[test]
     fn a_score_that_is_not_a_number_does_not_pass() {
-        let judgement = judge(&[frame(0, 1, f32::NAN)], &reference(0), &Thresholds::DEFAULT);
+        let judgement = judged(&[frame(0, 1, f32::NAN)], 0);
         assert_eq!(judgement.reasons, [Reason::NotLive]);
     }
 

@@ -1,34 +1,57 @@
 //! Templates against templates.
 
-use super::{Observation, TEMPLATE_LEN, Template, TemplateError};
+use super::{Embedding, Observation, Scale, Template, TemplateError, Tier};
 
-/// The comparison score: cosine of the angle between two templates, −1 to 1; the same face is near 1.
-pub fn cosine(a: &Template, b: &Template) -> f32 {
-    let dot: f32 = a.values().iter().zip(b.values()).map(|(x, y)| x * y).sum();
-    dot.clamp(-1.0, 1.0)
+/// Cosine of the angle between two feature vectors, −1 to 1; the same face is near 1. `None` when they are of different models.
+pub fn cosine(a: &Embedding, b: &Embedding) -> Option<f32> {
+    let comparable = a.space().fits(b.space()) && a.values().len() == b.values().len();
+    comparable.then(|| {
+        let dot: f32 = a.values().iter().zip(b.values()).map(|(x, y)| x * y).sum();
+        dot.clamp(-1.0, 1.0)
+    })
 }
 
-/// The mean of a capture's templates, scaled to length one. Errors when there is none (or they cancel out).
-pub fn mean_template(observations: &[Observation]) -> Result<Template, TemplateError> {
-    let mut sum = [0.0_f32; TEMPLATE_LEN];
-    for observation in observations {
-        for (total, value) in sum.iter_mut().zip(observation.template.values()) {
+/// The mean of what an embedder made of a capture's frames, scaled to length one; of those frames that it has seen. Errors when it
+/// has seen none (or they cancel out).
+pub fn mean_embedding(observations: &[Observation], tier: Tier) -> Result<Embedding, TemplateError> {
+    let mut seen = observations.iter().filter_map(|observation| observation.template.get(tier));
+    let first = seen.next().ok_or(TemplateError::Width(0))?;
+    let mut sum = first.values().to_vec();
+    for embedding in seen {
+        for (total, value) in sum.iter_mut().zip(embedding.values()) {
             *total += value;
         }
     }
-    Template::normalise(sum)
+    Embedding::normalise(first.space(), &sum)
 }
 
-/// The lowest score between any two frames of a capture; 1 for a single frame, −1 for none.
+/// The mean of a capture's templates: of every embedder that has seen all frames. Errors when none has.
+pub fn mean_template(observations: &[Observation]) -> Result<Template, TemplateError> {
+    let mut mean = Template::default();
+    for tier in Tier::ALL {
+        if observations.iter().all(|observation| observation.template.get(tier).is_some()) {
+            mean.put(tier, mean_embedding(observations, tier)?);
+        }
+    }
+    if mean == Template::default() { Err(TemplateError::Width(0)) } else { Ok(mean) }
+}
+
+/// The lowest score between any two frames of a capture, by the cheaper embedder that has seen both and on the scale of the main
+/// one; 1 for a single frame, −1 for none.
 ///
 /// Pairs, not "frame against the mean": with two frames of two strangers each is at 45° to their mean, a score
 /// of 0.71 that would pass for one person, while their own score is about 0.
-pub fn continuity(observations: &[Observation]) -> f32 {
+pub fn continuity(observations: &[Observation], scale: &Scale) -> f32 {
     let mut lowest = if observations.is_empty() { -1.0 } else { 1.0_f32 };
     for (i, a) in observations.iter().enumerate() {
         for b in observations.iter().skip(i + 1) {
-            lowest = lowest.min(cosine(&a.template, &b.template));
+            lowest = lowest.min(between_frames(a, b, scale).unwrap_or(-1.0));
         }
     }
     lowest
+}
+
+fn between_frames(a: &Observation, b: &Observation, scale: &Scale) -> Option<f32> {
+    let by = |tier| cosine(a.template.get(tier)?, b.template.get(tier)?);
+    by(Tier::Quick).map(|quick| scale.of_quick(quick)).or_else(|| by(Tier::Main))
 }

@@ -1,86 +1,28 @@
 //! The face side of a judgement: vector arithmetic, quality gates and the decision, all pure.
 //!
-//! Reading order: [`geometry`] (where a face is aligned to), [`quality`] (is the frame judgeable), [`matching`]
-//! (templates against templates), [`judgement`] (the one decision). The model pipeline that fills an
+//! Reading order: [`geometry`] (where a face is aligned to), [`quality`] (is the frame judgeable), [`Template`] and
+//! [`matching`] (templates against templates), [`comparison`] (the one score), [`protection`] (as templates are stored),
+//! [`judgement`] (the one decision). The model pipeline that fills an
 //! [`Observation`] from a picture is `crate::onnx`, behind the feature `onnx`.
 //!
 //! Invariant: nothing here logs or prints a template; `Debug` of one is redacted and its memory is wiped on drop.
 
 pub mod attributes;
+pub mod comparison;
 pub mod geometry;
 pub mod judgement;
 pub mod matching;
+pub mod protection;
 pub mod quality;
+mod template;
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+pub use comparison::{Comparison, Scale};
 pub use judgement::{CaptureLimits, Judgement, Reason, Thresholds};
 pub use quality::Quality;
-
-/// Numbers in a template: the width of SFace's output.
-pub const TEMPLATE_LEN: usize = 128;
-
-/// A face feature vector of length one, so that the dot product of two templates is their cosine.
-#[derive(Clone, PartialEq, Zeroize, ZeroizeOnDrop)]
-pub struct Template([f32; TEMPLATE_LEN]);
-
-/// Why bytes or numbers are not a template.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
-    #[error("a template is {expected} bytes, not {0}", expected = TEMPLATE_LEN * 4)]
-    Length(usize),
-    #[error("a template's numbers must be finite and its length one")]
-    NotNormalised,
-}
-
-impl Template {
-    /// Scales a raw model output to length one. Errors when a number is not finite or all are zero.
-    pub fn normalise(mut raw: [f32; TEMPLATE_LEN]) -> Result<Template, TemplateError> {
-        let norm = raw.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-        if !norm.is_finite() || norm < 1e-6 {
-            raw.zeroize();
-            return Err(TemplateError::NotNormalised);
-        }
-        #[allow(clippy::cast_possible_truncation, reason = "f64 to f32 loses digits, not range, for a norm")]
-        let scale = norm.recip() as f32;
-        for value in &mut raw {
-            *value *= scale;
-        }
-        Ok(Template(raw))
-    }
-
-    /// The numbers, of length one.
-    pub fn values(&self) -> &[f32; TEMPLATE_LEN] {
-        &self.0
-    }
-
-    /// 128 little-endian `f32`: 512 bytes. The caller seals them before they are stored.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.iter().flat_map(|v| v.to_le_bytes()).collect()
-    }
-
-    /// Reads [`Template::to_bytes`] back. Errors on another length and on a vector whose length is not one.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Template, TemplateError> {
-        if bytes.len() != TEMPLATE_LEN * 4 {
-            return Err(TemplateError::Length(bytes.len()));
-        }
-        let mut values = [0.0; TEMPLATE_LEN];
-        for (value, four) in values.iter_mut().zip(bytes.as_chunks::<4>().0) {
-            *value = f32::from_le_bytes(*four);
-        }
-        let template = Template(values);
-        let norm = template.0.iter().map(|v| v * v).sum::<f32>().sqrt();
-        // 1e-3: far above f32 rounding over 128 terms (1e-6), far below anything that would move a score.
-        if (norm - 1.0).abs() < 1e-3 { Ok(template) } else { Err(TemplateError::NotNormalised) }
-    }
-}
-
-impl std::fmt::Debug for Template {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Template(redacted)")
-    }
-}
+pub use template::{Embedding, Space, Template, TemplateError, Tier};
 
 /// A point in pixels of the upright picture, x to the right and y down.
 pub type Point = [f32; 2];
@@ -92,6 +34,16 @@ pub struct FaceBox {
     pub y: f32,
     pub width: f32,
     pub height: f32,
+}
+
+impl FaceBox {
+    /// Intersection over union with another box, 0 to 1.
+    pub fn overlap(&self, other: &FaceBox) -> f32 {
+        let width = (self.x + self.width).min(other.x + other.width) - self.x.max(other.x);
+        let height = (self.y + self.height).min(other.y + other.height) - self.y.max(other.y);
+        let common = width.max(0.0) * height.max(0.0);
+        common / (self.width * self.height + other.width * other.height - common).max(f32::EPSILON)
+    }
 }
 
 /// Five points of a face in pixels, in the detector's order; left and right as seen in the picture.
@@ -125,10 +77,35 @@ pub struct Detection {
     pub score: f32,
 }
 
+/// An upright face of 112 × 112 pixels, RGB, which is wiped when it is dropped.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct AlignedFace(Box<[u8; quality::ALIGNED_LEN]>);
+
+impl AlignedFace {
+    /// Takes the pixels over.
+    pub fn new(pixels: Box<[u8; quality::ALIGNED_LEN]>) -> AlignedFace {
+        AlignedFace(pixels)
+    }
+
+    /// The pixels, row by row.
+    pub fn pixels(&self) -> &[u8; quality::ALIGNED_LEN] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for AlignedFace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AlignedFace(redacted)")
+    }
+}
+
 /// What one usable frame says about the one face in it.
 #[derive(Debug, Clone)]
 pub struct Observation {
+    /// What the embedders have made of `aligned` so far; a costly one runs only when a comparison needs it.
     pub template: Template,
+    /// The upright face, 112 × 112 RGB. Wiped with the template when it is dropped.
+    pub aligned: AlignedFace,
     pub face_box: FaceBox,
     pub landmarks: Landmarks,
     pub quality: Quality,
@@ -230,30 +207,6 @@ impl Unusable {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn ramp() -> Template {
-        let mut raw = [0.0; TEMPLATE_LEN];
-        for (i, v) in raw.iter_mut().enumerate() {
-            *v = i as f32 - 60.0;
-        }
-        Template::normalise(raw).unwrap()
-    }
-
-    #[test]
-    fn template_survives_bytes_and_hides_in_debug() {
-        let template = ramp();
-        assert_eq!(Template::from_bytes(&template.to_bytes()).unwrap(), template);
-        assert_eq!(format!("{template:?}"), "Template(redacted)");
-    }
-
-    #[test]
-    fn what_is_not_of_length_one_is_not_a_template() {
-        assert_eq!(Template::normalise([0.0; TEMPLATE_LEN]), Err(TemplateError::NotNormalised));
-        assert_eq!(Template::normalise([f32::NAN; TEMPLATE_LEN]), Err(TemplateError::NotNormalised));
-        assert_eq!(Template::from_bytes(&[0; 511]), Err(TemplateError::Length(511)));
-        assert_eq!(Template::from_bytes(&[0; 512]), Err(TemplateError::NotNormalised));
-        assert_eq!(Template::from_bytes(&[0xff; 512]), Err(TemplateError::NotNormalised));
-    }
 
     #[test]
     fn serde_names_are_the_codes() {

@@ -16,9 +16,6 @@ use super::runtime::{ModelError, Models, run};
 use crate::face::{Detection, FaceBox, Landmarks};
 use crate::picture::Picture;
 
-/// Long side in pixels at which faces are looked for first: 3 CPU-ms, against four times that at 640; a face of a tenth of the
-/// picture's height still has 24 pixels.
-pub const DEFAULT_SIDE: usize = 320;
 /// Faces kept after suppression: more than anybody asks about.
 const MAX_FACES: usize = 32;
 /// Candidates looked at by suppression, best first; bounds its quadratic cost.
@@ -125,19 +122,11 @@ fn suppress(mut found: Vec<Detection>, threshold: f32) -> Vec<Detection> {
     found.truncate(MAX_CANDIDATES);
     let mut kept: Vec<Detection> = Vec::new();
     for face in found {
-        if kept.len() < MAX_FACES && kept.iter().all(|k| overlap(&k.face_box, &face.face_box) <= threshold) {
+        if kept.len() < MAX_FACES && kept.iter().all(|k| k.face_box.overlap(&face.face_box) <= threshold) {
             kept.push(face);
         }
     }
     kept
-}
-
-/// Intersection over union.
-fn overlap(a: &FaceBox, b: &FaceBox) -> f32 {
-    let width = (a.x + a.width).min(b.x + b.width) - a.x.max(b.x);
-    let height = (a.y + a.height).min(b.y + b.height) - a.y.max(b.y);
-    let common = width.max(0.0) * height.max(0.0);
-    common / (a.width * a.height + b.width * b.height - common).max(f32::EPSILON)
 }
 
 fn rescale(face: &mut Detection, sx: f32, sy: f32) {

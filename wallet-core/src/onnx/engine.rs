@@ -3,8 +3,8 @@
 //! Each stage is public for measuring; callers use [`Engine::observe`] and [`Engine::read_id_card`] (in `id_card.rs`).
 
 use super::appearance::AppearanceModels;
-use super::detector::{DEFAULT_SIDE, Detector};
-use super::embedder::Embedder;
+use super::comparing::Embedders;
+use super::detector::Detector;
 use super::landmarks::{Landmarker, Points68};
 use super::liveness::Liveness;
 use super::raster;
@@ -14,11 +14,19 @@ use super::text_reader::{ReadLine, TextReader};
 use crate::face::attributes::Appearance;
 use crate::face::geometry::Similarity;
 use crate::face::quality::{self, ALIGNED_LEN, Limits};
-use crate::face::{Detection, FaceBox, Landmarks, Observation, Quality, Template, Unusable};
+use crate::face::{
+    AlignedFace, Detection, Embedding, FaceBox, Landmarks, Observation, Quality, Template, Tier, Unusable,
+};
 use crate::picture::Picture;
 
-/// The long side of the second look, for when the first finds no face.
+/// Long sides in pixels at which faces are looked for, one after the other: 1.6 CPU-ms, 3.3 and 13. The first is enough for one large
+/// face; where it shows another or only small ones the second is believed, and the third where that shows none.
+pub const SIDES: [usize; 3] = [160, 320, CLOSE_SIDE];
+/// The long side at which nothing that matters is missed.
 pub const CLOSE_SIDE: usize = 640;
+/// A largest face of this share of the long side needs no second look: another that is to be noticed beside it is then at least half as
+/// high, which is 20 pixels of 160.
+const LARGE_FACE: f32 = 0.25;
 /// A second face is somebody else in the capture from this share of the largest face's height; smaller ones are people
 /// in the background (0.34 to 0.45 in a live set recorded in an office), posters and prints on shirts.
 const SECOND_FACE: f32 = 0.5;
@@ -27,7 +35,7 @@ const SECOND_FACE: f32 = 0.5;
 pub struct Engine {
     detector: Detector,
     landmarker: Landmarker,
-    embedder: Embedder,
+    embedders: Embedders,
     liveness: Liveness,
     appearance: AppearanceModels,
     text_detector: TextDetector,
@@ -42,7 +50,7 @@ pub struct Located {
     /// The five points that it was aligned by.
     pub landmarks: Landmarks,
     /// Upright, 112 × 112 RGB.
-    pub aligned: Box<[u8; ALIGNED_LEN]>,
+    pub aligned: AlignedFace,
     /// How good it is.
     pub quality: Quality,
 }
@@ -53,7 +61,7 @@ impl Models {
         Ok(Engine {
             detector: Detector::new(self)?,
             landmarker: Landmarker::new(self)?,
-            embedder: Embedder::new(self)?,
+            embedders: Embedders::new(self)?,
             liveness: Liveness::new(self)?,
             appearance: AppearanceModels::new(self)?,
             text_detector: TextDetector::new(self)?,
@@ -64,8 +72,8 @@ impl Models {
 }
 
 impl Engine {
-    /// What one frame says: [`Engine::locate`] → gate → embed → passive liveness. The inner error is what the person can mend, the
-    /// outer one a malfunction. The costly models run only on frames that pass the gate.
+    /// What one frame says: [`Engine::locate`] → gate → embed by the cheaper model → passive liveness. The inner error is what the
+    /// person can mend, the outer one a malfunction. The costly models run only on frames that pass the gate.
     pub fn observe(&mut self, picture: &Picture) -> Result<Result<Observation, Unusable>, ModelError> {
         let face = match self.locate(picture)? {
             Ok(face) => face,
@@ -75,8 +83,9 @@ impl Engine {
             return Ok(Err(unusable));
         }
         Ok(Ok(Observation {
-            template: self.embed(&face.aligned)?,
+            template: self.embed_first(&face.aligned)?,
             live: self.live(picture, &face.face_box)?,
+            aligned: face.aligned,
             face_box: face.face_box,
             landmarks: face.landmarks,
             quality: face.quality,
@@ -103,13 +112,25 @@ impl Engine {
         let landmarks = self.landmarks(picture, &face_box)?.five();
         let Some(aligned) = self.align(picture, &landmarks) else { return Ok(None) };
         let quality = quality::measure(&aligned, &face_box, &landmarks);
-        Ok(Some(Located { face_box, landmarks, aligned, quality }))
+        Ok(Some(Located { face_box, landmarks, aligned: AlignedFace::new(aligned), quality }))
     }
 
-    /// Faces, best first: at [`DEFAULT_SIDE`], and at [`CLOSE_SIDE`] when there is none.
+    /// Faces, best first, by as many of [`SIDES`] as it takes.
     pub fn detect(&mut self, picture: &Picture) -> Result<Vec<Detection>, ModelError> {
-        let faces = self.detect_at(picture, DEFAULT_SIDE)?;
-        if faces.is_empty() { self.detect_at(picture, CLOSE_SIDE) } else { Ok(faces) }
+        let long_side = picture.width().max(picture.height()) as f32;
+        let mut faces = Vec::new();
+        for (look, side) in SIDES.into_iter().enumerate() {
+            faces = self.detect_at(picture, side)?;
+            // At the first look a knee may be a face; a second person is made sure of.
+            let is_enough = match the_one_face(&faces) {
+                Ok(face) => look > 0 || face.face_box.height >= LARGE_FACE * long_side,
+                Err(unusable) => look > 0 && unusable == Unusable::SeveralFaces,
+            };
+            if is_enough {
+                break;
+            }
+        }
+        Ok(faces)
     }
 
     /// Faces, best first, with the picture's long side scaled to `side` pixels.
@@ -127,9 +148,24 @@ impl Engine {
         Similarity::aligning(landmarks).map(|similarity| raster::warp_face(picture, &similarity))
     }
 
-    /// The template of an aligned face.
-    pub fn embed(&mut self, aligned: &[u8; ALIGNED_LEN]) -> Result<Template, ModelError> {
-        self.embedder.embed(aligned)
+    /// An embedder's vector of an aligned face; `None` when the manifest leaves that embedder out.
+    pub fn embed(&mut self, tier: Tier, aligned: &AlignedFace) -> Result<Option<Embedding>, ModelError> {
+        self.embedders.embed(tier, aligned)
+    }
+
+    /// The template of an aligned face by the cheaper embedder alone.
+    pub(super) fn embed_first(&mut self, aligned: &AlignedFace) -> Result<Template, ModelError> {
+        self.embedders.embed_first(aligned)
+    }
+
+    /// The template of an aligned face by every embedder.
+    pub fn embed_all(&mut self, aligned: &AlignedFace) -> Result<Template, ModelError> {
+        self.embedders.embed_all(aligned)
+    }
+
+    /// The embedders, to compare by.
+    pub(super) fn embedders(&mut self) -> &mut Embedders {
+        &mut self.embedders
     }
 
     /// Passive probability, 0 to 1, that the face in the box is live.

@@ -188,7 +188,7 @@ fn portrait(
     else {
         return Ok(Err(DocumentProblem::PortraitMissing));
     };
-    Ok(Ok(Portrait { template: engine.embed(&aligned)?, quality, face_box, landmarks }))
+    Ok(Ok(Portrait { template: engine.embed_all(&aligned)?, quality, face_box, landmarks }))
 }
 
 fn side(a: [f32; 2], b: [f32; 2]) -> f32 {

@@ -22,6 +22,9 @@ pub struct Entry {
     pub file: String,
     /// Lower-case hex.
     pub sha256: String,
+    /// Of the file as published, before it was prepared; the same model prepared otherwise keeps it.
+    #[serde(default)]
+    pub sha256_source: String,
     #[serde(default)]
     pub name: String,
     #[serde(default)]
@@ -38,6 +41,8 @@ pub enum Role {
     FaceDetector,
     FaceLandmarks,
     FaceEmbedder,
+    /// Asked before the embedder, which it spares where it is sure. A manifest may leave it out.
+    FaceEmbedderQuick,
     Liveness,
     FaceAge,
     FaceGender,
@@ -46,11 +51,12 @@ pub enum Role {
 }
 
 impl Role {
-    /// All roles; a manifest must name a model for each.
-    pub const ALL: [Role; 8] = [
+    /// All roles; a manifest must name a model for each that is not [`Role::is_optional`].
+    pub const ALL: [Role; 9] = [
         Role::FaceDetector,
         Role::FaceLandmarks,
         Role::FaceEmbedder,
+        Role::FaceEmbedderQuick,
         Role::Liveness,
         Role::FaceAge,
         Role::FaceGender,
@@ -64,12 +70,18 @@ impl Role {
             Role::FaceDetector => "face-detector",
             Role::FaceLandmarks => "face-landmarks",
             Role::FaceEmbedder => "face-embedder",
+            Role::FaceEmbedderQuick => "face-embedder-quick",
             Role::Liveness => "liveness",
             Role::FaceAge => "face-age",
             Role::FaceGender => "face-gender",
             Role::TextDetector => "text-detector",
             Role::TextReader => "text-reader",
         }
+    }
+
+    /// Whether everything works without it.
+    pub fn is_optional(self) -> bool {
+        self == Role::FaceEmbedderQuick
     }
 }
 

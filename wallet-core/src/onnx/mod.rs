@@ -1,6 +1,6 @@
 //! The model pipeline: from a [`crate::picture::Picture`] to an observation or a read document.
 //!
-//! Reading order: [`engine`] (what callers use) → [`detector`], [`landmarks`], [`embedder`], [`liveness`] (a face) →
+//! Reading order: [`engine`] (what callers use) → [`detector`], [`landmarks`], [`embedder`], [`comparing`], [`liveness`] (a face) →
 //! [`appearance`] (what it looks like) → [`text_detector`], [`text_reader`] (a document) → [`raster`] (resampling) → [`manifest`], [`runtime`]
 //! (model files and ONNX Runtime).
 //!
@@ -8,6 +8,7 @@
 //! `ort`). What it returns is judged by the pure modules `face` and `document`.
 
 pub mod appearance;
+pub mod comparing;
 pub mod detector;
 pub mod embedder;
 pub mod engine;

@@ -10,7 +10,7 @@ use ort::value::TensorRef;
 use sha2::{Digest, Sha256};
 
 use super::manifest::{Entry, Manifest, Role, VERSION};
-use crate::face::Thresholds;
+use crate::face::{Scale, Space, Thresholds, Tier};
 
 /// Why the models cannot be loaded or run. A malfunction, never a verdict on a person.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,8 @@ pub enum ModelError {
     UnexpectedOutput(&'static str),
     #[error("a picture could not be prepared for the model {0}")]
     Input(&'static str),
+    #[error("the reference was made by another model than the embedders in the manifest: enrol again")]
+    OtherModel,
 }
 
 impl From<ort::Error> for ModelError {
@@ -39,10 +41,10 @@ impl From<ort::Error> for ModelError {
 #[derive(Clone)]
 pub struct Models {
     environment: Environment,
-    /// In the order of [`Role::ALL`].
-    files: Arc<[(Entry, Vec<u8>)]>,
+    /// In the order of [`Role::ALL`]; `None` where the manifest leaves an optional role out.
+    files: Arc<[Option<(Entry, Vec<u8>)>]>,
     thresholds: Thresholds,
-    model_id: String,
+    scale: Scale,
 }
 
 impl Models {
@@ -57,14 +59,22 @@ impl Models {
         verified(dir, &manifest.runtime)?;
         let mut files = Vec::new();
         for role in Role::ALL {
-            let entry = manifest.models.get(role.key());
-            let entry = entry.ok_or_else(|| no_model(role))?;
-            files.push((entry.clone(), verified(dir, entry)?));
+            files.push(match manifest.models.get(role.key()) {
+                Some(entry) => Some((entry.clone(), verified(dir, entry)?)),
+                None if role.is_optional() => None,
+                None => return Err(no_model(role)),
+            });
         }
         let of = |role: Role| manifest.models.get(role.key());
-        let threshold =
-            |role, name, default| of(role).map_or(default, |entry| entry.threshold(name, default));
+        let threshold = |role: Role, name: &str, default: f32| {
+            of(role).map_or(default, |entry| entry.threshold(name, default))
+        };
         let default = Thresholds::DEFAULT;
+        let scale = scale(threshold);
+        if !scale.is_sound() {
+            let words = "the thresholds of face-embedder and face-embedder-quick are no scale of scores";
+            return Err(ModelError::Manifest(words.to_owned()));
+        }
         Ok(Models {
             environment: environment(&dir.join(&manifest.runtime.file))?,
             files: files.into(),
@@ -74,7 +84,7 @@ impl Models {
                 search: threshold(Role::FaceEmbedder, "search", default.search),
                 live: threshold(Role::Liveness, "live", default.live),
             },
-            model_id: of(Role::FaceEmbedder).map(model_id).unwrap_or_default(),
+            scale,
         })
     }
 
@@ -83,10 +93,25 @@ impl Models {
         self.thresholds
     }
 
-    /// Names the embedder beside every score, since templates of different models cannot be compared:
-    /// `sface-2021dec:` and the first 12 hex digits of the file's sha256.
-    pub fn model_id(&self) -> &str {
-        &self.model_id
+    /// How the embedders' cosines become one score, from the manifest.
+    pub fn scale(&self) -> Scale {
+        self.scale
+    }
+
+    /// Names an embedder beside every score that it gave, since templates of different models cannot be compared:
+    /// `sface-2021dec:` and the first 12 hex digits of the file's sha256. `None` for one that the manifest leaves out.
+    pub fn model_id(&self, tier: Tier) -> Option<String> {
+        self.entry(role(tier)).ok().map(model_id)
+    }
+
+    /// What an embedder's vectors are marked with.
+    pub(super) fn space(&self, tier: Tier) -> Result<Space, ModelError> {
+        self.entry(role(tier)).map(space)
+    }
+
+    /// Whether the manifest names a model for a role.
+    pub(super) fn has(&self, role: Role) -> bool {
+        self.file(role).is_ok()
     }
 
     /// The manifest's entry for a role.
@@ -108,7 +133,32 @@ impl Models {
 
     fn file(&self, role: Role) -> Result<&(Entry, Vec<u8>), ModelError> {
         let index = Role::ALL.iter().position(|r| *r == role);
-        index.and_then(|i| self.files.get(i)).ok_or_else(|| no_model(role))
+        let file = index.and_then(|i| self.files.get(i)).and_then(Option::as_ref);
+        file.ok_or_else(|| no_model(role))
+    }
+}
+
+/// The role of an embedder.
+pub(super) fn role(tier: Tier) -> Role {
+    match tier {
+        Tier::Quick => Role::FaceEmbedderQuick,
+        Tier::Main => Role::FaceEmbedder,
+    }
+}
+
+/// The scale of scores, of whatever thresholds the manifest names.
+fn scale(threshold: impl Fn(Role, &str, f32) -> f32) -> Scale {
+    let default = Scale::DEFAULT;
+    let main = |name, default| threshold(Role::FaceEmbedder, name, default);
+    let quick = |name, default| threshold(Role::FaceEmbedderQuick, name, default);
+    Scale {
+        main_mean: main("impostor-mean", default.main_mean),
+        main_deviation: main("impostor-deviation", default.main_deviation),
+        quick_mean: quick("impostor-mean", default.quick_mean),
+        quick_deviation: quick("impostor-deviation", default.quick_deviation),
+        gain: quick("fused-gain", default.gain),
+        unsure_from: quick("unsure-from", default.unsure_from),
+        unsure_to: quick("unsure-to", default.unsure_to),
     }
 }
 
@@ -149,11 +199,18 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// "SFace 2021dec" → `sface-2021dec:1148e6b1e9bb`.
+/// "SFace 2021dec" → `sface-2021dec:85f41b32e2b3`.
 fn model_id(entry: &Entry) -> String {
     let name = if entry.name.is_empty() { "face-embedder" } else { &entry.name };
     let hash = entry.sha256.get(..12).unwrap_or_default();
     format!("{}:{hash}", name.to_ascii_lowercase().replace(' ', "-"))
+}
+
+/// The beginning of the published file's hash, or of the file's own where the manifest does not name that.
+fn space(entry: &Entry) -> Space {
+    let hash = if entry.sha256_source.is_empty() { &entry.sha256 } else { &entry.sha256_source };
+    let bytes = hash.get(..8).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+    Space(bytes.unwrap_or_default().to_be_bytes())
 }
 
 /// The process's runtime, loaded by whoever comes first: a library cannot be loaded twice. Telemetry is off.

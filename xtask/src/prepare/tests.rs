@@ -90,15 +90,45 @@ fn height_and_width_are_left_open() {
 #[test]
 fn a_prelu_becomes_two_convolutions() {
     let graph = prepared(Steps::WidenAndRewritePrelu);
-    assert_eq!(ops(&graph), ["Conv", "Conv", "Relu", "Conv", "Add"]);
+    assert_eq!(ops(&graph), ["Conv", "Relu", "Conv", "Conv", "Add"]);
     let weights = by_name(&graph);
     assert_eq!(weights["prelu1_a"].as_f32().unwrap(), [0.25, 0.5]);
     assert_eq!(weights["prelu1_b"].as_f32().unwrap(), [0.75, 0.5]);
     assert_eq!(weights["prelu1_a"].dims, [2, 1, 1, 1]);
-    assert_eq!(graph.node[1].int("group", 1), 2);
-    assert_eq!(graph.node[1].attribute[1].kind, Some(kind::INTS));
-    assert_eq!(graph.node[2].input, ["x"]);
+    assert_eq!(graph.node[2].int("group", 1), 2);
+    assert_eq!(graph.node[2].attribute[1].kind, Some(kind::INTS));
+    assert_eq!(graph.node[1].input, ["x"]);
     assert_eq!(graph.node[4].output, ["y"]);
+}
+
+/// The small model with a convolution of three channels behind its `PRelu`, whose second slope is nothing.
+fn with_reader(weights: Tensor) -> Graph {
+    let mut model = small_model();
+    let graph = model.graph.as_mut().unwrap();
+    graph.initializer[4] = Tensor::floats("slope", vec![2, 1, 1], &[0.25, 0.0]);
+    graph.initializer.push(weights);
+    graph.node.push(Node::new("Conv", ["y", "next"], "z", Vec::new()));
+    let bytes = prepare(&model.encode_to_vec(), Steps::WidenAndRewritePrelu).unwrap();
+    decode_whole(&bytes).unwrap().graph.unwrap()
+}
+
+#[test]
+fn a_convolution_behind_a_prelu_takes_the_slopes_in() {
+    let dense = Tensor::floats("next", vec![3, 2, 1, 1], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let graph = with_reader(dense);
+    assert_eq!(ops(&graph), ["Conv", "Relu", "Conv", "Add", "Conv"]);
+    let weights = by_name(&graph);
+    // y = a·(x + (1/a − 1)·relu(x)): of a positive x of 1 in each channel nothing is lost, of −1 the slope is left.
+    let rest = weights["prelu1_b"].as_f32().unwrap();
+    let next = weights["next"].as_f32().unwrap();
+    let out = |x: f32| (x + rest[0] * x.max(0.0)) * next[0] + (x + rest[1] * x.max(0.0)) * next[1];
+    assert!((out(1.0) - 3.0).abs() < 1e-6 && (out(-1.0) + 0.25).abs() < 1e-5, "{} {}", out(1.0), out(-1.0));
+    let close = |(a, b): (&f32, f32)| (a - b).abs() < 1e-5;
+    assert!(next.iter().zip([0.25, 0.0, 0.75, 0.0, 1.25, 0.0]).all(close), "{next:?}");
+
+    let depthwise = Tensor::floats("next", vec![2, 1, 1, 2], &[1.0, 2.0, 3.0, 4.0]);
+    let next = by_name(&with_reader(depthwise))["next"].as_f32().unwrap();
+    assert!(next.iter().zip([0.25, 0.5, 0.0, 0.0]).all(close), "{next:?}");
 }
 
 #[test]

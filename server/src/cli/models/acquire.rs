@@ -9,8 +9,8 @@ use anyhow::{Context as _, anyhow};
 use wallet_core::document::id_card::{Back, Front};
 use wallet_core::document::{DocumentProblem, Sex, Validity};
 use wallet_core::face::quality::{self, Limits};
-use wallet_core::face::{Template, Unusable};
-use wallet_core::onnx::engine::Located;
+use wallet_core::face::{Detection, Template, Unusable};
+use wallet_core::onnx::engine::{CLOSE_SIDE, Located};
 use wallet_core::onnx::{Engine, Models};
 use wallet_core::picture::Picture;
 
@@ -85,13 +85,36 @@ impl Workers {
     }
 }
 
-/// The template of the one face in a picture. Quality gates are looked at and not applied.
+/// The template of the one face in a picture, by every embedder. Quality gates are looked at and not applied.
 pub(super) fn face(engine: &mut Engine, path: &Path) -> anyhow::Result<Result<Face, Code>> {
     let found = match locate(engine, path)? {
         Ok(found) => found,
         Err(code) => return Ok(Err(code)),
     };
-    Ok(Ok(Face { template: engine.embed(&found.face.aligned)?, gate: found.gate }))
+    Ok(Ok(Face { template: engine.embed_all(&found.face.aligned)?, gate: found.gate }))
+}
+
+/// What the product's detection finds of what is found at the full size.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Look {
+    /// Whether it finds the largest one; `None` where there is none.
+    pub(super) largest_found: Option<bool>,
+    pub(super) faces: usize,
+    pub(super) lost: usize,
+}
+
+/// Looks at a picture at the full size, without enlarging it, and as the product does.
+pub(super) fn look(engine: &mut Engine, path: &Path) -> anyhow::Result<Look> {
+    let Ok(picture) = decode(path)? else { return Ok(Look::default()) };
+    let side = usize::try_from(picture.width().max(picture.height()))?.min(CLOSE_SIDE);
+    let (full, product) = (engine.detect_at(&picture, side)?, engine.detect(&picture)?);
+    let is_found = |face: &Detection| product.iter().any(|p| p.face_box.overlap(&face.face_box) > 0.4);
+    let largest = full.iter().max_by(|a, b| a.face_box.height.total_cmp(&b.face_box.height));
+    Ok(Look {
+        largest_found: largest.map(is_found),
+        faces: full.len(),
+        lost: full.iter().filter(|face| !is_found(face)).count(),
+    })
 }
 
 /// What passive detection says of the one face in a picture.

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use wallet_core::face::Template;
-use wallet_core::face::matching::cosine;
+use wallet_core::face::comparison::Reference as _;
+use wallet_core::face::{Scale, Template, Tier};
 
 use super::acquire::Code;
 use super::cards::Ocr;
+use super::detection::Detection;
 use super::folder::{Folder, GroupsFrom, Pair};
 use super::pad::Pad;
 use super::people::{self, Between, ByFmr, HeldOut, at, chosen, scores};
@@ -25,6 +26,8 @@ pub(super) struct Report {
     pub(super) data: Data,
     /// By role.
     pub(super) models: BTreeMap<String, ModelFile>,
+    /// Whether faces are missed for looking at a small picture first.
+    pub(super) detection: Detection,
     /// Every face that was found, whatever its quality.
     pub(super) verification: Verification,
     /// Only faces that pass the product's quality gates.
@@ -81,6 +84,8 @@ pub(super) struct Verification {
     /// Pairs of which a picture gave no face.
     pub(super) failed_to_acquire: usize,
     pub(super) acquisition: Acquisition,
+    /// Comparisons in which the quick embedder was not sure, so that both gave the score.
+    pub(super) unsure: Unsure,
     pub(super) eer: Option<f64>,
     /// By FMR.
     pub(super) fnmr_at_fmr: ByFmr<f64>,
@@ -93,6 +98,23 @@ pub(super) struct Verification {
     pub(super) groups: BTreeMap<String, Group>,
     pub(super) held_out: Option<HeldOut>,
     pub(super) roc: Vec<RocPoint>,
+}
+
+/// Shares of comparisons, 0 to 1.
+#[derive(Debug, Serialize)]
+pub(super) struct Unsure {
+    pub(super) genuine: Option<f64>,
+    pub(super) impostor: Option<f64>,
+}
+
+impl Unsure {
+    fn of(made: &[Between<'_>]) -> Unsure {
+        let share = |same: bool| {
+            let some = || made.iter().filter(|between| between.same == same);
+            Count { errors: some().filter(|between| between.unsure).count(), of: some().count() }.rate()
+        };
+        Unsure { genuine: share(true), impostor: share(false) }
+    }
 }
 
 /// Pictures, and those that gave no face.
@@ -149,9 +171,10 @@ impl Verification {
         folder: &Folder,
         people: &[usize],
         acquired: &Acquired<'_>,
+        scale: &Scale,
         threshold: f32,
     ) -> Verification {
-        let made = compare(folder, people, acquired);
+        let made = compare(folder, people, acquired, scale);
         let whole = scores(made.iter());
         let thresholds = chosen(&whole);
         let at_fmr = at(&whole, &thresholds);
@@ -177,6 +200,7 @@ impl Verification {
             impostor: whole.impostor(),
             failed_to_acquire: folder.pairs.len() - made.len(),
             acquisition: Acquisition::of(acquired),
+            unsure: Unsure::of(&made),
             eer: whole.eer(),
             fnmr_at_fmr: fnmr(&at_fmr),
             at_fmr,
@@ -201,12 +225,20 @@ impl Acquisition {
     }
 }
 
-fn compare<'a>(folder: &'a Folder, people: &[usize], acquired: &Acquired<'_>) -> Vec<Between<'a>> {
+fn compare<'a>(
+    folder: &'a Folder,
+    people: &[usize],
+    acquired: &Acquired<'_>,
+    scale: &Scale,
+) -> Vec<Between<'a>> {
     let face = |picture: usize| acquired.get(picture).copied().and_then(Result::ok);
     let compared = |pair: &'a Pair| {
         let (a, b) = (face(pair.a)?, face(pair.b)?);
         let people = (*people.get(pair.a)?, *people.get(pair.b)?);
-        Some(Between { people, same: pair.same, score: cosine(a, b), group: &pair.group })
+        let quick = b.get(Tier::Quick).and_then(|probe| a.cosine(Tier::Quick, probe));
+        let unsure = quick.is_some_and(|quick| scale.sure(quick).is_none());
+        let score = scale.score(a, b)?;
+        Some(Between { people, same: pair.same, score, unsure, group: &pair.group })
     };
     folder.pairs.iter().filter_map(compared).collect()
 }
@@ -254,15 +286,15 @@ fn thinned(roc: &[RocPoint]) -> Vec<RocPoint> {
 
 #[cfg(test)]
 mod tests {
-    use wallet_core::face::TEMPLATE_LEN;
+    use wallet_core::face::{Embedding, Space};
 
     use super::*;
 
     fn template(axis: usize, other: usize, share: f32) -> Template {
-        let mut raw = [0.0; TEMPLATE_LEN];
+        let mut raw = [0.0; 128];
         raw[axis] = 1.0;
         raw[other] += share;
-        Template::normalise(raw).unwrap()
+        Template::of(Tier::Main, Embedding::normalise(Space::UNKNOWN, &raw).unwrap())
     }
 
     fn folder(pairs: &[(usize, usize, bool, &str)]) -> Folder {
@@ -301,7 +333,7 @@ mod tests {
         let data = Data::of(&folder, &people);
         assert_eq!((data.people, data.repeated_pairs, data.contradicting_pairs), (2, 2, 1));
 
-        let whole = Verification::of(&folder, &people, &acquired, 0.42);
+        let whole = Verification::of(&folder, &people, &acquired, &Scale::DEFAULT, 0.42);
         assert_eq!((whole.pairs, whole.genuine, whole.impostor, whole.failed_to_acquire), (7, 2, 3, 2));
         assert_eq!(
             (whole.acquisition.fta, &whole.acquisition.reasons),

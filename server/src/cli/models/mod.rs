@@ -1,10 +1,11 @@
 //! `ecert models`: what whoever answers for the thresholds types.
 //!
 //! Reading order: [`folder`] (the pictures) → [`acquire`] (the product's pipeline) → [`statistics`], [`people`] (error rates) →
-//! [`figures`], [`pad`], [`cards`] (the report) → [`page`], [`plot`] (how it looks). Only `folder`, `acquire` and this file do I/O.
+//! [`figures`], [`detection`], [`pad`], [`cards`] (the report) → [`page`], [`plot`] (how it looks). Only `folder`, `acquire` and this file do I/O.
 
 mod acquire;
 mod cards;
+mod detection;
 mod figures;
 mod folder;
 mod pad;
@@ -27,6 +28,7 @@ use wallet_core::onnx::manifest::{Entry, Manifest};
 
 use self::acquire::{Code, Face, Workers};
 use self::cards::Ocr;
+use self::detection::Detection;
 use self::figures::{Acquired, Data, ModelFile, Program, Report, Verification};
 use self::folder::Folder;
 use self::pad::Pad;
@@ -101,13 +103,15 @@ fn measure(folder: &Folder, model_dir: &Path, workers: usize) -> anyhow::Result<
     let progress = Progress::shown();
     let paths: Vec<PathBuf> = folder.pictures.iter().map(|picture| folder.root.join(picture)).collect();
     let faces = workers.run(&progress, "faces", &paths, |engine, path| acquire::face(engine, path))?;
+    let looks = workers.run(&progress, "detection", &paths, |engine, path| acquire::look(engine, path))?;
     let pad = presentations(folder, &mut workers, &progress, thresholds.live)?;
     let ocr = cards(folder, &mut workers, &progress)?;
 
     let same = folder.pairs.iter().filter(|pair| pair.same).map(|pair| (pair.a, pair.b));
     let people = people::people(folder.pictures.len(), same);
+    let scale = models.scale();
     let verification =
-        |acquired: &Acquired<'_>| Verification::of(folder, &people, acquired, thresholds.comparison);
+        |acquired: &Acquired<'_>| Verification::of(folder, &people, acquired, &scale, thresholds.comparison);
     let whole = verification(&faces.iter().map(template).collect());
     Ok(Report {
         program: Program { name: "ecert", version: env!("CARGO_PKG_VERSION") },
@@ -115,6 +119,7 @@ fn measure(folder: &Folder, model_dir: &Path, workers: usize) -> anyhow::Result<
         data: Data::of(folder, &people),
         models: model_files(model_dir)?,
         not_measured: not_measured(&whole, pad.as_ref(), ocr.as_ref()),
+        detection: Detection::of(&looks),
         verification: whole,
         verification_with_gates: verification(&faces.iter().map(template_past_gates).collect()),
         pad,

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::cards::Ocr;
-use super::figures::{Group, Report, Verification};
+use super::detection::Detection;
+use super::figures::{Group, Report, Unsure, Verification};
 use super::folder::GroupsFrom;
 use super::pad::Pad;
 use super::people::{ByFmr, HeldOut};
@@ -28,6 +29,7 @@ pub(super) fn markdown(report: &Report) -> String {
         report.measured_at.strftime("%F"),
     );
     text += &measured(report);
+    text += &detection(&report.detection);
     text += "## Verification\n\nEvery face that was found, whatever its quality.\n\n";
     text += &verification(&report.verification, report.data.groups_from);
     text += "![ROC curve](roc.svg)\n\n";
@@ -87,6 +89,19 @@ pub(super) fn summary(report: &Report) -> String {
     line("whole", &Row::whole(whole));
     line("with quality gates", &Row::whole(&report.verification_with_gates));
     whole.groups.iter().for_each(|(name, group)| line(name, &Row::group(group)));
+    let Detection { faces, lost, lost_share, .. } = &report.detection;
+    let _ = writeln!(
+        text,
+        "\n  largest faces lost by looking small first: {lost} of {faces} ({} %)",
+        percent(*lost_share)
+    );
+    let Unsure { genuine, impostor } = &whole.unsure;
+    let both = [percent(*genuine), percent(*impostor)];
+    let _ = writeln!(
+        text,
+        "  comparisons that took both embedders: {} % of genuine, {} % of impostor",
+        both[0], both[1]
+    );
     if let Some(pad) = &report.pad {
         let _ = writeln!(text, "\n  passive PAD at {}", pad.threshold);
         for (name, attacks) in &pad.species {
@@ -131,6 +146,18 @@ fn measured(report: &Report) -> String {
         text += &format!("| {role}: {} | `{}` | {} |\n", model.name, model.sha256, model.package);
     }
     text + "\n"
+}
+
+fn detection(detection: &Detection) -> String {
+    let Detection { sides, full_side, faces, lost, lost_share, lost_interval, all_faces, all_lost } =
+        detection;
+    let [first, second, third] = sides;
+    format!(
+        "## Detection\n\nFaces are looked for with the long side at {first} pixels, then at {second} and {third} while none is large \
+         enough. Of {faces} pictures with a face at {full_side} pixels (not enlarged) {lost} lose the largest one by that: {} %. Of \
+         {all_faces} faces of any size {all_lost} are lost.\n\n",
+        with_interval(*lost_share, *lost_interval)
+    )
 }
 
 /// A line of the table: the whole or a group.
@@ -189,6 +216,11 @@ fn verification(set: &Verification, groups_from: GroupsFrom) -> String {
         if reasons.is_empty() { "" } else { ": " },
         reasons.join(", "),
         set.failed_to_acquire
+    );
+    text += &format!(
+        "Of the comparisons {} % of genuine and {} % of impostor ones took both embedders.\n\n",
+        percent(set.unsure.genuine),
+        percent(set.unsure.impostor)
     );
     text += "| FMR aimed at | threshold | FMR | FNMR |\n|---|---|---|---|\n";
     for target in TARGETS {

@@ -40,6 +40,8 @@ pub(super) struct Between<'a> {
     pub(super) people: (usize, usize),
     pub(super) same: bool,
     pub(super) score: f32,
+    /// Whether it took both embedders.
+    pub(super) unsure: bool,
     pub(super) group: &'a str,
 }
 
@@ -164,7 +166,7 @@ mod tests {
 
     fn between(a: usize, b: usize, score: f32) -> Between<'static> {
         let group = if a.max(b) < 2 { "low" } else { "high" };
-        Between { people: (a, b), same: a == b, score, group }
+        Between { people: (a, b), same: a == b, score, unsure: false, group }
     }
 
     #[test]

@@ -7,7 +7,8 @@ use jiff::civil::date;
 use super::*;
 use crate::document::DocumentProblem;
 use crate::face::judgement::{self, CaptureLimits};
-use crate::face::matching::cosine;
+use crate::face::matching::{cosine, mean_template};
+use crate::face::protection::{ProtectionKey, Stored};
 use crate::onnx::manifest::Role;
 
 const FRANCK: [&str; 3] = ["franck_01829", "franck_02045", "franck_04000"];
@@ -33,20 +34,79 @@ fn franck(engine: &mut Engine) -> Vec<Observation> {
     FRANCK.iter().map(|name| engine.observe(&sample(&format!("{name}.jpg"))).unwrap().unwrap()).collect()
 }
 
+fn one(engine: &mut Engine, file: &str) -> Observation {
+    engine.observe(&sample(file)).unwrap().unwrap()
+}
+
+/// A reference as it is kept: by every embedder.
+fn kept(engine: &mut Engine, mut frames: Vec<Observation>) -> Template {
+    engine.complete(&mut frames).unwrap();
+    mean_template(&frames).unwrap()
+}
+
 #[test]
 fn frames_of_one_person_pass_and_another_person_fails() {
     let models = models();
+    let (scale, thresholds) = (models.scale(), models.thresholds());
     let mut engine = models.engine().unwrap();
-    let thresholds = models.thresholds();
-    let frames = franck(&mut engine);
+    let mut frames = franck(&mut engine);
     assert_eq!(judgement::check_capture(&frames, CaptureLimits::DEFAULT), Ok(()));
-    let judgement = judgement::judge(&frames[1..], &frames[0].template, &thresholds);
+    let first = frames.remove(0);
+    let reference = kept(&mut engine, vec![first]);
+    let comparison = engine.compare(&mut frames, &reference).unwrap();
+    assert_eq!(comparison.models, [models.model_id(Tier::Quick).unwrap()], "a sure case needs one model");
+    let judgement = judgement::judge(&frames, &comparison, &scale, &thresholds);
     assert!(judgement.passed, "{judgement:?}");
+    let key = ProtectionKey::new([3; 32]);
+    let stored = Stored::protect(&reference, &key, [4; 16]).unlock(&key);
+    let protected = engine.compare(&mut frames, &stored).unwrap();
+    assert!((protected.score - comparison.score).abs() < 1e-5);
 
-    let astronaut = engine.observe(&sample("astronaut.png")).unwrap().unwrap();
-    assert!(cosine(&astronaut.template, &frames[0].template) < 0.2);
-    let judgement = judgement::judge(&frames, &astronaut.template, &thresholds);
+    let astronaut = one(&mut engine, "astronaut.png");
+    let reference = kept(&mut engine, vec![astronaut]);
+    let comparison = engine.compare(&mut frames, &reference).unwrap();
+    assert!(comparison.score < 0.2 && comparison.threshold == thresholds.comparison, "{comparison:?}");
+    let judgement = judgement::judge(&frames, &comparison, &scale, &thresholds);
     assert_eq!(judgement.reasons, [judgement::Reason::FaceMismatch]);
+}
+
+/// A manifest whose quick embedder is never sure has both looked at; one without it has the main one alone.
+#[test]
+fn unsure_cases_need_both_embedders_and_a_manifest_without_the_quick_one_needs_none() {
+    let both = with_manifest(|manifest| {
+        let thresholds = &mut manifest["models"]["face-embedder-quick"]["thresholds"];
+        thresholds["unsure-from"] = (-1.0).into();
+        thresholds["unsure-to"] = 1.0.into();
+    });
+    let without = with_manifest(|manifest| {
+        manifest["models"].as_object_mut().unwrap().remove("face-embedder-quick");
+    });
+    for (models, used) in [(both.unwrap(), 2), (without.unwrap(), 1)] {
+        let mut engine = models.engine().unwrap();
+        let mut frames = franck(&mut engine);
+        let first = frames.remove(0);
+        let reference = kept(&mut engine, vec![first.clone()]);
+        let comparison = engine.compare(&mut frames, &reference).unwrap();
+        let judgement = judgement::judge(&frames, &comparison, &models.scale(), &models.thresholds());
+        assert!(judgement.passed && comparison.models.len() == used, "{judgement:?}");
+        assert_eq!(comparison.models.last(), models.model_id(Tier::Main).as_ref());
+        let looked_at = frames.iter().filter(|frame| frame.template.get(Tier::Main).is_some()).count();
+        assert_eq!(looked_at, if used == 2 { 1 } else { 2 }, "one frame made it clear");
+        let alone = Template::of(Tier::Main, reference.get(Tier::Main).unwrap().clone());
+        let by_main = engine.compare(&mut frames, &alone).unwrap();
+        assert_eq!(by_main.models.len(), 1, "a reference of the main embedder alone");
+        assert!(by_main.matches());
+        let two = engine.compare_two(&mut first.clone(), &mut frames[0].clone()).unwrap();
+        assert!(two.matches() && two.models.len() == used);
+        let other =
+            Embedding::normalise(crate::face::Space([9; 4]), reference.get(Tier::Main).unwrap().values());
+        let other = Template::of(Tier::Main, other.unwrap());
+        assert!(matches!(engine.compare(&mut frames, &other), Err(ModelError::OtherModel)));
+    }
+    let upside_down = with_manifest(|manifest| {
+        manifest["models"]["face-embedder-quick"]["thresholds"]["unsure-to"] = 0.1.into();
+    });
+    assert!(upside_down.is_err_and(|error| error.to_string().contains("no scale of scores")));
 }
 
 /// The picture turned about its centre and made smaller by a quarter, so that nothing is cut off.
@@ -69,10 +129,15 @@ fn tilted(picture: &Picture, degrees: f32) -> Picture {
 fn a_tilted_head_is_the_same_face() {
     let mut engine = models().engine().unwrap();
     for file in ["franck_01829.jpg", "astronaut.png"] {
-        let upright = engine.observe(&sample(file)).unwrap().unwrap();
+        let mut upright = one(&mut engine, file);
         for degrees in [-30.0, -15.0, 15.0, 30.0] {
             let turned = engine.observe(&tilted(&sample(file), degrees)).unwrap().unwrap();
-            let score = cosine(&turned.template, &upright.template);
+            let mut pair = [upright, turned];
+            engine.complete(&mut pair).unwrap();
+            let main = |i: usize| pair[i].template.get(Tier::Main).unwrap();
+            let score = cosine(main(1), main(0)).unwrap();
+            let [still, turned] = pair;
+            upright = still;
             assert!(score > 0.9, "{file} at {degrees}: {score}");
             let roll = turned.quality.roll - upright.quality.roll;
             assert!((roll - degrees).abs() < 6.0, "{file} at {degrees}: {roll}");
@@ -132,8 +197,8 @@ fn a_changed_or_missing_file_is_refused() {
     assert!(matches!(error, ModelError::WrongHash { .. }), "{error}");
 }
 
-/// What `change` has made of the model folder, in words.
-fn refusal(change: impl FnOnce(&std::path::Path, &mut serde_json::Value)) -> String {
+/// The models of a folder that `change` has changed.
+fn changed(change: impl FnOnce(&std::path::Path, &mut serde_json::Value)) -> Result<Models, ModelError> {
     let folder = tempfile::tempdir().unwrap();
     let bytes = std::fs::read(model_dir().join("manifest.json")).unwrap();
     let mut manifest: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
@@ -146,15 +211,26 @@ fn refusal(change: impl FnOnce(&std::path::Path, &mut serde_json::Value)) -> Str
     }
     change(folder.path(), &mut manifest);
     std::fs::write(folder.path().join("manifest.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
-    Models::load(folder.path()).err().expect("a broken folder was accepted").to_string()
+    Models::load(folder.path())
+}
+
+fn with_manifest(change: impl FnOnce(&mut serde_json::Value)) -> Result<Models, ModelError> {
+    changed(|_, manifest| change(manifest))
+}
+
+/// What is said of a folder that `change` has broken.
+fn refusal(change: impl FnOnce(&std::path::Path, &mut serde_json::Value)) -> String {
+    changed(change).err().expect("a broken folder was accepted").to_string()
 }
 
 #[test]
 fn every_model_is_required_and_checked() {
-    for role in Role::ALL.map(Role::key) {
+    for (role, is_optional) in Role::ALL.map(|role| (role.key(), role.is_optional())) {
         let file = format!("models/{role}.onnx");
-        let absent = refusal(|_, manifest| drop(manifest["models"].as_object_mut().unwrap().remove(role)));
-        assert_eq!(absent, format!("manifest.json: no model {role}: run cargo xtask setup"));
+        let absent = with_manifest(|manifest| drop(manifest["models"].as_object_mut().unwrap().remove(role)));
+        let absent = absent.err().map(|error| error.to_string());
+        let required = format!("manifest.json: no model {role}: run cargo xtask setup");
+        assert_eq!(absent, (!is_optional).then_some(required));
         let missing = refusal(|folder, _| std::fs::remove_file(folder.join(&file)).unwrap());
         assert!(missing.contains(&file) && missing.contains("is missing"), "{missing}");
         let changed = refusal(|folder, _| {

@@ -1,0 +1,158 @@
+//! Comparing with as few runs of the costly embedder as the answer needs.
+//!
+//! [`Engine::compare`] holds a capture against a reference, [`Engine::compare_two`] two pictures against each other; both give the one
+//! score of [`crate::face::comparison`]. [`Engine::complete`] is for what is to become a reference.
+
+use super::embedder::Embedder;
+use super::engine::Engine;
+use super::manifest::Role;
+use super::runtime::{ModelError, Models};
+use crate::face::comparison::Reference;
+use crate::face::matching::{cosine, mean_embedding};
+use crate::face::{AlignedFace, Comparison, Embedding, Observation, Scale, Template, Tier};
+
+/// A fused score this far from its threshold is not changed by looking at more frames of the capture: means over one and over all
+/// frames of the samples and of 60 live captures lie within it.
+const CLEAR: f32 = 0.1;
+
+/// The embedders, and how their answers become one score.
+pub(super) struct Embedders {
+    main: Embedder,
+    /// Absent where the manifest leaves it out.
+    quick: Option<Embedder>,
+    scale: Scale,
+    threshold: f32,
+    main_id: String,
+    quick_id: String,
+}
+
+impl Embedders {
+    pub(super) fn new(models: &Models) -> Result<Embedders, ModelError> {
+        let quick = models.has(Role::FaceEmbedderQuick);
+        let id = |tier| models.model_id(tier).unwrap_or_default();
+        Ok(Embedders {
+            main: Embedder::new(models, Tier::Main)?,
+            quick: quick.then(|| Embedder::new(models, Tier::Quick)).transpose()?,
+            scale: models.scale(),
+            threshold: models.thresholds().comparison,
+            main_id: id(Tier::Main),
+            quick_id: id(Tier::Quick),
+        })
+    }
+
+    pub(super) fn embed(
+        &mut self,
+        tier: Tier,
+        aligned: &AlignedFace,
+    ) -> Result<Option<Embedding>, ModelError> {
+        match tier {
+            Tier::Main => self.main.embed(aligned.pixels()).map(Some),
+            Tier::Quick => self.quick.as_mut().map(|quick| quick.embed(aligned.pixels())).transpose(),
+        }
+    }
+
+    /// By the cheaper embedder that is there.
+    pub(super) fn embed_first(&mut self, aligned: &AlignedFace) -> Result<Template, ModelError> {
+        Ok(match self.embed(Tier::Quick, aligned)? {
+            Some(quick) => Template::of(Tier::Quick, quick),
+            None => Template::of(Tier::Main, self.main.embed(aligned.pixels())?),
+        })
+    }
+
+    /// By every embedder that is there.
+    pub(super) fn embed_all(&mut self, aligned: &AlignedFace) -> Result<Template, ModelError> {
+        let mut template = Template::of(Tier::Main, self.main.embed(aligned.pixels())?);
+        if let Some(quick) = self.embed(Tier::Quick, aligned)? {
+            template.put(Tier::Quick, quick);
+        }
+        Ok(template)
+    }
+
+    /// Lets the main embedder look at a frame that it has not seen.
+    fn complete(&mut self, observation: &mut Observation) -> Result<(), ModelError> {
+        if observation.template.get(Tier::Main).is_none() {
+            let main = self.main.embed(observation.aligned.pixels())?;
+            observation.template.put(Tier::Main, main);
+        }
+        Ok(())
+    }
+
+    /// Frames are looked at by the main embedder one after the other, the sharpest first, until the score is clear.
+    fn compare(
+        &mut self,
+        frames: &mut [Observation],
+        reference: &impl Reference,
+    ) -> Result<Comparison, ModelError> {
+        let mean = |frames: &[Observation], tier| {
+            mean_embedding(frames, tier).map_err(|_| ModelError::Input("face-embedder"))
+        };
+        let quick = match mean_embedding(frames, Tier::Quick) {
+            Ok(quick) => reference.cosine(Tier::Quick, &quick),
+            Err(_) => None,
+        };
+        if let Some(score) = quick.and_then(|quick| self.scale.sure(quick)) {
+            return Ok(self.comparison(score, &[Tier::Quick]));
+        }
+        frames.sort_by(|a, b| b.quality.sharpness.total_cmp(&a.quality.sharpness));
+        let mut score = f32::NAN;
+        for seen in 1..=frames.len() {
+            let (looked_at, _) = frames.split_at_mut(seen);
+            looked_at.last_mut().map_or(Ok(()), |frame| self.complete(frame))?;
+            let main = reference.cosine(Tier::Main, &mean(looked_at, Tier::Main)?);
+            let main = main.ok_or(ModelError::OtherModel)?;
+            score = quick.map_or(main, |quick| self.scale.fused(quick, main));
+            if (score - self.threshold).abs() >= CLEAR {
+                break;
+            }
+        }
+        let both = [Tier::Quick, Tier::Main];
+        Ok(self.comparison(score, if quick.is_some() { &both } else { &both[1..] }))
+    }
+
+    fn compare_two(&mut self, a: &mut Observation, b: &mut Observation) -> Result<Comparison, ModelError> {
+        let quick = |a: &Observation, b: &Observation| {
+            cosine(a.template.get(Tier::Quick)?, b.template.get(Tier::Quick)?)
+        };
+        let is_sure = quick(a, b).is_some_and(|quick| self.scale.sure(quick).is_some());
+        if !is_sure {
+            self.complete(a)?;
+        }
+        self.compare(std::slice::from_mut(b), &a.template)
+    }
+
+    fn comparison(&self, score: f32, by: &[Tier]) -> Comparison {
+        let id = |tier: &Tier| match tier {
+            Tier::Quick => self.quick_id.clone(),
+            Tier::Main => self.main_id.clone(),
+        };
+        Comparison { score, threshold: self.threshold, models: by.iter().map(id).collect() }
+    }
+}
+
+impl Engine {
+    /// How alike a capture's frames and a reference are. The mean over the frames is compared: by the quick embedder, and where that
+    /// is not sure also by the main one, on as many frames as make the score clear. `frames` may come back in another order, with
+    /// what was computed. Errors when there is no frame, and with [`ModelError::OtherModel`] when the reference has no vector of
+    /// these models.
+    pub fn compare(
+        &mut self,
+        frames: &mut [Observation],
+        reference: &impl Reference,
+    ) -> Result<Comparison, ModelError> {
+        self.embedders().compare(frames, reference)
+    }
+
+    /// How alike the faces of two pictures are.
+    pub fn compare_two(
+        &mut self,
+        a: &mut Observation,
+        b: &mut Observation,
+    ) -> Result<Comparison, ModelError> {
+        self.embedders().compare_two(a, b)
+    }
+
+    /// Lets every embedder look at every frame, for a template that is to be kept.
+    pub fn complete(&mut self, frames: &mut [Observation]) -> Result<(), ModelError> {
+        frames.iter_mut().try_for_each(|frame| self.embedders().complete(frame))
+    }
+}
