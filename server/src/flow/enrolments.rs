@@ -8,15 +8,16 @@ use serde_json::{Map, Value, json};
 use wallet_core::capture::Capture;
 use wallet_core::document::IdCard;
 use wallet_core::es256::sha256;
+use wallet_core::face::challenge::Asked;
 use wallet_core::face::judgement::judge;
-use wallet_core::face::{self, Observation, Template};
+use wallet_core::face::{self, Template};
 use wallet_core::ids::{ConsentId, EnrolmentId};
 use wallet_core::jws::{self, base64url, x5c};
 use wallet_core::onnx::{Engine, ModelError};
 use wallet_core::refusal::{Reason, Refusal};
 
 use super::callers::Device;
-use super::captures::Challenge;
+use super::captures::{Challenge, Seen};
 use super::issuer::{CONSENT_VERSION, ConsentPurpose};
 use super::{Context, captures, issuance, later, pictures, random};
 use crate::edge::metrics::Stage;
@@ -28,8 +29,6 @@ use crate::store::{Conn, audit, devices};
 
 /// From consent to certificate. Two minutes are meant; an hour lets a person find their card.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
-/// From challenge to capture.
-const CHALLENGE: SignedDuration = SignedDuration::from_secs(120);
 /// How long an access token is good for.
 const TOKEN: SignedDuration = SignedDuration::from_hours(24 * 90);
 /// Documents and captures submitted in one enrolment. Honest people need two or three; an attacker who tunes a fake
@@ -177,8 +176,7 @@ fn read_card(
 /// The holder confirms what was read, and is challenged to show their face. Asked again, it challenges anew.
 pub fn confirm(ctx: &Context, device: &Device, id: EnrolmentId) -> Flow<Challenge> {
     let now = ctx.now();
-    let nonce = random();
-    let deadline = later(now, CHALLENGE);
+    let challenge = Asked::now(ctx.enrolment_liveness, random(), now);
     ctx.holder_store.write(|conn| {
         let enrolment = find(conn, device, id, now)?;
         let sealed_document = match &enrolment.state {
@@ -187,10 +185,10 @@ pub fn confirm(ctx: &Context, device: &Device, id: EnrolmentId) -> Flow<Challeng
             }
             other => return Err(not_at_this_step(other)),
         };
-        let to = State::Challenged { sealed_document, nonce, deadline };
+        let to = State::Challenged { sealed_document, challenge };
         enrolments::advance(conn, &enrolment, &to)?.map_err(|current| not_at_this_step(&current))
     })?;
-    Ok(Challenge::silent(&nonce, deadline))
+    Ok(Challenge::from(&challenge))
 }
 
 /// Judges the live face against the portrait, asks the authoritative source, and issues.
@@ -203,10 +201,11 @@ pub fn submit_capture(
 ) -> Flow<Enrolled> {
     let is_due = |state: &State| matches!(state, State::Challenged { .. });
     let enrolment = ctx.metrics.stage(Stage::EnrolmentClaim, || begin_try(ctx, device, id, is_due))?;
-    let State::Challenged { sealed_document, nonce, deadline } = &enrolment.state else {
+    let now = ctx.now();
+    let State::Challenged { sealed_document, challenge } = &enrolment.state else {
         return Err(not_at_this_step(&enrolment.state));
     };
-    if capture.nonce() != nonce || ctx.now() > *deadline {
+    if *capture.nonce() != challenge.nonce || now > challenge.deadline {
         return Err(captures::nonce_mismatch().into());
     }
     if capture.verify(&device.key, signature).is_err() {
@@ -214,9 +213,10 @@ pub fn submit_capture(
             Refusal::Unauthenticated { why: "the capture's signature is not by this device key" }.into()
         );
     }
-    let observations = or_give_back(ctx, id, captures::observe(ctx, Lane::Enrolment, capture))??;
+    let seen = captures::observe(ctx, Lane::Enrolment, *challenge, capture, now);
+    let seen = or_give_back(ctx, id, seen)??;
     let document: SealedDocument = ctx.vault.open_json(&seal_context(id), sealed_document)?;
-    let template = match compare(ctx, &observations, &document)? {
+    let template = match compare(ctx, seen, &document)? {
         Verdict::Same(template) => template,
         Verdict::Again(refusal) => return Err(refusal.into()),
         Verdict::Other(refusal) => return refuse(ctx, &enrolment, "enrolment.capture", refusal),
@@ -240,20 +240,19 @@ enum Verdict {
     Other(Refusal),
 }
 
-fn compare(ctx: &Context, observations: &[Observation], document: &SealedDocument) -> Flow<Verdict> {
+fn compare(ctx: &Context, seen: Seen, document: &SealedDocument) -> Flow<Verdict> {
     let thresholds = ctx.models.thresholds();
     let portrait = Template::from_bytes(&document.portrait)?;
-    let judgement = judge(observations, &portrait, &thresholds);
-    let again = |code, zh: &str, en: &str| {
-        let hint = (zh, en).into();
-        Verdict::Again(Refusal::CaptureUnusable(Reason { code, field: None, hint }))
-    };
-    if judgement.reasons.contains(&face::Reason::NotLive) {
-        return Ok(again(
-            "not-live",
-            "未能确认为本人实时拍摄，请重试",
-            "This did not look like a live face; try again",
-        ));
+    let Seen { observations, examined } = seen;
+    let judgement = judge(&observations, &portrait, &thresholds).with(examined);
+    // Nothing is charged here, and the tries are counted: whoever does not seem to be live may show it once more.
+    if let Some(reason) = judgement.reasons.iter().find(|reason| reason.is_of_liveness()) {
+        let hint = ("未能确认为本人实时拍摄，请重试", "This did not look like a live face; try again").into();
+        return Ok(Verdict::Again(Refusal::CaptureUnusable(Reason {
+            code: reason.code(),
+            field: None,
+            hint,
+        })));
     }
     if judgement.reasons.contains(&face::Reason::FaceMismatch) {
         let hint = ("人脸与证件照片不一致", "The face is not the one on the document").into();
@@ -263,7 +262,7 @@ fn compare(ctx: &Context, observations: &[Observation], document: &SealedDocumen
             hint,
         })));
     }
-    match face::judgement::reference_template(observations, captures::LIMITS, &thresholds) {
+    match face::judgement::reference_template(&observations, captures::LIMITS, &thresholds) {
         Ok(template) => Ok(Verdict::Same(Box::new(template))),
         Err(unusable) => Ok(Verdict::Again(unusable.into())),
     }

@@ -3,12 +3,14 @@
 //! **Unusable** is what a person of good will can mend by trying again, and what says nothing about who they are:
 //! bad light, no face, too few frames, copies of one picture. It costs nothing.
 //! **Failed** is a verdict on frames that were all good enough to judge: another face, not live, or a second person
-//! who stepped in midway (the classic way to join one person's liveness with another's face, hence a failure here).
+//! who stepped in midway (the classic way to join one person's liveness with another's face, hence a failure here); a
+//! challenge that was not done. Which faults of a challenge are which stands in [`super::liveness`].
 //! When a capture is to *become* a reference there is nothing to fail against: [`reference_template`] calls the same
 //! second person unusable.
 
 use serde::{Deserialize, Serialize};
 
+use super::liveness::{Examined, Liveness};
 use super::{Observation, Template, Unusable, matching};
 
 /// Scores a capture must reach; all are "at least".
@@ -51,16 +53,56 @@ pub enum Reason {
     NotLive,
     /// The frames show more than one person in turn.
     NotOnePerson,
+    /// A step's frames do not show what it asked for.
+    ActionMissing,
+    /// All was shown, but not in the order asked for.
+    ActionOrder,
+    /// A turned head without depth.
+    Flat,
+    /// The light on the face followed other colours than the screen's.
+    FlashMismatch,
+    /// The mouth did not open with the digits.
+    MouthMismatch,
+    /// Other digits were heard.
+    DigitsMismatch,
+    /// Frames from before the challenge.
+    Stale,
 }
 
 impl Reason {
+    /// Every reason, for tables and for the API description.
+    pub const ALL: [Reason; 10] = [
+        Reason::FaceMismatch,
+        Reason::NotLive,
+        Reason::NotOnePerson,
+        Reason::ActionMissing,
+        Reason::ActionOrder,
+        Reason::Flat,
+        Reason::FlashMismatch,
+        Reason::MouthMismatch,
+        Reason::DigitsMismatch,
+        Reason::Stale,
+    ];
+
     /// The stable code in the API, in receipts and in the audit record.
     pub fn code(self) -> &'static str {
         match self {
             Reason::FaceMismatch => "face-mismatch",
             Reason::NotLive => "not-live",
             Reason::NotOnePerson => "not-one-person",
+            Reason::ActionMissing => "action-missing",
+            Reason::ActionOrder => "action-order",
+            Reason::Flat => "flat",
+            Reason::FlashMismatch => "flash-mismatch",
+            Reason::MouthMismatch => "mouth-mismatch",
+            Reason::DigitsMismatch => "digits-mismatch",
+            Reason::Stale => "stale",
         }
+    }
+
+    /// Whether it is about a living person before the camera now, and not about which person.
+    pub fn is_of_liveness(self) -> bool {
+        !matches!(self, Reason::FaceMismatch | Reason::NotOnePerson)
     }
 }
 
@@ -76,6 +118,25 @@ pub struct Judgement {
     pub continuity: f32,
     /// Mean passive probability of a live face, 0 to 1.
     pub liveness: f32,
+    /// How the challenge was done; none in the silent mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<Liveness>,
+}
+
+impl Judgement {
+    /// With what examining the capture against its challenge came to.
+    pub fn with(mut self, examined: Option<Examined>) -> Judgement {
+        if let Some(Examined { liveness, reasons }) = examined {
+            for reason in reasons {
+                if !self.reasons.contains(&reason) {
+                    self.reasons.push(reason);
+                }
+            }
+            self.passed = self.reasons.is_empty();
+            self.challenge = Some(liveness);
+        }
+        self
+    }
 }
 
 /// Whether a capture can be judged at all, before any comparison. The frames have passed [`super::quality::gate`].
@@ -115,7 +176,7 @@ pub fn judge(observations: &[Observation], reference: &Template, thresholds: &Th
     if !reached(continuity, thresholds.continuity) {
         reasons.push(Reason::NotOnePerson);
     }
-    Judgement { passed: reasons.is_empty(), reasons, comparison_score, continuity, liveness }
+    Judgement { passed: reasons.is_empty(), reasons, comparison_score, continuity, liveness, challenge: None }
 }
 
 /// The template to store from a capture that will be the reference of later ones.
@@ -139,7 +200,7 @@ fn mean_liveness(observations: &[Observation]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{FaceBox, Landmarks, Quality, TEMPLATE_LEN};
+    use super::super::{FaceBox, Landmarks, Measures, Quality, TEMPLATE_LEN};
     use super::*;
 
     /// A frame of the person along axis `person`, a little off it along axis `noise`.
@@ -152,6 +213,7 @@ mod tests {
             face_box: FaceBox { x: 0.0, y: 0.0, width: 100.0, height: 130.0 },
             landmarks: Landmarks::from_points([[0.0; 2]; 5]),
             quality: Quality::default(),
+            measures: Measures::of([[0.0; 2]; 68], [0.0; 3], None),
             live,
             width: 640,
             height: 480,
@@ -207,7 +269,7 @@ mod tests {
 
     #[test]
     fn serde_names_are_the_codes() {
-        for reason in [Reason::FaceMismatch, Reason::NotLive, Reason::NotOnePerson] {
+        for reason in Reason::ALL {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.code());
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Each stage is public for measuring; callers use [`Engine::observe`] and [`Engine::read_id_card`] (in `id_card.rs`).
 
+use super::colour;
 use super::detector::{DEFAULT_SIDE, Detector};
 use super::embedder::Embedder;
 use super::landmarks::{Landmarker, Points68};
@@ -12,7 +13,7 @@ use super::text_detector::TextDetector;
 use super::text_reader::{ReadLine, TextReader};
 use crate::face::geometry::Similarity;
 use crate::face::quality::{self, ALIGNED_LEN, Limits};
-use crate::face::{Detection, FaceBox, Landmarks, Observation, Quality, Template, Unusable};
+use crate::face::{Detection, FaceBox, Landmarks, Measures, Observation, Quality, Template, Unusable};
 use crate::picture::Picture;
 
 /// The long side of the second look, for when the first finds no face.
@@ -38,6 +39,8 @@ pub struct Located {
     pub face_box: FaceBox,
     /// The five points that it was aligned by.
     pub landmarks: Landmarks,
+    /// All points that were found.
+    pub points: Points68,
     /// Upright, 112 × 112 RGB.
     pub aligned: Box<[u8; ALIGNED_LEN]>,
     /// How good it is.
@@ -76,6 +79,11 @@ impl Engine {
             face_box: face.face_box,
             landmarks: face.landmarks,
             quality: face.quality,
+            measures: Measures::of(
+                face.points.0,
+                colour::of_face(&face.aligned),
+                colour::of_background(picture, &face.face_box),
+            ),
             width: picture.width(),
             height: picture.height(),
         }))
@@ -96,10 +104,11 @@ impl Engine {
         picture: &Picture,
         face_box: FaceBox,
     ) -> Result<Option<Located>, ModelError> {
-        let landmarks = self.landmarks(picture, &face_box)?.five();
+        let points = self.landmarks(picture, &face_box)?;
+        let landmarks = points.five();
         let Some(aligned) = self.align(picture, &landmarks) else { return Ok(None) };
         let quality = quality::measure(&aligned, &face_box, &landmarks);
-        Ok(Some(Located { face_box, landmarks, aligned, quality }))
+        Ok(Some(Located { face_box, landmarks, points, aligned, quality }))
     }
 
     /// Faces, best first: at [`DEFAULT_SIDE`], and at [`CLOSE_SIDE`] when there is none.

@@ -7,6 +7,7 @@
 //! The one place of this crate that touches the disk (model files, at start) and native code (ONNX Runtime, through
 //! `ort`). What it returns is judged by the pure modules `face` and `document`.
 
+mod colour;
 pub mod detector;
 pub mod embedder;
 pub mod engine;
