@@ -13,6 +13,7 @@ pub mod clients;
 pub mod demo;
 pub mod faults;
 pub mod load;
+pub mod motion;
 #[cfg(unix)]
 pub mod postgres;
 pub mod samples;

@@ -111,7 +111,7 @@ pub(super) fn observe(
         Lane::Enrolment => Stage::EnrolmentModels,
         Lane::Redemption => Stage::RedemptionModels,
     };
-    let observe = move |engine: &mut Engine| observe_frames(engine, &asked, age_ms, &frames);
+    let observe = move |engine: &mut Engine| look(engine, &asked, age_ms, &frames);
     let seen = ctx.metrics.stage(stage, || ctx.models.run(lane, observe))??;
     if let Ok(Seen { examined: Some(examined), .. }) = &seen
         && !examined.liveness.is_finite()
@@ -122,7 +122,8 @@ pub(super) fn observe(
     Ok(seen)
 }
 
-fn observe_frames(
+/// What an engine sees in frames that came `age_ms` after their challenge; the inner refusal is about the capture.
+pub fn look(
     engine: &mut Engine,
     asked: &Asked,
     age_ms: u64,

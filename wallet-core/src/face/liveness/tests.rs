@@ -163,9 +163,7 @@ fn lit(challenge: &Challenge, reflected: &Challenge, strength: f32, background_t
         let Ask::Show(colour) = other.ask else { panic!("not a flash") };
         let mut frame = at_rest(place + 1);
         let light = colour.0.map(|full| if full { 1.0 + strength } else { 1.0 });
-        for i in 0..3 {
-            frame.measures.face_colour[i] *= light[i];
-        }
+        frame.measures.face_colour.iter_mut().zip(light).for_each(|(channel, light)| *channel *= light);
         if background_too {
             frame.measures.background = Some(light.map(|light| 90.0 * light));
         }
