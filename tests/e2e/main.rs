@@ -14,6 +14,7 @@ mod database_commands;
 mod database_parity;
 mod embedding;
 mod enrolment;
+mod liveness;
 mod observability;
 mod redemption;
 mod replicas;

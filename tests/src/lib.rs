@@ -7,6 +7,7 @@
 )]
 
 pub mod app;
+pub mod attacks;
 #[cfg(target_os = "linux")]
 pub mod bench_db;
 pub mod clients;

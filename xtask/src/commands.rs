@@ -22,6 +22,8 @@ const BENCHES: [(&str, &[&str]); 1] =
 
 /// The bench that is no `cargo bench`: it measures a service in a process of its own.
 const DB: &str = "db";
+/// Nor is this: it counts, and takes no times.
+const ATTACKS: &str = "attacks";
 /// Where the stories find a PostgreSQL; each makes a database of its own there.
 const TEST_POSTGRES: &str = "ECERT_TEST_POSTGRES";
 
@@ -83,11 +85,13 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
 
 /// Sets up, then builds and runs the bench `name`.
 pub(crate) fn bench(name: &str, json: bool, arguments: &[OsString]) -> Result<()> {
-    if name == DB {
-        return bench_db(json, arguments);
+    match name {
+        DB => return bench_db(json, arguments),
+        ATTACKS => return bench_attacks(json, arguments),
+        _ => {}
     }
     let Some((_, place)) = BENCHES.iter().find(|(known, _)| *known == name) else {
-        let known: Vec<&str> = BENCHES.iter().map(|(known, _)| *known).chain([DB]).collect();
+        let known: Vec<&str> = BENCHES.iter().map(|(known, _)| *known).chain([DB, ATTACKS]).collect();
         bail!("there is no bench {name:?}; known: {}", known.join(", "));
     };
     let cache = ready_cache()?;
@@ -137,6 +141,15 @@ fn bench_db(json: bool, arguments: &[OsString]) -> Result<()> {
     }
     let mut run = cargo(&cache);
     run.args(["run", "--quiet"]).args(measured).args(["--package", "ecert-tests", "--bin", "bench-db", "--"]);
+    run.args(json.then_some("--json")).args(arguments);
+    hand_over(run)
+}
+
+/// Sets up, then counts which attacks on liveness pass, and which people do not.
+fn bench_attacks(json: bool, arguments: &[OsString]) -> Result<()> {
+    let cache = ready_cache()?;
+    let mut run = cargo(&cache);
+    run.args(["run", "--quiet", "--package", "ecert-tests", "--bin", "bench-attacks", "--"]);
     run.args(json.then_some("--json")).args(arguments);
     hand_over(run)
 }

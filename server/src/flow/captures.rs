@@ -86,6 +86,14 @@ pub struct Seen {
     pub examined: Option<Examined>,
 }
 
+impl Seen {
+    /// What a template to keep is made of: the frames at rest, where the others move.
+    pub fn to_keep(&self) -> &[Observation] {
+        let rest = self.examined.as_ref().and_then(|examined| examined.rest);
+        rest.and_then(|rest| self.observations.get(..rest)).unwrap_or(&self.observations)
+    }
+}
+
 /// The capture answers another challenge.
 pub(super) fn nonce_mismatch() -> Refusal {
     Refusal::CaptureUnusable(Reason {

@@ -216,7 +216,7 @@ pub fn submit_capture(
     let seen = captures::observe(ctx, Lane::Enrolment, *challenge, capture, now);
     let seen = or_give_back(ctx, id, seen)??;
     let document: SealedDocument = ctx.vault.open_json(&seal_context(id), sealed_document)?;
-    let template = match compare(ctx, seen, &document)? {
+    let template = match compare(ctx, &seen, &document)? {
         Verdict::Same(template) => template,
         Verdict::Again(refusal) => return Err(refusal.into()),
         Verdict::Other(refusal) => return refuse(ctx, &enrolment, "enrolment.capture", refusal),
@@ -240,11 +240,11 @@ enum Verdict {
     Other(Refusal),
 }
 
-fn compare(ctx: &Context, seen: Seen, document: &SealedDocument) -> Flow<Verdict> {
+fn compare(ctx: &Context, seen: &Seen, document: &SealedDocument) -> Flow<Verdict> {
     let thresholds = ctx.models.thresholds();
     let portrait = Template::from_bytes(&document.portrait)?;
-    let Seen { observations, examined } = seen;
-    let judgement = judge(&observations, &portrait, &thresholds).with(examined);
+    let judgement =
+        judge(&seen.observations, &portrait, &thresholds).with(seen.examined.clone(), &thresholds);
     // Nothing is charged here, and the tries are counted: whoever does not seem to be live may show it once more.
     if let Some(reason) = judgement.reasons.iter().find(|reason| reason.is_of_liveness()) {
         let hint = ("未能确认为本人实时拍摄，请重试", "This did not look like a live face; try again").into();
@@ -262,7 +262,10 @@ fn compare(ctx: &Context, seen: Seen, document: &SealedDocument) -> Flow<Verdict
             hint,
         })));
     }
-    match face::judgement::reference_template(&observations, captures::LIMITS, &thresholds) {
+    if judgement.reasons.contains(&face::Reason::NotOnePerson) {
+        return Ok(Verdict::Again(face::Unusable::NotOnePerson.into()));
+    }
+    match face::judgement::reference_template(seen.to_keep(), captures::LIMITS, &thresholds) {
         Ok(template) => Ok(Verdict::Same(Box::new(template))),
         Err(unusable) => Ok(Verdict::Again(unusable.into())),
     }

@@ -277,7 +277,7 @@ fn evaluate(
         // A broken model is our fault: nobody is judged, or billed, by it.
         return Err(anyhow::anyhow!("a model gave a score that is no number").into());
     }
-    Ok(Verdict::Judged(judgement.with(examined)))
+    Ok(Verdict::Judged(judgement.with(examined, &ctx.models.thresholds())))
 }
 
 /// A redemption as it stands.

@@ -8,20 +8,20 @@ use wallet_core::jws::base64url;
 
 use super::pixels::{each, noise};
 use super::{Face, blinking, lit, mouth_open, nodding, turned};
-use crate::samples::jpeg;
+use crate::samples::{LAUGHING, LOOKING_DOWN, Samples, decode, jpeg};
 
 /// Pixels by which a hand moves the camera, at most.
 const SHAKE: u32 = 12;
 /// Grey levels by which a sensor's pixel is off.
-const NOISE: f32 = 2.0;
+const NOISE: f32 = 0.7;
 /// As a phone's browser encodes a frame.
 const QUALITY: u8 = 90;
 /// How far a person turns and nods who is asked to, in degrees.
-const TURN: f32 = 35.0;
-const NOD: f32 = 28.0;
+const TURN: f32 = 30.0;
+const NOD: f32 = 20.0;
 /// How far the lips part, in distances of the eyes: when asked to, and for a digit.
-const WIDE: f32 = 0.35;
-const SPOKEN: f32 = 0.14;
+const WIDE: f32 = 0.45;
+pub const SPOKEN: f32 = 0.22;
 /// How much of its light a face takes from a screen an arm's length away, indoors. An assumption.
 const REFLECTED: f32 = 0.06;
 
@@ -99,12 +99,25 @@ pub fn held(image: &RgbImage, number: u32) -> RgbImage {
 }
 
 /// The sensor's noise.
-pub(super) fn noisy(image: &RgbImage, number: u32) -> RgbImage {
+fn noisy(image: &RgbImage, number: u32) -> RgbImage {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "places in a picture")]
     each(image, |x, y, colour| {
         let off = noise(x as u32, y as u32, number) * NOISE;
         colour.map(|value| value + off)
     })
+}
+
+/// One picture that does not move: sent again and again, encoded anew.
+pub fn frozen(challenge: &Challenge, face: &Face) -> Result<Taken> {
+    let take = |moment: Moment| {
+        let step = moment.step.map_or(STILL, |step| step.name.as_str()).to_owned();
+        Ok(StatedFrame {
+            bytes: jpeg(&noisy(&face.image, moment.number), QUALITY)?,
+            step,
+            at_ms: moment.at_ms,
+        })
+    };
+    moments(challenge).into_iter().map(take).collect::<Result<_>>().map(Taken)
 }
 
 /// A person of good will, made from one picture.
@@ -114,6 +127,20 @@ pub fn genuine(face: &Face) -> impl FnMut(Moment) -> RgbImage + '_ {
         Some(Ask::Act(action)) => acting(face, action),
         Some(Ask::Show(colour)) => lit(face, colour, REFLECTED),
         Some(Ask::Read(_)) => mouth_open(face, SPOKEN),
+    }
+}
+
+/// The person of the sample frames: mouth open, eyes shut and head lowered are real, turns are made from `at_rest`.
+pub fn sample_person<'a>(at_rest: &'a Face, samples: &'a Samples) -> impl FnMut(Moment) -> RgbImage + 'a {
+    let mut made = genuine(at_rest);
+    move |moment| {
+        let real = match moment.step.map(|step| step.ask) {
+            Some(Ask::Act(Action::OpenMouth)) => Some(LAUGHING),
+            Some(Ask::Act(Action::Blink | Action::Nod)) => Some(LOOKING_DOWN),
+            _ => None,
+        };
+        let real = real.and_then(|index| samples.franck(index).ok()).and_then(|frame| decode(frame).ok());
+        real.unwrap_or_else(|| made(moment))
     }
 }
 

@@ -9,7 +9,7 @@ use super::mesh::{Place, moved};
 use super::pixels::{each, mix, sample, step};
 
 /// How far the tip of the nose stands before the cheeks, in half widths of the head.
-const NOSE: f32 = 0.5;
+const NOSE: f32 = 0.35;
 /// How far the middle of the face stands before the ears, in half widths of the head.
 const VAULT: f32 = 1.0;
 
@@ -94,6 +94,7 @@ pub fn nodding(face: &Face, degrees: f32) -> RgbImage {
 /// The eyes closed by this share, 1 shut: the upper lid is drawn down over them.
 pub fn blinking(face: &Face, closed: f32) -> RgbImage {
     let mut image = face.image.clone();
+    let lash = face.eyes_apart() * 0.045;
     for (eye, brow) in [(36, 17), (42, 22)] {
         let corners = [face.point(eye), face.point(eye + 3)];
         let upper = Line(vec![corners[0], face.point(eye + 1), face.point(eye + 2), corners[1]]);
@@ -104,7 +105,7 @@ pub fn blinking(face: &Face, closed: f32) -> RgbImage {
             let shut = up + (low - up) * closed;
             // The skin from brow to lid is stretched down to where the lid is now, what is left of the eye is squeezed below.
             move |y: f32| {
-                if y <= brow || y >= low || shut - brow < 1.0 {
+                if y <= brow || y >= low.max(shut) || shut - brow < 1.0 {
                     y
                 } else if y < shut {
                     brow + (y - brow) * (up - brow) / (shut - brow)
@@ -112,6 +113,14 @@ pub fn blinking(face: &Face, closed: f32) -> RgbImage {
                     up + (y - shut) * (low - up) / (low - shut).max(0.5)
                 }
             }
+        });
+        // Where the lids meet there are lashes.
+        image = each(&image, |x, y, colour| {
+            let (up, low) = (upper.at(x), lower.at(x));
+            let beside = (x - corners[0][0]).min(corners[1][0] - x) / lash;
+            let from_line = (y - (up + (low - up) * closed)).abs() / lash;
+            let share = closed * (1.0 - step(0.5, 1.2, from_line)) * step(0.0, 1.0, beside);
+            mix(colour, [40.0, 28.0, 24.0], share)
         });
     }
     image

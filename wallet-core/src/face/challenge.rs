@@ -77,9 +77,12 @@ const DIGITS: usize = 4;
 const LEAD_MS: u32 = 800;
 /// Milliseconds that a colour is shown. Fewer than two changes a second: three and more can hurt people with epilepsy (WCAG 2.3.1).
 const COLOUR_MS: u32 = 600;
-/// Milliseconds that a digit is shown, and that nothing is shown after it.
+/// Milliseconds that a digit is shown.
 const DIGIT_MS: u32 = 1000;
+/// Milliseconds for which nothing is shown after it: at least, and by how much one pause may differ from another, so that who
+/// reads on a recording does so at other times.
 const PAUSE_MS: u32 = 500;
+const PAUSES_MS: [u32; 8] = [0, 200, 400, 600, 800, 1000, 1200, 1400];
 
 /// A movement. Left and right are the person's own; frames are as the camera sees them, not mirrored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -279,10 +282,13 @@ fn colours(dice: &mut Dice) -> Vec<Step> {
 
 fn digits(dice: &mut Dice) -> Vec<Step> {
     let mut left: Vec<u8> = (0..10).collect();
+    let mut next_ms = LEAD_MS;
     let mut step = |number: u32| {
         // All different: twice the same digit would be one long opening of the mouth.
         let digit = left.swap_remove(dice.throw(left.len()));
-        let from_ms = LEAD_MS + (number - 1) * (DIGIT_MS + PAUSE_MS);
+        let from_ms = next_ms;
+        let longer = PAUSES_MS.get(dice.throw(PAUSES_MS.len())).copied().unwrap_or(0);
+        next_ms = from_ms + DIGIT_MS + PAUSE_MS + longer;
         let window = Window { from_ms, until_ms: from_ms + DIGIT_MS };
         Step { name: format!("digit-{number}"), ask: Ask::Read(digit), window: Some(window) }
     };
@@ -301,7 +307,7 @@ impl Dice {
         Dice { bytes: sha256(&seed), used: 0 }
     }
 
-    /// A number below `sides` (at most ten), as likely as any other to within 2⁻¹². A challenge takes five throws of the sixteen.
+    /// A number below `sides` (at most ten), as likely as any other to within 2⁻¹². A challenge takes eight throws at most, of sixteen.
     fn throw(&mut self, sides: usize) -> usize {
         let pair = self.bytes.as_chunks::<2>().0.get(self.used).copied().unwrap_or_default();
         self.used += 1;
@@ -365,6 +371,9 @@ mod tests {
         for challenge in &challenges {
             assert_eq!(challenge.digits().into_iter().collect::<BTreeSet<_>>().len(), 4);
             assert_eq!(names(challenge), ["digit-1", "digit-2", "digit-3", "digit-4"]);
+            let windows: Vec<Window> = challenge.steps.iter().filter_map(|step| step.window).collect();
+            let pauses = windows.windows(2).map(|pair| pair[1].from_ms - pair[0].until_ms);
+            assert!(pauses.into_iter().all(|pause| (500..=1900).contains(&pause)));
         }
     }
 

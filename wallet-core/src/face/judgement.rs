@@ -114,7 +114,8 @@ pub struct Judgement {
     pub reasons: Vec<Reason>,
     /// Mean template against the reference, −1 to 1.
     pub comparison_score: f32,
-    /// Lowest score between two frames of the capture, −1 to 1; 1 for a single frame.
+    /// Lowest score between two frames of the capture, −1 to 1; 1 for a single frame. Where actions were asked for, between a frame
+    /// at rest and any other.
     pub continuity: f32,
     /// Mean passive probability of a live face, 0 to 1.
     pub liveness: f32,
@@ -124,17 +125,23 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// With what examining the capture against its challenge came to.
-    pub fn with(mut self, examined: Option<Examined>) -> Judgement {
-        if let Some(Examined { liveness, reasons }) = examined {
-            for reason in reasons {
-                if !self.reasons.contains(&reason) {
-                    self.reasons.push(reason);
-                }
+    /// With what examining the capture against its challenge came to. Where that says which frames belong together, its continuity
+    /// takes the place of that over all pairs.
+    pub fn with(mut self, examined: Option<Examined>, thresholds: &Thresholds) -> Judgement {
+        let Some(Examined { liveness, continuity, reasons, .. }) = examined else { return self };
+        if let Some(continuity) = continuity {
+            self.continuity = continuity;
+            if continuity >= thresholds.continuity {
+                self.reasons.retain(|reason| *reason != Reason::NotOnePerson);
             }
-            self.passed = self.reasons.is_empty();
-            self.challenge = Some(liveness);
         }
+        for reason in reasons {
+            if !self.reasons.contains(&reason) {
+                self.reasons.push(reason);
+            }
+        }
+        self.passed = self.reasons.is_empty();
+        self.challenge = Some(liveness);
         self
     }
 }

@@ -116,6 +116,11 @@ impl Liveness {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Examined {
     pub liveness: Liveness,
+    /// Lowest score between a frame at rest and any other, where faces turn: two frames turned to opposite sides say little of one
+    /// another, but each must be the person at rest.
+    pub continuity: Option<f32>,
+    /// How many frames at rest the capture begins with, where the others move: a template to keep is made of these.
+    pub rest: Option<usize>,
     /// Why it fails; none where it does not.
     pub reasons: Vec<Reason>,
 }

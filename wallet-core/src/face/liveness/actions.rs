@@ -2,6 +2,7 @@
 
 use super::{Capture, Examined, FRONT, Frame, mean, reached};
 use crate::face::challenge::{Action, Ask};
+use crate::face::matching::cosine;
 use crate::face::{Reason, Unusable};
 
 /// Degrees that a head turns, from five points. People who were asked to turn turned by 40 to 55; a print that is turned by hand
@@ -10,9 +11,10 @@ const TURN: f32 = 20.0;
 /// Degrees of the pitch that five points give, which is larger than the head's. A print tilted by 50° seems to nod by 17.
 const NOD: f32 = 20.0;
 /// By how much the lips part, in distances of the eyes.
-const MOUTH: f32 = 0.12;
-/// The part of the eyes' opening that is gone. Measured: 0.5 with eyes shut, 0.35 in a broad smile.
-const BLINK: f32 = 0.4;
+const MOUTH: f32 = 0.1;
+/// The part of the eyes' opening that is gone. Measured: 0.5 with eyes shut; 0.35 in a broad smile, which is let pass, since the
+/// points are no finer.
+const BLINK: f32 = 0.3;
 /// The least depth of a turn: see [`crate::face::measures::Measures::depth_since`].
 const DEPTH: f32 = 0.075;
 /// Milliseconds from one movement to the next, at least.
@@ -101,7 +103,15 @@ pub(super) fn examine(capture: &Capture) -> Result<Examined, Unusable> {
     if liveness.depth.is_some_and(|depth| !reached(depth, DEPTH)) {
         reasons.push(Reason::Flat);
     }
-    Ok(Examined { liveness, reasons })
+    let (continuity, rest) = (Some(continuity(capture)), Some(capture.baseline().count()));
+    Ok(Examined { liveness, continuity, rest, reasons })
+}
+
+/// The lowest score of a frame at rest and another.
+fn continuity(capture: &Capture) -> f32 {
+    let all = || capture.frames.iter().map(|(_, frame)| &frame.seen.template);
+    let pairs = capture.baseline().flat_map(|rest| all().map(|other| cosine(&rest.seen.template, other)));
+    pairs.fold(1.0, f32::min)
 }
 
 /// The least depth over the turns that were done.

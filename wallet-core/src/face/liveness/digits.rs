@@ -31,7 +31,7 @@ pub(super) fn examine(capture: &Capture, voice: &Voice) -> Result<Examined, Unus
             heard.iter().map(u8::to_string).collect()
         }
     });
-    Ok(Examined { liveness, reasons })
+    Ok(Examined { liveness, continuity: None, rest: Some(capture.baseline().count()), reasons })
 }
 
 /// How much wider the lips are apart in a step than in the frames at rest before and after it; `None` when no frame at rest

@@ -33,7 +33,8 @@ pub(super) fn examine(capture: &Capture) -> Result<Examined, Unusable> {
     let mut liveness = capture.scores();
     liveness.flash = Some(score);
     let follows = reached(score.correlation, CORRELATION);
-    Ok(Examined { liveness, reasons: if follows { Vec::new() } else { vec![Reason::FlashMismatch] } })
+    let reasons = if follows { Vec::new() } else { vec![Reason::FlashMismatch] };
+    Ok(Examined { liveness, continuity: None, rest: None, reasons })
 }
 
 /// The logarithm of the face's colour, over that of its background if that is to be taken off. In logarithms, a light that
