@@ -105,6 +105,7 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
         rounds: Rounds::new(&stores.rps, &stores.holders),
         rp_store: stores.rps,
         holder_store: stores.holders,
+        enrolment_liveness: config.enrolment_liveness,
         keep_days: config.keep_days,
         face_indexes: FaceIndexes::in_folder(config.data_dir.join("face-groups")),
         caches: Caches::default(),

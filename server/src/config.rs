@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
+use wallet_core::face::Mode;
+
 use crate::store::{Pooler, Settings};
 
 /// Who confirms name and number.
@@ -86,6 +88,9 @@ pub struct Config {
     /// Who confirms name and number during enrolment
     #[arg(long, env = "ECERT_SOURCE", value_enum, default_value = "register", global = true)]
     pub source: SourceKind,
+    /// How liveness is shown in an enrolment: silent, actions, flash or digits (docs/API.md)
+    #[arg(long, env = "ECERT_ENROLMENT_LIVENESS", default_value = "silent", global = true)]
+    pub enrolment_liveness: Mode,
     /// The zone of billing days and birthdays
     #[arg(long, env = "ECERT_TIME_ZONE", default_value = "Asia/Shanghai", global = true)]
     pub time_zone: String,

@@ -15,6 +15,7 @@ mod database_parity;
 mod embedding;
 mod enrolment;
 mod face_services;
+mod liveness;
 mod observability;
 mod odd_pictures;
 mod redemption;

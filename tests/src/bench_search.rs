@@ -15,7 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use wallet_core::face::{TEMPLATE_LEN, Template, matching};
+use wallet_core::face::{Embedding, Space, matching};
 use wallet_core::ids::FaceGroupId;
 
 use crate::figures::{Figures, Goal};
@@ -48,6 +48,8 @@ const GENUINE: (f32, f32) = (0.68, 0.10);
 /// Below this the product would say "nobody" whatever the index did.
 const THRESHOLD: f32 = 0.53;
 const SEED: u64 = 7;
+/// Numbers of a vector, as SFace has.
+const WIDTH: usize = 128;
 
 /// Measures, prints, and keeps the figures in `target/bench/search.json`.
 ///
@@ -78,23 +80,23 @@ fn bar(what: &'static str, length: u64) -> ProgressBar {
 }
 
 /// A direction, evenly spread over all.
-fn direction(rng: &mut StdRng) -> anyhow::Result<Template> {
+fn direction(rng: &mut StdRng) -> anyhow::Result<Embedding> {
     // The sum of twelve even numbers is close enough to a normal one.
     let normal = |rng: &mut StdRng| (0..12).map(|_| rng.random::<f32>()).sum::<f32>() - 6.0;
-    Ok(Template::normalise(std::array::from_fn(|_| normal(rng)))?)
+    Ok(Embedding::normalise(Space::UNKNOWN, &std::array::from_fn::<f32, WIDTH, _>(|_| normal(rng)))?)
 }
 
 /// The unit vector between two, nearer to `a` the larger its share: its cosine with `a` is `cosine` where both are at right angles.
-fn blend(a: &Template, b: &Template, cosine: f32) -> anyhow::Result<Template> {
+fn blend(a: &Embedding, b: &Embedding, cosine: f32) -> anyhow::Result<Embedding> {
     let rest = (1.0 - cosine * cosine).max(0.0).sqrt();
-    let mut raw = [0.0; TEMPLATE_LEN];
+    let mut raw = [0.0; WIDTH];
     for ((value, a), b) in raw.iter_mut().zip(a.values()).zip(b.values()) {
         *value = cosine * a + rest * b;
     }
-    Ok(Template::normalise(raw)?)
+    Ok(Embedding::normalise(Space::UNKNOWN, &raw)?)
 }
 
-fn made_up(count: u64) -> anyhow::Result<Vec<Template>> {
+fn made_up(count: u64) -> anyhow::Result<Vec<Embedding>> {
     let bar = bar("making up templates", count);
     let mut rng = StdRng::seed_from_u64(SEED);
     let mut templates = Vec::new();
@@ -109,10 +111,10 @@ fn made_up(count: u64) -> anyhow::Result<Vec<Template>> {
     Ok(templates)
 }
 
-fn build(templates: &[Template], figures: &mut Figures) -> anyhow::Result<FaceIndex> {
+fn build(templates: &[Embedding], figures: &mut Figures) -> anyhow::Result<FaceIndex> {
     let bar = bar("building", templates.len() as u64);
     let (began, before) = (Instant::now(), cpu::resident(std::process::id())?);
-    let mut index = FaceIndex::empty()?;
+    let mut index = FaceIndex::empty(WIDTH)?;
     for (number, template) in (0_u32..).zip(templates) {
         index.change(number.into(), Some(template), number.into())?;
         bar.set_position(number.into());
@@ -136,14 +138,14 @@ fn reload(index: FaceIndex, figures: &mut Figures) -> anyhow::Result<FaceIndex> 
     figures.note("sealed file", std::fs::metadata(file)?.len() as f64 / 1e6, "MB");
     drop(index);
     let began = Instant::now();
-    let loaded = indexes.load(&vault, group)?;
+    let loaded = indexes.load(&vault, group, WIDTH)?;
     figures.note("load: time", began.elapsed().as_secs_f64(), "s");
     Ok(loaded)
 }
 
 fn search(
     index: &FaceIndex,
-    templates: &[Template],
+    templates: &[Embedding],
     probes: u64,
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
@@ -180,16 +182,16 @@ fn search(
 }
 
 /// What the product does: candidates from the index, compared exactly.
-fn best_of(index: &FaceIndex, templates: &[Template], probe: &Template) -> anyhow::Result<Option<usize>> {
+fn best_of(index: &FaceIndex, templates: &[Embedding], probe: &Embedding) -> anyhow::Result<Option<usize>> {
     let candidates = index.nearest(probe, CANDIDATES)?;
     let places = candidates.into_iter().filter_map(|number| usize::try_from(number).ok());
-    let scored = places.filter_map(|place| Some((place, matching::cosine(probe, templates.get(place)?))));
+    let scored = places.filter_map(|place| Some((place, matching::cosine(probe, templates.get(place)?)?)));
     Ok(scored.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(place, _)| place))
 }
 
 /// The nearest of all, by looking at each.
-fn exactly(templates: &[Template], probe: &Template) -> Option<usize> {
+fn exactly(templates: &[Embedding], probe: &Embedding) -> Option<usize> {
     let scored =
-        templates.iter().enumerate().map(|(place, template)| (place, matching::cosine(probe, template)));
+        templates.iter().enumerate().map(|(place, template)| (place, matching::cosine(probe, template).unwrap_or(-1.0)));
     scored.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(place, _)| place)
 }

@@ -7,6 +7,7 @@
 )]
 
 pub mod app;
+pub mod attacks;
 #[cfg(target_os = "linux")]
 pub mod bench_db;
 #[cfg(target_os = "linux")]
@@ -21,6 +22,7 @@ pub mod faults;
 #[cfg(target_os = "linux")]
 mod figures;
 pub mod load;
+pub mod motion;
 pub mod odd_pictures;
 #[cfg(unix)]
 pub mod postgres;

@@ -17,6 +17,12 @@ use serde_json::Value;
 /// Index of the franck frame (1829) that looks straight on, mouth closed: the one for the card and for enrolment.
 pub const NEUTRAL: usize = 0;
 
+/// Index of the frame (4117) with the mouth open.
+pub const LAUGHING: usize = 10;
+
+/// Index of the frame (3979) with the head lowered and the eyes shut.
+pub const LOOKING_DOWN: usize = 7;
+
 /// Where YuNet finds the face in the neutral franck frame, 720×576; a card can be drawn without a detector.
 pub const FRANCK_FACE: FaceBox = FaceBox { x: 252, y: 111, width: 264, height: 367 };
 

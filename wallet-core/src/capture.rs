@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::es256::{BadSignature, PublicKey, sha256};
+use crate::face::challenge::STILL;
 use crate::jws::{base64url, from_base64url};
 
 /// A statement about twelve frames is about 1.5 KiB.
@@ -30,7 +31,7 @@ pub struct Statement {
 pub struct FrameStatement {
     /// Milliseconds since the capture began; strictly rising.
     pub at_ms: u32,
-    /// What the person was asked to do; `still` in the silent mode.
+    /// The label of the challenge's step that it was taken in; `still` where nothing was asked for.
     pub step: String,
     /// SHA-256 of the frame's bytes, base64url.
     pub sha256: String,
@@ -40,7 +41,18 @@ pub struct FrameStatement {
 pub struct Capture {
     statement: Vec<u8>,
     nonce: [u8; 16],
-    frames: Vec<Vec<u8>>,
+    frames: Vec<StatedFrame>,
+}
+
+/// A frame, and what its statement says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatedFrame {
+    /// The picture.
+    pub bytes: Vec<u8>,
+    /// As in [`FrameStatement`].
+    pub step: String,
+    /// As in [`FrameStatement`].
+    pub at_ms: u32,
 }
 
 /// The statement and the frames do not belong together, or have another form.
@@ -49,14 +61,18 @@ pub struct Capture {
 pub struct CaptureInvalid(pub &'static str);
 
 impl Statement {
-    /// The statement about `frames` taken `every_ms` apart.
+    /// The statement about `frames` taken `every_ms` apart, in none of which anything was asked for.
     pub fn about(nonce: &[u8; 16], frames: &[Vec<u8>], every_ms: u32) -> Statement {
         let times = (0..).step_by(every_ms.max(1) as usize);
-        let about = |(at_ms, frame): (u32, &Vec<u8>)| {
-            let sha256 = base64url(&sha256(frame));
-            FrameStatement { at_ms, step: "still".to_owned(), sha256 }
-        };
-        Statement { nonce: base64url(nonce), frames: times.zip(frames).map(about).collect() }
+        let frames = times.zip(frames).map(|(at_ms, frame)| FrameStatement::about(frame, STILL, at_ms));
+        Statement { nonce: base64url(nonce), frames: frames.collect() }
+    }
+}
+
+impl FrameStatement {
+    /// The statement about one frame.
+    pub fn about(frame: &[u8], step: &str, at_ms: u32) -> FrameStatement {
+        FrameStatement { at_ms, step: step.to_owned(), sha256: base64url(&sha256(frame)) }
     }
 }
 
@@ -89,7 +105,10 @@ impl Capture {
         if !stated.frames.iter().zip(&frames).all(is_stated) {
             return Err(CaptureInvalid("a frame is not the one that the statement names"));
         }
-        Ok(Capture { statement, nonce, frames })
+        let frames = stated.frames.into_iter().zip(frames);
+        let frames =
+            frames.map(|(FrameStatement { step, at_ms, .. }, bytes)| StatedFrame { bytes, step, at_ms });
+        Ok(Capture { statement, nonce, frames: frames.collect() })
     }
 
     /// The nonce that the capture answers.
@@ -107,8 +126,8 @@ impl Capture {
         sha256(&self.statement)
     }
 
-    /// The frames' bytes.
-    pub fn into_frames(self) -> Vec<Vec<u8>> {
+    /// The frames, in order.
+    pub fn into_frames(self) -> Vec<StatedFrame> {
         self.frames
     }
 }

@@ -22,8 +22,23 @@ const BENCHES: [(&str, &[&str]); 1] =
 
 /// The bench that is no `cargo bench`: it measures a service in a process of its own.
 const DB: &str = "db";
-/// Benches that are programs of `ecert-tests`, built as a release is; `true` for those that start `ecert` with its models.
-const PROGRAMS: [(&str, bool); 3] = [("search", false), ("pictures", false), ("serving", true)];
+/// What a bench needs beside itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    /// The models; it counts, and takes no times.
+    Models,
+    /// `ecert` with its models.
+    Service,
+}
+
+/// Benches that are programs of `ecert-tests`.
+const PROGRAMS: [(&str, Needs); 4] = [
+    ("search", Needs::Nothing),
+    ("pictures", Needs::Nothing),
+    ("attacks", Needs::Models),
+    ("serving", Needs::Service),
+];
 /// Where the stories find a PostgreSQL; each makes a database of its own there.
 const TEST_POSTGRES: &str = "ECERT_TEST_POSTGRES";
 
@@ -88,16 +103,12 @@ pub(crate) fn bench(name: &str, json: bool, arguments: &[OsString]) -> Result<()
     if name == DB {
         return bench_db(json, arguments);
     }
-    if let Some((name, serves)) = PROGRAMS.iter().find(|(known, _)| *known == name) {
-        return bench_program(name, *serves, json, arguments);
+    if let Some((name, needs)) = PROGRAMS.iter().find(|(known, _)| *known == name) {
+        return bench_program(name, *needs, json, arguments);
     }
     let Some((_, place)) = BENCHES.iter().find(|(known, _)| *known == name) else {
-        let known: Vec<&str> = BENCHES
-            .iter()
-            .map(|(known, _)| *known)
-            .chain([DB])
-            .chain(PROGRAMS.map(|(known, _)| known))
-            .collect();
+        let benches = BENCHES.iter().map(|(known, _)| *known).chain([DB]);
+        let known: Vec<&str> = benches.chain(PROGRAMS.iter().map(|(known, _)| *known)).collect();
         bail!("there is no bench {name:?}; known: {}", known.join(", "));
     };
     let cache = ready_cache()?;
@@ -151,18 +162,20 @@ fn bench_db(json: bool, arguments: &[OsString]) -> Result<()> {
     hand_over(run)
 }
 
-/// Builds and runs a bench of `ecert-tests`, with the service beside it where it serves.
-fn bench_program(name: &str, serves: bool, json: bool, arguments: &[OsString]) -> Result<()> {
-    let mut run = plain_cargo();
-    if serves {
-        let cache = ready_cache()?;
-        let mut build = cargo(&cache);
-        build.args(["build", "--profile", "measure", "--package", "ecert-server", "--bin", "ecert"]);
+/// Sets up what a bench of `ecert-tests` needs, then builds and runs it. Times are taken of what is built as a release is.
+fn bench_program(name: &str, needs: Needs, json: bool, arguments: &[OsString]) -> Result<()> {
+    let mut run = match needs {
+        Needs::Nothing => plain_cargo(),
+        Needs::Models | Needs::Service => cargo(&ready_cache()?),
+    };
+    let profile = if needs == Needs::Models { "dev" } else { "measure" };
+    if needs == Needs::Service {
+        let mut build = plain_cargo();
+        build.args(["build", "--profile", profile, "--package", "ecert-server", "--bin", "ecert"]);
         ensure!(build.status().context("cannot start cargo")?.success(), "the service could not be built");
-        run = cargo(&cache);
     }
     let program = format!("bench-{name}");
-    run.args(["run", "--quiet", "--profile", "measure", "--package", "ecert-tests", "--bin", &program, "--"]);
+    run.args(["run", "--quiet", "--profile", profile, "--package", "ecert-tests", "--bin", &program, "--"]);
     run.args(json.then_some("--json")).args(arguments);
     hand_over(run)
 }

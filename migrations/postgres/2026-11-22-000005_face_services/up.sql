@@ -1,10 +1,11 @@
 -- Uses of services other than redemption stand in `attempts` and `charges` too: the column `redemption_id` then holds the id of the
 -- use, `use_…`. They have partitions of their own.
 
--- A liveness check: the challenge that a relying party was given for a person, until it is judged.
+-- A liveness check: the challenge (its mode as in redemptions) that a relying party was given for a person, until it is judged.
 CREATE TABLE liveness_sessions (
     rp_id TEXT COLLATE "C" NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
+    liveness TEXT,
     nonce BYTEA NOT NULL,
     deadline BIGINT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('challenged', 'passed', 'failed')),

@@ -1,10 +1,11 @@
 -- Uses of services other than redemption stand in `attempts` and `charges` too: the column `redemption_id` then holds the id of the
 -- use, `use_…`.
 
--- A liveness check: the challenge that a relying party was given for a person, until it is judged.
+-- A liveness check: the challenge (its mode as in redemptions) that a relying party was given for a person, until it is judged.
 CREATE TABLE liveness_sessions (
     rp_id TEXT NOT NULL,
     id TEXT NOT NULL,
+    liveness TEXT,
     nonce BLOB NOT NULL,
     deadline INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('challenged', 'passed', 'failed')),

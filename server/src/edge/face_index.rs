@@ -13,7 +13,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use moka::sync::Cache;
 use parking_lot::RwLock;
 use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
-use wallet_core::face::{TEMPLATE_LEN, Template};
+use wallet_core::face::Embedding;
 use wallet_core::ids::FaceGroupId;
 
 use super::vault::Vault;
@@ -26,7 +26,7 @@ const EXPANSION_SEARCH: usize = 192;
 /// Room is made for so many vectors at first; it is doubled when it is used up.
 const FIRST_ROOM: usize = 1024;
 
-/// Templates of one group as of one revision of it.
+/// Feature vectors of one group as of one revision of it.
 pub struct FaceIndex {
     index: Index,
     revision: i64,
@@ -35,13 +35,13 @@ pub struct FaceIndex {
 }
 
 impl FaceIndex {
-    /// Of a group to which nothing was added yet.
+    /// Of a group to which nothing was added yet, for vectors of `width` numbers.
     ///
     /// # Errors
     /// When there is no memory for it.
-    pub fn empty() -> anyhow::Result<FaceIndex> {
+    pub fn empty(width: usize) -> anyhow::Result<FaceIndex> {
         let options = IndexOptions {
-            dimensions: TEMPLATE_LEN,
+            dimensions: width,
             metric: MetricKind::Cos,
             quantization: ScalarKind::F16,
             connectivity: CONNECTIVITY,
@@ -74,17 +74,17 @@ impl FaceIndex {
         self.index.memory_usage()
     }
 
-    /// Takes over one change of the group: a template under its number, or none when it was removed.
+    /// Takes over one change of the group: a vector under its number, or none when it was removed.
     ///
     /// # Errors
     /// When there is no memory for it, or the number is taken.
-    pub fn change(&mut self, number: u64, template: Option<&Template>, revision: i64) -> anyhow::Result<()> {
-        match template {
-            Some(template) => {
+    pub fn change(&mut self, number: u64, vector: Option<&Embedding>, revision: i64) -> anyhow::Result<()> {
+        match vector {
+            Some(vector) => {
                 if self.index.size() == self.index.capacity() {
                     self.index.reserve(self.index.capacity() * 2).map_err(broken)?;
                 }
-                self.index.add(number, template.values().as_slice()).map_err(broken)?;
+                self.index.add(number, vector.values()).map_err(broken)?;
             }
             None => {
                 self.has_removed |= self.index.remove(number).map_err(broken)? > 0;
@@ -94,15 +94,15 @@ impl FaceIndex {
         Ok(())
     }
 
-    /// The numbers of the templates that are probably nearest, nearest first.
+    /// The numbers of the vectors that are probably nearest, nearest first.
     ///
     /// # Errors
     /// When the index is damaged.
-    pub fn nearest(&self, probe: &Template, count: usize) -> anyhow::Result<Vec<u64>> {
+    pub fn nearest(&self, probe: &Embedding, count: usize) -> anyhow::Result<Vec<u64>> {
         if self.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(self.index.search(probe.values().as_slice(), count).map_err(broken)?.keys)
+        Ok(self.index.search(probe.values(), count).map_err(broken)?.keys)
     }
 
     fn to_bytes(&self) -> anyhow::Result<Vec<u8>> {
@@ -114,11 +114,11 @@ impl FaceIndex {
         Ok(bytes)
     }
 
-    fn from_bytes(bytes: &[u8]) -> anyhow::Result<FaceIndex> {
+    fn from_bytes(bytes: &[u8], width: usize) -> anyhow::Result<FaceIndex> {
         let (revision, buffer) = bytes.split_first_chunk::<8>().context("an index file that is cut short")?;
-        let mut loaded = FaceIndex::empty()?;
+        let mut loaded = FaceIndex::empty(width)?;
         loaded.index.load_from_buffer(buffer).map_err(broken)?;
-        ensure!(loaded.index.dimensions() == TEMPLATE_LEN, "an index of templates of another length");
+        ensure!(loaded.index.dimensions() == width, "an index of vectors of another width");
         loaded.revision = i64::from_le_bytes(*revision);
         Ok(loaded)
     }
@@ -151,12 +151,17 @@ impl FaceIndexes {
         FaceIndexes { loaded, folder }
     }
 
-    /// The index of a group: from memory, from its file, or empty.
+    /// The index of a group, of vectors of `width` numbers: from memory, from its file, or empty.
     ///
     /// # Errors
     /// When there is no memory for it.
-    pub fn of(&self, vault: &Vault, group: FaceGroupId) -> anyhow::Result<Arc<RwLock<FaceIndex>>> {
-        let load = || self.load(vault, group).map(|index| Arc::new(RwLock::new(index)));
+    pub fn of(
+        &self,
+        vault: &Vault,
+        group: FaceGroupId,
+        width: usize,
+    ) -> anyhow::Result<Arc<RwLock<FaceIndex>>> {
+        let load = || self.load(vault, group, width).map(|index| Arc::new(RwLock::new(index)));
         self.loaded.try_get_with(group, load).map_err(|error| anyhow!("{error:#}"))
     }
 
@@ -164,13 +169,13 @@ impl FaceIndexes {
     ///
     /// # Errors
     /// When there is no memory for it.
-    pub fn load(&self, vault: &Vault, group: FaceGroupId) -> anyhow::Result<FaceIndex> {
-        match self.read(vault, group) {
+    pub fn load(&self, vault: &Vault, group: FaceGroupId, width: usize) -> anyhow::Result<FaceIndex> {
+        match self.read(vault, group, width) {
             Ok(Some(index)) => Ok(index),
-            Ok(None) => FaceIndex::empty(),
+            Ok(None) => FaceIndex::empty(width),
             Err(error) => {
                 tracing::warn!(%group, %error, "the file of a face index is not used, it is built anew");
-                FaceIndex::empty()
+                FaceIndex::empty(width)
             }
         }
     }
@@ -224,9 +229,12 @@ impl FaceIndexes {
         Ok(entries.filter_map(|entry| entry.ok().and_then(group)).collect())
     }
 
-    fn read(&self, vault: &Vault, group: FaceGroupId) -> anyhow::Result<Option<FaceIndex>> {
+    fn read(&self, vault: &Vault, group: FaceGroupId, width: usize) -> anyhow::Result<Option<FaceIndex>> {
         match fs::read(self.file(group)) {
-            Ok(sealed) => FaceIndex::from_bytes(&vault.open(&seal_context(group), &sealed)?).map(Some),
+            Ok(sealed) => {
+                let opened = vault.open(&seal_context(group), &sealed)?;
+                FaceIndex::from_bytes(&opened, width).map(Some)
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -243,23 +251,27 @@ fn seal_context(group: FaceGroupId) -> String {
 
 #[cfg(test)]
 mod tests {
+    use wallet_core::face::Space;
+
     use super::*;
 
-    fn template(axis: usize) -> Template {
-        let mut raw = [0.01; TEMPLATE_LEN];
+    const WIDTH: usize = 128;
+
+    fn vector(axis: usize) -> Embedding {
+        let mut raw = [0.01; WIDTH];
         raw[axis] = 1.0;
-        Template::normalise(raw).unwrap()
+        Embedding::normalise(Space::UNKNOWN, &raw).unwrap()
     }
 
     #[test]
     fn finds_what_was_added_and_not_what_was_removed() {
-        let mut index = FaceIndex::empty().unwrap();
+        let mut index = FaceIndex::empty(WIDTH).unwrap();
         for number in 0..100_u8 {
-            index.change(number.into(), Some(&template(number.into())), number.into()).unwrap();
+            index.change(number.into(), Some(&vector(number.into())), number.into()).unwrap();
         }
-        assert_eq!(index.nearest(&template(42), 1).unwrap(), [42]);
+        assert_eq!(index.nearest(&vector(42), 1).unwrap(), [42]);
         index.change(42, None, 100).unwrap();
-        assert!(!index.nearest(&template(42), 5).unwrap().contains(&42));
+        assert!(!index.nearest(&vector(42), 5).unwrap().contains(&42));
         assert_eq!((index.revision(), index.len()), (100, 99));
     }
 
@@ -268,12 +280,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let indexes = FaceIndexes::in_folder(folder.path().join("face-groups"));
         let (vault, group) = (Vault::new(&[1; 32]), FaceGroupId::first_at(jiff::Timestamp::UNIX_EPOCH));
-        let mut index = FaceIndex::empty().unwrap();
-        index.change(1, Some(&template(1)), 1).unwrap();
-        index.change(2, Some(&template(2)), 2).unwrap();
+        let mut index = FaceIndex::empty(WIDTH).unwrap();
+        index.change(1, Some(&vector(1)), 1).unwrap();
+        index.change(2, Some(&vector(2)), 2).unwrap();
         indexes.keep(&vault, group, &index).unwrap();
         assert_eq!(indexes.kept().unwrap(), [group]);
-        assert_eq!(indexes.of(&vault, group).unwrap().read().revision(), 2);
+        assert_eq!(indexes.of(&vault, group, WIDTH).unwrap().read().revision(), 2);
         index.change(2, None, 3).unwrap();
         indexes.keep(&vault, group, &index).unwrap();
         assert_eq!(indexes.kept().unwrap(), []);
@@ -281,13 +293,13 @@ mod tests {
 
     #[test]
     fn reads_back_what_it_wrote_and_grows() {
-        let mut index = FaceIndex::empty().unwrap();
+        let mut index = FaceIndex::empty(WIDTH).unwrap();
         for number in 0..2000_u16 {
-            index.change(number.into(), Some(&template(usize::from(number % 128))), number.into()).unwrap();
+            index.change(number.into(), Some(&vector(usize::from(number % 128))), number.into()).unwrap();
         }
-        let mut back = FaceIndex::from_bytes(&index.to_bytes().unwrap()).unwrap();
+        let mut back = FaceIndex::from_bytes(&index.to_bytes().unwrap(), WIDTH).unwrap();
         assert_eq!((back.revision(), back.len()), (1999, 2000));
-        back.change(2000, Some(&template(7)), 2000).unwrap();
-        assert!(FaceIndex::from_bytes(&[0; 20]).is_err());
+        back.change(2000, Some(&vector(7)), 2000).unwrap();
+        assert!(FaceIndex::from_bytes(&[0; 20], WIDTH).is_err());
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context as _, anyhow};
-use wallet_core::face::{Scale, Thresholds};
+use wallet_core::face::{Scale, Thresholds, Tier};
 use wallet_core::onnx::{Engine, Models};
 use wallet_core::refusal::Refusal;
 
@@ -46,6 +46,7 @@ pub struct ModelWorkers {
     enrolment_bound: i64,
     load: ModelLoad,
     thresholds: Thresholds,
+    main_model: String,
     scale: Scale,
     #[cfg(feature = "bench-without-face")]
     absent: bool,
@@ -67,6 +68,7 @@ impl ModelWorkers {
             enrolment_bound: i64::try_from(workers + waiting / 2)?,
             load: ModelLoad::of(workers, waiting)?,
             thresholds: models.thresholds(),
+            main_model: models.model_id(Tier::Main).unwrap_or_default(),
             scale: models.scale(),
             #[cfg(feature = "bench-without-face")]
             absent: false,
@@ -82,6 +84,7 @@ impl ModelWorkers {
             enrolment_bound: 0,
             load: ModelLoad::of(0, 0)?,
             thresholds: Thresholds::DEFAULT,
+            main_model: String::new(),
             scale: Scale::DEFAULT,
             absent: true,
         })
@@ -132,6 +135,11 @@ impl ModelWorkers {
     /// How the embedders' cosines become one score.
     pub fn scale(&self) -> Scale {
         self.scale
+    }
+
+    /// The embedder that templates are searched by: its name and the beginning of its hash.
+    pub fn main_model(&self) -> &str {
+        &self.main_model
     }
 
     /// The number of jobs running or waiting.

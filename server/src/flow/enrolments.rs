@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use wallet_core::capture::Capture;
 use wallet_core::document::IdCard;
 use wallet_core::es256::sha256;
+use wallet_core::face::challenge::Asked;
 use wallet_core::face::judgement::judge;
 use wallet_core::face::{self, Comparison, Observation, Template};
 use wallet_core::ids::{ConsentId, EnrolmentId};
@@ -16,7 +17,7 @@ use wallet_core::onnx::{Engine, ModelError};
 use wallet_core::refusal::{Reason, Refusal};
 
 use super::callers::Device;
-use super::captures::Challenge;
+use super::captures::{Challenge, Seen};
 use super::issuer::{CONSENT_VERSION, ConsentPurpose};
 use super::{Context, captures, issuance, later, pictures, random};
 use crate::edge::metrics::Stage;
@@ -28,8 +29,6 @@ use crate::store::{Conn, audit, devices};
 
 /// From consent to certificate. Two minutes are meant; an hour lets a person find their card.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
-/// From challenge to capture.
-const CHALLENGE: SignedDuration = SignedDuration::from_secs(120);
 /// How long an access token is good for.
 const TOKEN: SignedDuration = SignedDuration::from_hours(24 * 90);
 /// Documents and captures submitted in one enrolment. Honest people need two or three; an attacker who tunes a fake
@@ -178,8 +177,7 @@ pub(super) fn read_card(
 /// The holder confirms what was read, and is challenged to show their face. Asked again, it challenges anew.
 pub fn confirm(ctx: &Context, device: &Device, id: EnrolmentId) -> Flow<Challenge> {
     let now = ctx.now();
-    let nonce = random();
-    let deadline = later(now, CHALLENGE);
+    let challenge = Asked::now(ctx.enrolment_liveness, random(), now);
     ctx.holder_store.write(|conn| {
         let enrolment = find(conn, device, id, now)?;
         let sealed_document = match &enrolment.state {
@@ -188,10 +186,10 @@ pub fn confirm(ctx: &Context, device: &Device, id: EnrolmentId) -> Flow<Challeng
             }
             other => return Err(not_at_this_step(other)),
         };
-        let to = State::Challenged { sealed_document, nonce, deadline };
+        let to = State::Challenged { sealed_document, challenge };
         enrolments::advance(conn, &enrolment, &to)?.map_err(|current| not_at_this_step(&current))
     })?;
-    Ok(Challenge::silent(&nonce, deadline))
+    Ok(Challenge::from(&challenge))
 }
 
 /// Judges the live face against the portrait, asks the authoritative source, and issues.
@@ -204,10 +202,11 @@ pub fn submit_capture(
 ) -> Flow<Enrolled> {
     let is_due = |state: &State| matches!(state, State::Challenged { .. });
     let enrolment = ctx.metrics.stage(Stage::EnrolmentClaim, || begin_try(ctx, device, id, is_due))?;
-    let State::Challenged { sealed_document, nonce, deadline } = &enrolment.state else {
+    let now = ctx.now();
+    let State::Challenged { sealed_document, challenge } = &enrolment.state else {
         return Err(not_at_this_step(&enrolment.state));
     };
-    if capture.nonce() != nonce || ctx.now() > *deadline {
+    if *capture.nonce() != challenge.nonce || now > challenge.deadline {
         return Err(captures::nonce_mismatch().into());
     }
     if capture.verify(&device.key, signature).is_err() {
@@ -222,9 +221,9 @@ pub fn submit_capture(
         engine.complete(frames)?;
         engine.compare(frames, &portrait)
     };
-    let seen = captures::observe(ctx, Lane::Enrolment, capture, compare);
-    let (observations, comparison) = or_give_back(ctx, id, seen)??;
-    let template = match verdict(ctx, &observations, &comparison) {
+    let seen = captures::observe(ctx, Lane::Enrolment, *challenge, capture, now, compare);
+    let (seen, comparison) = or_give_back(ctx, id, seen)??;
+    let template = match verdict(ctx, &seen, &comparison) {
         Verdict::Same(template) => template,
         Verdict::Again(refusal) => return Err(refusal.into()),
         Verdict::Other(refusal) => return refuse(ctx, &enrolment, "enrolment.capture", refusal),
@@ -248,19 +247,14 @@ enum Verdict {
     Other(Refusal),
 }
 
-fn verdict(ctx: &Context, observations: &[Observation], comparison: &Comparison) -> Verdict {
+fn verdict(ctx: &Context, seen: &Seen, comparison: &Comparison) -> Verdict {
     let (scale, thresholds) = (ctx.models.scale(), ctx.models.thresholds());
-    let judgement = judge(observations, comparison, &scale, &thresholds);
-    let again = |code, zh: &str, en: &str| {
-        let hint = (zh, en).into();
-        Verdict::Again(Refusal::CaptureUnusable(Reason { code, field: None, hint }))
-    };
-    if judgement.reasons.contains(&face::Reason::NotLive) {
-        return again(
-            "not-live",
-            "未能确认为本人实时拍摄，请重试",
-            "This did not look like a live face; try again",
-        );
+    let judgement = judge(&seen.observations, comparison, &scale, &thresholds);
+    let judgement = judgement.with(seen.examined.clone(), &thresholds);
+    // Nothing is charged here, and the tries are counted: whoever does not seem to be live may show it once more.
+    if let Some(reason) = judgement.reasons.iter().find(|reason| reason.is_of_liveness()) {
+        let hint = ("未能确认为本人实时拍摄，请重试", "This did not look like a live face; try again").into();
+        return Verdict::Again(Refusal::CaptureUnusable(Reason { code: reason.code(), field: None, hint }));
     }
     if judgement.reasons.contains(&face::Reason::FaceMismatch) {
         let hint = ("人脸与证件照片不一致", "The face is not the one on the document").into();
@@ -270,7 +264,10 @@ fn verdict(ctx: &Context, observations: &[Observation], comparison: &Comparison)
             hint,
         }));
     }
-    match face::judgement::reference_template(observations, captures::LIMITS, &scale, &thresholds) {
+    if judgement.reasons.contains(&face::Reason::NotOnePerson) {
+        return Verdict::Again(face::Unusable::NotOnePerson.into());
+    }
+    match face::judgement::reference_template(seen.to_keep(), captures::LIMITS, &scale, &thresholds) {
         Ok(template) => Verdict::Same(Box::new(template)),
         Err(unusable) => Verdict::Again(unusable.into()),
     }

@@ -2,9 +2,12 @@
 //! face is its template, sealed; a search proposes by an index and decides by exact comparison.
 
 use serde::{Deserialize, Serialize};
-use wallet_core::face::{Template, matching};
+use wallet_core::es256::sha256;
+use wallet_core::face::protection::{SALT_BYTES, Stored};
+use wallet_core::face::{Template, Tier};
 use wallet_core::ids::{FaceGroupId, GroupFaceId};
 use wallet_core::refusal::Refusal;
+use zeroize::Zeroizing;
 
 use super::callers::RelyingParty;
 use super::charging::gate;
@@ -51,7 +54,7 @@ pub fn create(ctx: &Context, rp: &RelyingParty, name: String) -> Flow<Group> {
         id: FaceGroupId::new(now, &mut rand::rng()),
         rp: rp.id,
         name,
-        model: ctx.models.model_id().to_owned(),
+        model: ctx.models.main_model().to_owned(),
         revision: 0,
         faces: 0,
     };
@@ -113,7 +116,8 @@ pub fn add_face(
     let (face, template) = faces::on_worker(ctx, move |engine| faces::template_of(engine, &picture))?;
     let now = ctx.now();
     let id = GroupFaceId::new(now, &mut rand::rng());
-    let sealed = ctx.vault.seal(&template_context(id), &template.to_bytes())?;
+    let stored = Stored::protect(&template, &ctx.secrets.template, salt_of(group));
+    let sealed = ctx.vault.seal(&template_context(id), &stored.to_bytes())?;
     ctx.rp_store.write(|conn| {
         let group = current(ctx, groups::find(conn, group, rp.id)?)?;
         if group.faces >= MAX_FACES {
@@ -173,7 +177,7 @@ pub fn search(
         let threshold = ctx.models.thresholds().search;
         let matches = nearest(ctx, &group, &probe, most, threshold)?;
         let passed = !matches.is_empty();
-        let model = ctx.models.model_id().to_owned();
+        let model = group.model;
         let answer = Found { matches, threshold, model, faces: group.faces, face };
         Ok(Verdict { passed, reason: (!passed).then_some("nobody-found"), answer })
     };
@@ -188,7 +192,11 @@ fn nearest(
     most: usize,
     threshold: f32,
 ) -> Flow<Vec<Match>> {
-    let index = ctx.face_indexes.of(&ctx.vault, group.id)?;
+    // Turned as those in the group are: under one salt templates can be compared as they are stored.
+    let probe = Stored::protect(probe, &ctx.secrets.template, salt_of(group.id));
+    let probe = probe.vectors();
+    let vector = probe.get(Tier::Main).ok_or_else(|| anyhow::anyhow!("a face without its main vector"))?;
+    let index = ctx.face_indexes.of(&ctx.vault, group.id, vector.values().len())?;
     if index.read().revision() < group.revision {
         let mut index = index.write();
         let before = index.revision();
@@ -198,13 +206,14 @@ fn nearest(
             ctx.face_indexes.keep(&ctx.vault, group.id, &index)?;
         }
     }
-    let numbers = index.read().nearest(probe, most.saturating_mul(CANDIDATES))?;
+    let numbers = index.read().nearest(vector, most.saturating_mul(CANDIDATES))?;
     let numbers: Vec<i64> = numbers.into_iter().filter_map(|number| i64::try_from(number).ok()).collect();
     let candidates = ctx.rp_store.read(|conn| Ok(groups::by_numbers(conn, group, &numbers)?))?;
     let mut matches = Vec::new();
     for face in candidates {
-        let Some(template) = template(ctx, &face)? else { continue };
-        let comparison_score = matching::cosine(probe, &template);
+        let Some(stored) = stored(ctx, &face)? else { continue };
+        let score = ctx.models.scale().score(stored.vectors(), probe);
+        let comparison_score = score.ok_or_else(|| anyhow::anyhow!("templates of different models"))?;
         if comparison_score >= threshold {
             matches.push(Match { face: face.id, label: face.label, comparison_score });
         }
@@ -224,7 +233,9 @@ fn catch_up(ctx: &Context, group: &FaceGroup, index: &mut FaceIndex) -> Flow<boo
             let number =
                 u64::try_from(face.number).map_err(|_| anyhow::anyhow!("a face's number is negative"))?;
             removed |= face.sealed_template.is_none();
-            index.change(number, template(ctx, face)?.as_ref(), face.revision)?;
+            let stored = stored(ctx, face)?;
+            let vector = stored.as_ref().and_then(|stored| stored.vectors().get(Tier::Main));
+            index.change(number, vector, face.revision)?;
         }
         if i64::try_from(changed.len()).is_ok_and(|count| count < BATCH) {
             return Ok(removed);
@@ -232,10 +243,16 @@ fn catch_up(ctx: &Context, group: &FaceGroup, index: &mut FaceIndex) -> Flow<boo
     }
 }
 
-fn template(ctx: &Context, face: &GroupFace) -> Flow<Option<Template>> {
+fn stored(ctx: &Context, face: &GroupFace) -> Flow<Option<Stored>> {
     let Some(sealed) = &face.sealed_template else { return Ok(None) };
-    let opened = ctx.vault.open(&template_context(face.id), sealed)?;
-    Ok(Some(Template::from_bytes(&opened)?))
+    let opened = Zeroizing::new(ctx.vault.open(&template_context(face.id), sealed)?);
+    Ok(Some(Stored::from_bytes(&opened)?))
+}
+
+/// The salt of a group's templates: one for all of them, so that one probe can be compared with each, and none for two groups.
+fn salt_of(group: FaceGroupId) -> [u8; SALT_BYTES] {
+    let digest = sha256(format!("face-group {group}").as_bytes());
+    std::array::from_fn(|i| digest.get(i).copied().unwrap_or_default())
 }
 
 fn find(ctx: &Context, rp: &RelyingParty, id: FaceGroupId) -> Flow<FaceGroup> {
@@ -245,7 +262,7 @@ fn find(ctx: &Context, rp: &RelyingParty, id: FaceGroupId) -> Flow<FaceGroup> {
 /// A group whose templates are of the embedder that is loaded; those of another can't be compared with it.
 fn current(ctx: &Context, group: Option<FaceGroup>) -> Flow<FaceGroup> {
     let group = group.ok_or(Refusal::NotFound)?;
-    if group.model == ctx.models.model_id() { Ok(group) } else { Err(Refusal::FaceGroupOutdated.into()) }
+    if group.model == ctx.models.main_model() { Ok(group) } else { Err(Refusal::FaceGroupOutdated.into()) }
 }
 
 /// What a sealed template is bound to.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use wallet_core::face::attributes::Appearance;
-use wallet_core::face::{FaceBox, Quality, Template, Unusable, matching, quality};
+use wallet_core::face::{Comparison, FaceBox, Quality, Template, Unusable, quality};
 use wallet_core::onnx::{Engine, Located, ModelError};
 use wallet_core::picture::Picture;
 use wallet_core::refusal::Refusal;
@@ -33,12 +33,13 @@ impl Face {
 
 /// Two faces compared.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Comparison {
+pub struct Compared {
     /// Whether the score reaches the threshold.
     same: bool,
     comparison_score: f32,
     threshold: f32,
-    model: String,
+    /// The embedders that gave the score.
+    models: Vec<String>,
     /// In the order of the pictures.
     faces: [Face; 2],
 }
@@ -49,22 +50,20 @@ pub fn compare(
     rp: &RelyingParty,
     idempotency: &Idempotency,
     pictures: [Vec<u8>; 2],
-) -> Flow<Outcome<Comparison>> {
+) -> Flow<Outcome<Compared>> {
     let call = Call { rp, service: Service::FaceCompare, idempotency };
     let work = || {
-        let [(first, a), (second, b)] = on_worker(ctx, move |engine| {
+        let (faces, Comparison { score, threshold, models }) = on_worker(ctx, move |engine| {
             let [first, second] = pictures;
-            let first = template_of(engine, &first)?;
-            Ok(match (first, template_of(engine, &second)?) {
-                (Ok(first), Ok(second)) => Ok([first, second]),
-                (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
-            })
+            let (first, second) = match (good_face(engine, &first)?, good_face(engine, &second)?) {
+                (Ok(first), Ok(second)) => (first, second),
+                (Err(refusal), _) | (_, Err(refusal)) => return Ok(Err(refusal)),
+            };
+            let comparison = engine.compare_faces(&first.aligned, &second.aligned)?;
+            Ok(Ok(([Face::of(&first), Face::of(&second)], comparison)))
         })?;
-        let comparison_score = matching::cosine(&a, &b);
-        let threshold = ctx.models.thresholds().comparison;
-        let same = comparison_score >= threshold;
-        let model = ctx.models.model_id().to_owned();
-        let answer = Comparison { same, comparison_score, threshold, model, faces: [first, second] };
+        let same = score >= threshold;
+        let answer = Compared { same, comparison_score: score, threshold, models, faces };
         Ok(Verdict { passed: same, reason: (!same).then_some("face-mismatch"), answer })
     };
     uses::metered(ctx, call, work, |_, _| Ok(()))
@@ -117,17 +116,24 @@ pub(super) fn on_worker<T: Send + 'static>(
     Ok(ctx.metrics.stage(Stage::UseModels, || ctx.models.run(Lane::Use, look))???)
 }
 
-/// The one face of an encoded picture that passes the quality gates, with its template.
+/// The template of the one face of an encoded picture, by every embedder.
 pub(super) fn template_of(engine: &mut Engine, picture: &[u8]) -> Looked<(Face, Template)> {
-    let located = match locate(engine, picture)? {
-        Ok((_, located)) => located,
+    let face = match good_face(engine, picture)? {
+        Ok(face) => face,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    if let Err(unusable) = quality::gate(&located.quality, &quality::Limits::DEFAULT) {
-        return Ok(Err(unusable.into()));
-    }
-    let template = engine.embed(&located.aligned)?;
-    Ok(Ok((Face::of(&located), template)))
+    let template = engine.embed_all(&face.aligned)?;
+    Ok(Ok((Face::of(&face), template)))
+}
+
+/// The one face of an encoded picture, if it passes the quality gates.
+fn good_face(engine: &mut Engine, picture: &[u8]) -> Looked<Located> {
+    let face = match locate(engine, picture)? {
+        Ok((_, face)) => face,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let gate = quality::gate(&face.quality, &quality::Limits::DEFAULT);
+    Ok(gate.map(|()| face).map_err(Refusal::from))
 }
 
 fn locate(engine: &mut Engine, picture: &[u8]) -> Looked<(Picture, Located)> {

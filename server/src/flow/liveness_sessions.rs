@@ -1,28 +1,28 @@
 //! Liveness sessions: a relying party is given a challenge for a person in front of its camera, and what it captures is judged. Who
 //! the person is stays open: nothing is compared, and nothing of the face is kept.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use wallet_core::capture::Capture;
+use wallet_core::face::challenge::Asked;
 use wallet_core::face::judgement::judge as judge_face;
-use wallet_core::face::{Observation, Reason, Thresholds, matching};
+use wallet_core::face::{Comparison, Liveness, Mode, Observation, Reason, Thresholds};
 use wallet_core::ids::LivenessSessionId;
+use wallet_core::onnx::{Engine, ModelError};
 use wallet_core::refusal::Refusal;
 
 use super::callers::RelyingParty;
-use super::captures::{self, Challenge};
+use super::captures::{self, Challenge, Seen};
 use super::charging::gate;
 use super::idempotency::Idempotency;
 use super::uses::{self, Call, End, Outcome, Verdict};
-use super::{Context, later, random};
+use super::{Context, random};
 use crate::billing::price::Service;
 use crate::edge::models::Lane;
 use crate::stop::Flow;
 use crate::store::liveness_sessions::{self as sessions, LivenessSession};
 use crate::store::{Conn, audit};
 
-/// From opening to capture: the person is standing there.
-const CHALLENGE: SignedDuration = SignedDuration::from_secs(120);
 /// Captures that could not be judged, in one session.
 const MAX_UNUSABLE: i64 = 5;
 
@@ -44,13 +44,13 @@ impl Session {
             None if is_open(session, now) => "challenged",
             None => "expired",
         };
-        let challenge = is_open(session, now).then(|| Challenge::silent(&session.nonce, session.deadline));
+        let challenge = is_open(session, now).then(|| Challenge::from(&session.challenge));
         Session { id: session.id, state, challenge }
     }
 }
 
 fn is_open(session: &LivenessSession, now: Timestamp) -> bool {
-    session.passed.is_none() && now <= session.deadline && session.unusable_attempts < MAX_UNUSABLE
+    session.passed.is_none() && now <= session.challenge.deadline && session.unusable_attempts < MAX_UNUSABLE
 }
 
 /// What a session's capture came to.
@@ -62,18 +62,20 @@ pub struct LivenessJudgement {
     continuity: f32,
     /// Mean passive probability of a live face.
     liveness: f32,
+    /// How the challenge was done; none in the silent mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    challenge: Option<Liveness>,
     thresholds: Thresholds,
 }
 
-/// Opens a session. It costs nothing.
-pub fn open(ctx: &Context, rp: &RelyingParty) -> Flow<Session> {
+/// Opens a session in this mode. It costs nothing.
+pub fn open(ctx: &Context, rp: &RelyingParty, mode: Mode) -> Flow<Session> {
     gate(rp, Service::FaceLiveness)?;
     let now = ctx.now();
     let session = LivenessSession {
         id: LivenessSessionId::new(now, &mut rand::rng()),
         rp: rp.id,
-        nonce: random(),
-        deadline: later(now, CHALLENGE),
+        challenge: Asked::now(mode, random(), now),
         unusable_attempts: 0,
         passed: None,
     };
@@ -100,40 +102,47 @@ pub fn judge(
 ) -> Flow<Outcome<LivenessJudgement>> {
     let call = Call { rp, service: Service::FaceLiveness, idempotency };
     let work = || {
-        let observations = observe(ctx, rp, id, capture)?;
-        let thresholds = ctx.models.thresholds();
-        // Against itself: whose face it is does not matter here.
-        let own = matching::mean_template(&observations)?;
-        let judgement = judge_face(&observations, &own, &thresholds);
+        let (seen, ()) = observe(ctx, rp, id, capture, |_, _| Ok(()))?;
+        let (scale, thresholds) = (ctx.models.scale(), ctx.models.thresholds());
+        let judgement = judge_face(&seen.observations, &of_nobody(), &scale, &thresholds);
+        let judgement = judgement.with(seen.examined, &thresholds);
         let answer = LivenessJudgement {
             session: id,
             reasons: judgement.reasons,
             continuity: judgement.continuity,
             liveness: judgement.liveness,
+            challenge: judgement.challenge,
             thresholds,
         };
         let reason = answer.reasons.first().map(|reason| reason.code());
-        Ok(Verdict { passed: judgement.passed, reason, answer })
+        Ok(Verdict { passed: reason.is_none(), reason, answer })
     };
     uses::metered(ctx, call, work, |conn, end| close(conn, rp, id, end))
 }
 
+/// Whose face it is does not matter: it compares well with whomever it should.
+fn of_nobody() -> Comparison {
+    Comparison { score: 1.0, threshold: 0.0, models: Vec::new() }
+}
+
 /// What the models see in a capture that answers an open session of the relying party.
-pub(super) fn observe(
+pub(super) fn observe<T: Send + 'static>(
     ctx: &Context,
     rp: &RelyingParty,
     id: LivenessSessionId,
     capture: Capture,
-) -> Flow<Vec<Observation>> {
+    compare: impl FnOnce(&mut Engine, &mut [Observation]) -> Result<T, ModelError> + Send + 'static,
+) -> Flow<(Seen, T)> {
+    let now = ctx.now();
     let session = ctx.rp_store.read(|conn| Ok(sessions::find(conn, id, rp.id)?))?;
     let session = session.ok_or(Refusal::NotFound)?;
-    if !is_open(&session, ctx.now()) {
+    if !is_open(&session, now) {
         return Err(Refusal::LivenessSessionClosed.into());
     }
-    if *capture.nonce() != session.nonce {
+    if *capture.nonce() != session.challenge.nonce {
         return Err(captures::nonce_mismatch().into());
     }
-    Ok(captures::observe(ctx, Lane::Use, capture)??)
+    Ok(captures::observe(ctx, Lane::Use, session.challenge, capture, now, compare)??)
 }
 
 /// Ends a session with what became of its capture, or counts a capture that could not be judged. Beside the charge: two captures

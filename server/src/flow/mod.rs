@@ -41,6 +41,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rand::Rng as _;
+use wallet_core::face::Mode;
 use wallet_core::ids::ReplicaId;
 
 use crate::edge::clock::Clock;
@@ -79,6 +80,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// The address under which the world sees us, without a slash at its end.
     pub public_url: String,
+    /// How liveness is shown in an enrolment.
+    pub enrolment_liveness: Mode,
     /// Days that grown tables keep their partitions; for ever without it.
     pub keep_days: Option<u32>,
     /// What face groups are searched by.

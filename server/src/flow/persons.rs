@@ -5,8 +5,9 @@ use wallet_core::capture::Capture;
 use wallet_core::document::IdCard;
 use wallet_core::ecert::AssuranceLevel;
 use wallet_core::face::judgement::judge as judge_face;
-use wallet_core::face::{Judgement, Template, Thresholds};
+use wallet_core::face::{Judgement, Observation, Template, Thresholds};
 use wallet_core::ids::LivenessSessionId;
+use wallet_core::onnx::Engine;
 
 use super::callers::RelyingParty;
 use super::idempotency::Idempotency;
@@ -37,7 +38,6 @@ pub struct PersonVerification {
     /// The live face against the portrait on the card.
     judgement: Judgement,
     thresholds: Thresholds,
-    model: String,
     /// Who was asked whether name and number belong together.
     source: String,
     /// How well the person is known, when it passed.
@@ -61,12 +61,14 @@ pub fn verify(
 
 fn judge(ctx: &Context, rp: &RelyingParty, submission: Submission) -> Flow<Verdict<PersonVerification>> {
     let Submission { session, front, back, capture } = submission;
-    let observations = liveness_sessions::observe(ctx, rp, session, capture)?;
     let today = ctx.today();
-    let (card, portrait): (IdCard, Template) =
-        faces::on_worker(ctx, move |engine| enrolments::read_card(engine, &front, &back, today))?;
-    let thresholds = ctx.models.thresholds();
-    let judgement = judge_face(&observations, &portrait, &thresholds);
+    let read = faces::on_worker(ctx, move |engine| enrolments::read_card(engine, &front, &back, today));
+    let (card, portrait): (IdCard, Template) = read?;
+    let compare = move |engine: &mut Engine, frames: &mut [Observation]| engine.compare(frames, &portrait);
+    let (seen, comparison) = liveness_sessions::observe(ctx, rp, session, capture, compare)?;
+    let (scale, thresholds) = (ctx.models.scale(), ctx.models.thresholds());
+    let judgement = judge_face(&seen.observations, &comparison, &scale, &thresholds);
+    let judgement = judgement.with(seen.examined, &thresholds);
     let mut reasons: Vec<&'static str> = judgement.reasons.iter().map(|reason| reason.code()).collect();
     let mut assurance_level = None;
     // The source is asked only about whoever showed their own card.
@@ -82,7 +84,6 @@ fn judge(ctx: &Context, rp: &RelyingParty, submission: Submission) -> Flow<Verdi
         reasons: reasons.into_iter().map(str::to_owned).collect(),
         judgement,
         thresholds,
-        model: ctx.models.model_id().to_owned(),
         source: ctx.source.name().to_owned(),
         assurance_level,
     };

@@ -7,27 +7,28 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use wallet_core::attributes::Attribute;
 use wallet_core::capture::Capture;
 use wallet_core::code::Code;
-use wallet_core::face::Observation;
+use wallet_core::face::challenge::Asked;
 use wallet_core::face::judgement::judge as judge_face;
+use wallet_core::face::{Mode, Observation};
 use wallet_core::ids::RedemptionId;
 use wallet_core::onnx::Engine;
 use wallet_core::refusal::Refusal;
 
 use super::answers::{self, Answer, Judged};
 use super::callers::RelyingParty;
-use super::captures::{self, Challenge};
+use super::captures::{self, Challenge, Seen};
 use super::certificates::InForce;
 use super::charging::gate;
 use super::codes::{self, Presented};
 use super::idempotency::{Claim, Idempotency, answered, claim, seal};
 use super::retention::READABLE;
 use super::settlement::{self, Verdict};
-use super::{Context, later, random, templates, tokens};
+use super::{Context, random, templates, tokens};
 use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::stop::{Flow, Stop};
@@ -37,8 +38,6 @@ use crate::store::openings::{self, Outcome};
 use crate::store::redemptions::{self, Redemption, State};
 use crate::store::{Conn, attempts, audit, throttles};
 
-/// From opening to capture: the person is standing there.
-const CHALLENGE: SignedDuration = SignedDuration::from_secs(120);
 /// Well-formed digits that were not known, per relying party: a minute, and a day. A QR is signed and can't be guessed,
 /// so expired pictures of one must not shut a relying party out.
 const MISSES: [(i64, i64); 2] = [(60, 5), (86_400, 100)];
@@ -52,6 +51,8 @@ pub struct Opening {
     pub purpose: String,
     /// What is asked for; without it, all that the purpose covers.
     pub attributes: Option<BTreeSet<Attribute>>,
+    /// How liveness is to be shown.
+    pub liveness: Mode,
 }
 
 /// An open redemption.
@@ -71,7 +72,7 @@ impl Opened {
             state: "challenged".to_owned(),
             purpose: redemption.purpose.clone(),
             asked: redemption.asked.clone(),
-            challenge: Challenge::silent(&redemption.nonce, redemption.deadline),
+            challenge: Challenge::from(&redemption.challenge),
         }
     }
 }
@@ -192,8 +193,7 @@ fn challenged(
         purpose: opening.purpose.clone(),
         asked: asked.clone(),
         share: presented.share,
-        nonce: random(),
-        deadline: later(now, CHALLENGE),
+        challenge: Asked::now(opening.liveness, random(), now),
         unusable_attempts: 0,
         state: State::Challenged,
     }
@@ -219,7 +219,7 @@ pub fn judge(
     };
     let judged = challenge_of(found, &capture, now).and_then(|(redemption, certificate)| {
         let certificate = InForce::of(ctx, redemption.certificate, certificate, now)?;
-        let verdict = evaluate(ctx, &certificate, capture)?;
+        let verdict = evaluate(ctx, &certificate, redemption.challenge, capture, now)?;
         let settle = || settlement::settle(ctx, &lease, redemption, certificate, verdict, now);
         ctx.metrics.stage(Stage::RedemptionSettle, settle)
     });
@@ -242,25 +242,32 @@ fn challenge_of<T>(
 ) -> Flow<(Redemption, T)> {
     let (redemption, beside) = found.ok_or(Refusal::NotFound)?;
     let is_open = redemption.state == State::Challenged
-        && now <= redemption.deadline
+        && now <= redemption.challenge.deadline
         && redemption.unusable_attempts < settlement::MAX_UNUSABLE;
     if !is_open {
         return Err(Refusal::RedemptionClosed.into());
     }
-    if *capture.nonce() != redemption.nonce {
+    if *capture.nonce() != redemption.challenge.nonce {
         return Err(captures::nonce_mismatch().into());
     }
     Ok((redemption, beside))
 }
 
-fn evaluate(ctx: &Context, InForce { certificate, .. }: &InForce, capture: Capture) -> Flow<Verdict> {
+fn evaluate(
+    ctx: &Context,
+    InForce { certificate, .. }: &InForce,
+    asked: Asked,
+    capture: Capture,
+    now: Timestamp,
+) -> Flow<Verdict> {
     let reference = templates::open(ctx, certificate.id, &certificate.sealed_template)?;
     #[cfg(feature = "bench-without-face")]
     if ctx.models.are_absent() {
         return Ok(super::without_face::verdict(capture));
     }
     let compare = move |engine: &mut Engine, frames: &mut [Observation]| engine.compare(frames, &reference);
-    let (observations, comparison) = match captures::observe(ctx, Lane::Redemption, capture, compare)? {
+    let seen = captures::observe(ctx, Lane::Redemption, asked, capture, now, compare)?;
+    let (Seen { observations, examined }, comparison) = match seen {
         Ok(seen) => seen,
         Err(Refusal::CaptureUnusable(reason)) => return Ok(Verdict::Unusable(reason)),
         Err(refusal) => return Err(refusal.into()),
@@ -271,7 +278,7 @@ fn evaluate(ctx: &Context, InForce { certificate, .. }: &InForce, capture: Captu
         // A broken model is our fault: nobody is judged, or billed, by it.
         return Err(anyhow::anyhow!("a model gave a score that is no number").into());
     }
-    Ok(Verdict::Judged(judgement))
+    Ok(Verdict::Judged(judgement.with(examined, &ctx.models.thresholds())))
 }
 
 /// A redemption as it stands.
@@ -296,7 +303,7 @@ pub fn show(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Shown> {
             Ok(Shown::Judged(judged))
         }
         State::Judged { .. } => Err(Refusal::NotFound.into()),
-        State::Challenged if now > redemption.deadline => Err(Refusal::RedemptionClosed.into()),
+        State::Challenged if now > redemption.challenge.deadline => Err(Refusal::RedemptionClosed.into()),
         State::Challenged => Ok(Shown::Open(Opened::of(&redemption))),
     }
 }

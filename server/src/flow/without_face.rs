@@ -10,7 +10,7 @@ use super::settlement::Verdict;
 /// `F` fails, `U` is unusable, anything else passes.
 pub(super) fn verdict(capture: Capture) -> Verdict {
     let frames = capture.into_frames();
-    match frames.first().and_then(|frame| frame.first()) {
+    match frames.first().and_then(|frame| frame.bytes.first()) {
         Some(b'U') => Verdict::Unusable(Reason { code: "no-face", field: None, hint: ("", "").into() }),
         Some(b'F') => judged(vec![judgement::Reason::FaceMismatch]),
         _ => judged(Vec::new()),
@@ -28,5 +28,6 @@ fn judged(reasons: Vec<judgement::Reason>) -> Verdict {
         comparison_models: vec!["none".to_owned()],
         continuity: 0.9,
         liveness: 0.9,
+        challenge: None,
     })
 }

@@ -4,6 +4,8 @@ use actix_multipart::Multipart;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use wallet_core::face::Mode;
 use wallet_core::ids::LivenessSessionId;
 
 use super::callers::{By, RelyingParty};
@@ -16,9 +18,21 @@ use crate::edge::metrics::Stage;
 use crate::flow::Context;
 use crate::flow::liveness_sessions::{self, Session};
 
+/// The body that opens a session.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenRequest {
+    #[serde(default)]
+    liveness: Option<Mode>,
+}
+
 /// `POST /v1/liveness-sessions`
-pub async fn open(rp: RelyingParty, ctx: Data<Context>) -> Result<HttpResponse, Problem> {
-    let opened = run(ctx, move |ctx| liveness_sessions::open(ctx, &rp.0)).await?;
+pub async fn open(
+    By(rp, body): By<RelyingParty, Json<OpenRequest>>,
+    ctx: Data<Context>,
+) -> Result<HttpResponse, Problem> {
+    let mode = body.liveness.unwrap_or_default();
+    let opened = run(ctx, move |ctx| liveness_sessions::open(ctx, &rp.0, mode)).await?;
     Ok(HttpResponse::build(StatusCode::CREATED).json(opened))
 }
 

@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use wallet_core::attributes::Attribute;
 use wallet_core::code::Code;
+use wallet_core::face::Mode;
 use wallet_core::ids::RedemptionId;
 use wallet_core::refusal::Refusal;
 
@@ -30,6 +31,9 @@ pub struct OpenRequest {
     purpose: String,
     #[serde(default)]
     attributes: Option<BTreeSet<Attribute>>,
+    /// Left out where it is not given, so that the fingerprint of a request is the same as before there were modes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    liveness: Option<Mode>,
 }
 
 /// `POST /v1/redemptions`
@@ -46,7 +50,8 @@ pub async fn open(
         return Err(Refusal::RequestInvalid { field: "purpose", expected }.into());
     }
     let code: Code = body.code.parse().map_err(|_| Refusal::CodeMalformed)?;
-    let opening = Opening { code, purpose: body.purpose, attributes: body.attributes };
+    let liveness = body.liveness.unwrap_or_default();
+    let opening = Opening { code, purpose: body.purpose, attributes: body.attributes, liveness };
     let opened = run(ctx, move |ctx| {
         let open = || redemptions::open(ctx, &rp.0, &idempotency, &opening);
         ctx.metrics.stage(Stage::RedemptionOpen, open)

@@ -2,9 +2,11 @@
 
 use diesel::prelude::*;
 use jiff::Timestamp;
+use wallet_core::face::challenge::Asked;
 use wallet_core::ids::{CertificateId, ConsentId, EnrolmentId};
 
 use super::columns::{array, damaged, parse, present, time};
+use super::redemptions::{liveness, mode_of};
 use super::schema::{consents, enrolments};
 use super::{Conn, exactly_one};
 
@@ -37,10 +39,8 @@ pub enum State {
     Challenged {
         /// What was read, sealed.
         sealed_document: Vec<u8>,
-        /// What the capture must be bound to.
-        nonce: [u8; 16],
-        /// Until when.
-        deadline: Timestamp,
+        /// What the capture must show, and until when.
+        challenge: Asked,
     },
     /// A certificate was issued.
     Approved {
@@ -84,6 +84,7 @@ struct StateRow {
     deadline: Option<i64>,
     reason: Option<String>,
     certificate_id: Option<String>,
+    liveness: Option<String>,
 }
 
 impl From<&State> for StateRow {
@@ -95,16 +96,18 @@ impl From<&State> for StateRow {
             deadline: None,
             reason: None,
             certificate_id: None,
+            liveness: None,
         };
         match state.clone() {
             State::Started => empty,
             State::DocumentRead { sealed_document } => {
                 StateRow { sealed_document: Some(sealed_document), ..empty }
             }
-            State::Challenged { sealed_document, nonce, deadline } => StateRow {
+            State::Challenged { sealed_document, challenge } => StateRow {
                 sealed_document: Some(sealed_document),
-                nonce: Some(nonce.into()),
-                deadline: Some(deadline.as_microsecond()),
+                nonce: Some(challenge.nonce.into()),
+                deadline: Some(challenge.deadline.as_microsecond()),
+                liveness: liveness(challenge.mode).map(str::to_owned),
                 ..empty
             },
             State::Approved { certificate } => {
@@ -129,8 +132,11 @@ impl TryFrom<StateRow> for State {
             "document_read" => State::DocumentRead { sealed_document: document(row.sealed_document)? },
             "challenged" => State::Challenged {
                 sealed_document: document(row.sealed_document)?,
-                nonce: array(&present(row.nonce, "enrolments.nonce")?)?,
-                deadline: time(present(row.deadline, "enrolments.deadline")?)?,
+                challenge: Asked {
+                    mode: mode_of(row.liveness)?,
+                    nonce: array(&present(row.nonce, "enrolments.nonce")?)?,
+                    deadline: time(present(row.deadline, "enrolments.deadline")?)?,
+                },
             },
             "approved" => {
                 let certificate = present(row.certificate_id, "enrolments.certificate_id")?;
@@ -182,7 +188,7 @@ pub fn insert_consent(
 pub fn find(conn: &mut Conn, id: EnrolmentId, device_jkt: &str) -> QueryResult<Option<Enrolment>> {
     use enrolments as e;
     let columns = (
-        (e::state, e::sealed_document, e::nonce, e::deadline, e::reason, e::certificate_id),
+        (e::state, e::sealed_document, e::nonce, e::deadline, e::reason, e::certificate_id, e::liveness),
         e::tries,
         e::expires_at,
     );

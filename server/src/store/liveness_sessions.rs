@@ -2,9 +2,11 @@
 
 use diesel::prelude::*;
 use jiff::Timestamp;
+use wallet_core::face::challenge::Asked;
 use wallet_core::ids::{LivenessSessionId, RelyingPartyId};
 
 use super::columns::{array, damaged, time};
+use super::redemptions::{liveness, mode_of};
 use super::schema::liveness_sessions as sessions;
 use super::{Conn, exactly_one};
 
@@ -15,10 +17,8 @@ pub struct LivenessSession {
     pub id: LivenessSessionId,
     /// Whose.
     pub rp: RelyingPartyId,
-    /// What the capture must be bound to.
-    pub nonce: [u8; 16],
-    /// Until when a capture is taken.
-    pub deadline: Timestamp,
+    /// What the capture must show, and until when.
+    pub challenge: Asked,
     /// How many captures could not be judged.
     pub unusable_attempts: i64,
     /// `None` until it is judged; then whether it passed.
@@ -36,8 +36,9 @@ pub fn insert(conn: &mut Conn, session: &LivenessSession, now: Timestamp) -> Que
     let row = (
         sessions::rp_id.eq(session.rp.to_string()),
         sessions::id.eq(session.id.to_string()),
-        sessions::nonce.eq(session.nonce.as_slice()),
-        sessions::deadline.eq(session.deadline.as_microsecond()),
+        sessions::liveness.eq(liveness(session.challenge.mode)),
+        sessions::nonce.eq(session.challenge.nonce.as_slice()),
+        sessions::deadline.eq(session.challenge.deadline.as_microsecond()),
         sessions::state.eq(CHALLENGED),
         sessions::unusable_attempts.eq(0),
         sessions::opened_at.eq(now.as_microsecond()),
@@ -51,18 +52,20 @@ pub fn find(
     id: LivenessSessionId,
     rp: RelyingPartyId,
 ) -> QueryResult<Option<LivenessSession>> {
-    let columns = (sessions::nonce, sessions::deadline, sessions::unusable_attempts, sessions::state);
+    let challenge = (sessions::liveness, sessions::nonce, sessions::deadline);
+    let columns = (challenge, sessions::unusable_attempts, sessions::state);
     let row = sessions::table.find((rp.to_string(), id.to_string())).select(columns);
-    let row: Option<(Vec<u8>, i64, i64, String)> = row.first(conn).optional()?;
-    row.map(|(nonce, deadline, unusable_attempts, state)| {
+    type Challenge = (Option<String>, Vec<u8>, i64);
+    let row: Option<(Challenge, i64, String)> = row.first(conn).optional()?;
+    row.map(|((mode, nonce, deadline), unusable_attempts, state)| {
         let passed = match state.as_str() {
             CHALLENGED => None,
             "passed" => Some(true),
             "failed" => Some(false),
             _ => return Err(damaged(&"liveness_sessions.state")),
         };
-        let (nonce, deadline) = (array(&nonce)?, time(deadline)?);
-        Ok(LivenessSession { id, rp, nonce, deadline, unusable_attempts, passed })
+        let challenge = Asked { mode: mode_of(mode)?, nonce: array(&nonce)?, deadline: time(deadline)? };
+        Ok(LivenessSession { id, rp, challenge, unusable_attempts, passed })
     })
     .transpose()
 }

@@ -11,7 +11,7 @@ use wallet_core::ids::AuditId;
 use super::codes::{self, Spending};
 use super::columns::join;
 use super::idempotency::{self, Lease};
-use super::redemptions::{self, Redemption};
+use super::redemptions::{self, Redemption, liveness};
 use super::sql::{Column, Statement};
 use super::{Conn, audit};
 
@@ -70,9 +70,9 @@ fn insert(conn: &mut Conn, opening: &Opening) -> QueryResult<Outcome> {
 
 const AT_ONCE: &str = "
 WITH given AS (
-    SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS g (
+    SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS g (
         rp_id, id, certificate_id, purpose, asked, share, nonce, deadline, opened_at,
-        answer, audit_id, code_id, request_mac, key, fingerprint, lease, leased_until)
+        answer, audit_id, liveness, code_id, request_mac, key, fingerprint, lease, leased_until)
 ), spent AS (
     INSERT INTO spent_codes (certificate_id, code_id, rp_id, redemption_id, request_mac, spent_at)
     SELECT c.id, g.code_id, g.rp_id, g.id, g.request_mac, g.opened_at
@@ -90,8 +90,9 @@ WITH given AS (
     SELECT ready.* FROM ready JOIN kept USING (lease)
 ), opened AS (
     INSERT INTO redemptions (rp_id, id, certificate_id, purpose, asked, share, nonce, deadline, state,
-                             unusable_attempts, opened_at)
-    SELECT rp_id, id, certificate_id, purpose, asked, share, nonce, deadline, 'challenged', 0, opened_at FROM fresh
+                             unusable_attempts, opened_at, liveness)
+    SELECT rp_id, id, certificate_id, purpose, asked, share, nonce, deadline, 'challenged', 0, opened_at, liveness
+    FROM fresh
 ), noted AS (
     INSERT INTO audit (actor, id, action, object, outcome, at)
     SELECT rp_id, audit_id, 'redemption.open', id, 'challenged', opened_at FROM fresh
@@ -114,11 +115,14 @@ fn insert_at_once(postgres: &mut PgConnection, openings: &[Opening]) -> QueryRes
                 .collect(),
         ),
         Column::Strs(redemptions().map(|redemption| redemption.share.as_str()).collect()),
-        Column::Bytes(redemptions().map(|redemption| redemption.nonce.as_slice()).collect()),
-        Column::Ints(redemptions().map(|redemption| redemption.deadline.as_microsecond()).collect()),
+        Column::Bytes(redemptions().map(|redemption| redemption.challenge.nonce.as_slice()).collect()),
+        Column::Ints(
+            redemptions().map(|redemption| redemption.challenge.deadline.as_microsecond()).collect(),
+        ),
         Column::Ints(of().map(|opening| opening.at.as_microsecond()).collect()),
         Column::Bytes(of().map(|opening| opening.kept.as_slice()).collect()),
         Column::Texts(of().map(audit_id).collect()),
+        Column::MaybeStrs(redemptions().map(|redemption| liveness(redemption.challenge.mode)).collect()),
         Column::MaybeBytes(spendings().map(|code| code.map(|code| code.code_id.as_slice())).collect()),
         Column::MaybeBytes(
             spendings().map(|code| code.map(|code| code.spent.request_mac.as_slice())).collect(),

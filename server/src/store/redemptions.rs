@@ -6,6 +6,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use jiff::Timestamp;
 use wallet_core::attributes::{Attribute, Share};
+use wallet_core::face::Mode;
+use wallet_core::face::challenge::Asked;
 use wallet_core::ids::{CertificateId, RedemptionId, RelyingPartyId};
 
 use super::columns::{array, damaged, join, parse, present, split, time};
@@ -27,10 +29,8 @@ pub struct Redemption {
     pub asked: BTreeSet<Attribute>,
     /// What the code allows.
     pub share: Share,
-    /// What the capture must be bound to.
-    pub nonce: [u8; 16],
-    /// Until when a capture is taken.
-    pub deadline: Timestamp,
+    /// What the capture must show, and until when.
+    pub challenge: Asked,
     /// How many captures could not be judged.
     pub unusable_attempts: i64,
     /// How it stands.
@@ -63,8 +63,9 @@ pub fn insert(conn: &mut Conn, redemption: &Redemption, now: Timestamp) -> Query
         r::purpose.eq(&redemption.purpose),
         r::asked.eq(join(redemption.asked.iter().map(|attribute| attribute.as_str()))),
         r::share.eq(redemption.share.as_str()),
-        r::nonce.eq(redemption.nonce.as_slice()),
-        r::deadline.eq(redemption.deadline.as_microsecond()),
+        r::nonce.eq(redemption.challenge.nonce.as_slice()),
+        r::deadline.eq(redemption.challenge.deadline.as_microsecond()),
+        r::liveness.eq(liveness(redemption.challenge.mode)),
         r::state.eq("challenged"),
         r::unusable_attempts.eq(redemption.unusable_attempts),
         r::opened_at.eq(now.as_microsecond()),
@@ -74,9 +75,20 @@ pub fn insert(conn: &mut Conn, redemption: &Redemption, now: Timestamp) -> Query
 
 /// The columns that a redemption is read from, beside its key.
 pub(super) type Row =
-    (String, String, String, String, Vec<u8>, i64, i64, String, Option<Vec<u8>>, Option<i64>);
-pub(super) type SqlRow =
-    (Text, Text, Text, Text, Binary, BigInt, BigInt, Text, Nullable<Binary>, Nullable<BigInt>);
+    (String, String, String, String, Vec<u8>, i64, i64, String, Option<Vec<u8>>, Option<i64>, Option<String>);
+pub(super) type SqlRow = (
+    Text,
+    Text,
+    Text,
+    Text,
+    Binary,
+    BigInt,
+    BigInt,
+    Text,
+    Nullable<Binary>,
+    Nullable<BigInt>,
+    Nullable<Text>,
+);
 
 /// A redemption of this relying party.
 pub fn find(conn: &mut Conn, id: RedemptionId, rp: RelyingPartyId) -> QueryResult<Option<Redemption>> {
@@ -92,14 +104,26 @@ pub fn find(conn: &mut Conn, id: RedemptionId, rp: RelyingPartyId) -> QueryResul
         r::state,
         r::sealed_answer,
         r::closed_at,
+        r::liveness,
     );
     let found = r::table.find((rp.to_string(), id.to_string())).select(columns);
     found.first::<Row>(conn).optional()?.map(|row| from_row(id, rp, row)).transpose()
 }
 
 pub(super) fn from_row(id: RedemptionId, rp: RelyingPartyId, row: Row) -> QueryResult<Redemption> {
-    let (certificate, purpose, asked, share, nonce, deadline, unusable_attempts, state, answer, closed_at) =
-        row;
+    let (
+        certificate,
+        purpose,
+        asked,
+        share,
+        nonce,
+        deadline,
+        unusable_attempts,
+        state,
+        answer,
+        closed_at,
+        mode,
+    ) = row;
     let judged = |passed| -> QueryResult<State> {
         Ok(State::Judged {
             passed,
@@ -114,8 +138,7 @@ pub(super) fn from_row(id: RedemptionId, rp: RelyingPartyId, row: Row) -> QueryR
         purpose,
         asked: split(&asked)?,
         share: parse(&share)?,
-        nonce: array(&nonce)?,
-        deadline: time(deadline)?,
+        challenge: Asked { mode: mode_of(mode)?, nonce: array(&nonce)?, deadline: time(deadline)? },
         unusable_attempts,
         state: match state.as_str() {
             "challenged" => State::Challenged,
@@ -124,6 +147,16 @@ pub(super) fn from_row(id: RedemptionId, rp: RelyingPartyId, row: Row) -> QueryR
             _ => return Err(damaged(&"redemptions.state")),
         },
     })
+}
+
+/// The word for a mode; nothing for the silent one, which is most of them.
+pub(super) fn liveness(mode: Mode) -> Option<&'static str> {
+    (mode != Mode::Silent).then(|| mode.code())
+}
+
+/// The mode behind such a word.
+pub(super) fn mode_of(liveness: Option<String>) -> QueryResult<Mode> {
+    liveness.map_or(Ok(Mode::Silent), |word| parse(&word))
 }
 
 /// The word for a redemption that passed, or failed.

@@ -107,6 +107,7 @@ diesel::table! {
         tries -> BigInt,
         created_at -> BigInt,
         expires_at -> BigInt,
+        liveness -> Nullable<Text>,
     }
 }
 
@@ -205,6 +206,7 @@ diesel::table! {
         opened_at -> BigInt,
         closed_at -> Nullable<BigInt>,
         sealed_answer -> Nullable<Binary>,
+        liveness -> Nullable<Text>,
     }
 }
 
@@ -263,6 +265,7 @@ diesel::table! {
     liveness_sessions (rp_id, id) {
         rp_id -> Text,
         id -> Text,
+        liveness -> Nullable<Text>,
         nonce -> Binary,
         deadline -> BigInt,
         state -> Text,

@@ -18,6 +18,7 @@ use wallet_core::jws::{base64url, from_base64url};
 
 use super::relying_party::capture_form;
 use super::{Answer, fresh_key, nonce, text};
+use crate::motion::capture::Taken;
 use crate::specimen::CardPhotos;
 
 /// A person with a wallet.
@@ -127,9 +128,22 @@ impl Holder {
         frames: &[Vec<u8>],
         key: &SigningKey,
     ) -> anyhow::Result<Answer> {
-        let statement = Statement::about(nonce, frames, 200);
-        let signature = key.sign(&serde_json::to_vec(&statement)?)?;
-        let form = capture_form(&statement, frames)?.text("signature", base64url(&signature));
+        self.submit_stated(&Statement::about(nonce, frames, 200), frames, key).await
+    }
+
+    /// Shows the face as the challenge asks for.
+    pub async fn submit_taken(&self, nonce: &[u8; 16], taken: &Taken) -> anyhow::Result<Answer> {
+        self.submit_stated(&taken.statement(nonce), &taken.pictures(), &self.key).await
+    }
+
+    async fn submit_stated(
+        &self,
+        statement: &Statement,
+        frames: &[Vec<u8>],
+        key: &SigningKey,
+    ) -> anyhow::Result<Answer> {
+        let signature = key.sign(&serde_json::to_vec(statement)?)?;
+        let form = capture_form(statement, frames)?.text("signature", base64url(&signature));
         let path = format!("/v1/enrolments/{}/captures", self.enrolment);
         Answer::to(self.request(Method::POST, &path)?.multipart(form)).await
     }

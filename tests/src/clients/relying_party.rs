@@ -4,8 +4,10 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use wallet_core::capture::Statement;
+use wallet_core::face::Mode;
 
 use super::{Answer, fresh_key, nonce, text};
+use crate::motion::capture::Taken;
 
 /// A relying party.
 #[derive(Clone)]
@@ -62,6 +64,29 @@ impl RelyingParty {
     /// What was opened, from the answer.
     pub fn opened(answer: &Value) -> anyhow::Result<Open> {
         Ok(Open { id: text(answer, "/id")?, nonce: nonce(answer, "/challenge/nonce")? })
+    }
+
+    /// The same, where liveness is to be shown in this mode.
+    pub async fn open_for(&self, code: &str, mode: Mode) -> anyhow::Result<Open> {
+        let body = json!({ "code": code, "purpose": "check", "liveness": mode });
+        let opened = self.redeem_with(body, &fresh_key()).await?.expect_status(201)?;
+        Ok(Open { id: text(&opened, "/id")?, nonce: nonce(&opened, "/challenge/nonce")? })
+    }
+
+    /// Submits what was taken for the challenge.
+    pub async fn judge_taken(&self, open: &Open, taken: &Taken) -> anyhow::Result<Answer> {
+        self.judge_stated(open, &taken.statement(&open.nonce), &taken.pictures()).await
+    }
+
+    /// Submits frames with any statement.
+    pub async fn judge_stated(
+        &self,
+        open: &Open,
+        statement: &Statement,
+        frames: &[Vec<u8>],
+    ) -> anyhow::Result<Answer> {
+        let path = format!("/v1/redemptions/{}/captures", open.id);
+        Answer::to(self.post(&path, &fresh_key()).multipart(capture_form(statement, frames)?)).await
     }
 
     /// Submits a capture for judgement under a fresh key.

@@ -3,12 +3,14 @@
 //! **Unusable** is what a person of good will can mend by trying again, and what says nothing about who they are:
 //! bad light, no face, too few frames, copies of one picture. It costs nothing.
 //! **Failed** is a verdict on frames that were all good enough to judge: another face, not live, or a second person
-//! who stepped in midway (the classic way to join one person's liveness with another's face, hence a failure here).
+//! who stepped in midway (the classic way to join one person's liveness with another's face, hence a failure here); a
+//! challenge that was not done. Which faults of a challenge are which stands in [`super::liveness`].
 //! When a capture is to *become* a reference there is nothing to fail against: [`reference_template`] calls the same
 //! second person unusable.
 
 use serde::{Deserialize, Serialize};
 
+use super::liveness::{Examined, Liveness};
 use super::{Comparison, Observation, Scale, Template, Unusable, matching};
 
 /// Scores a capture must reach; all are "at least".
@@ -55,16 +57,56 @@ pub enum Reason {
     NotLive,
     /// The frames show more than one person in turn.
     NotOnePerson,
+    /// A step's frames do not show what it asked for.
+    ActionMissing,
+    /// All was shown, but not in the order asked for.
+    ActionOrder,
+    /// A turned head without depth.
+    Flat,
+    /// The light on the face followed other colours than the screen's.
+    FlashMismatch,
+    /// The mouth did not open with the digits.
+    MouthMismatch,
+    /// Other digits were heard.
+    DigitsMismatch,
+    /// Frames from before the challenge.
+    Stale,
 }
 
 impl Reason {
+    /// Every reason, for tables and for the API description.
+    pub const ALL: [Reason; 10] = [
+        Reason::FaceMismatch,
+        Reason::NotLive,
+        Reason::NotOnePerson,
+        Reason::ActionMissing,
+        Reason::ActionOrder,
+        Reason::Flat,
+        Reason::FlashMismatch,
+        Reason::MouthMismatch,
+        Reason::DigitsMismatch,
+        Reason::Stale,
+    ];
+
     /// The stable code in the API, in receipts and in the audit record.
     pub fn code(self) -> &'static str {
         match self {
             Reason::FaceMismatch => "face-mismatch",
             Reason::NotLive => "not-live",
             Reason::NotOnePerson => "not-one-person",
+            Reason::ActionMissing => "action-missing",
+            Reason::ActionOrder => "action-order",
+            Reason::Flat => "flat",
+            Reason::FlashMismatch => "flash-mismatch",
+            Reason::MouthMismatch => "mouth-mismatch",
+            Reason::DigitsMismatch => "digits-mismatch",
+            Reason::Stale => "stale",
         }
+    }
+
+    /// Whether it is about a living person before the camera now, and not about which person.
+    pub fn is_of_liveness(self) -> bool {
+        !matches!(self, Reason::FaceMismatch | Reason::NotOnePerson)
     }
 }
 
@@ -82,10 +124,36 @@ pub struct Judgement {
     /// The embedders that gave it: name and beginning of the SHA-256 of each.
     #[serde(default)]
     pub comparison_models: Vec<String>,
-    /// Lowest score between two frames of the capture, −1 to 1; 1 for a single frame.
+    /// Lowest score between two frames of the capture, −1 to 1; 1 for a single frame. Where actions were asked for, between a frame
+    /// at rest and any other.
     pub continuity: f32,
     /// Mean passive probability of a live face, 0 to 1.
     pub liveness: f32,
+    /// How the challenge was done; none in the silent mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<Liveness>,
+}
+
+impl Judgement {
+    /// With what examining the capture against its challenge came to. Where that says which frames belong together, its continuity
+    /// takes the place of that over all pairs.
+    pub fn with(mut self, examined: Option<Examined>, thresholds: &Thresholds) -> Judgement {
+        let Some(Examined { liveness, continuity, reasons, .. }) = examined else { return self };
+        if let Some(continuity) = continuity {
+            self.continuity = continuity;
+            if continuity >= thresholds.continuity {
+                self.reasons.retain(|reason| *reason != Reason::NotOnePerson);
+            }
+        }
+        for reason in reasons {
+            if !self.reasons.contains(&reason) {
+                self.reasons.push(reason);
+            }
+        }
+        self.passed = self.reasons.is_empty();
+        self.challenge = Some(liveness);
+        self
+    }
 }
 
 /// Whether a capture can be judged at all, before any comparison. The frames have passed [`super::quality::gate`].
@@ -136,6 +204,7 @@ pub fn judge(
         comparison_models: comparison.models.clone(),
         continuity,
         liveness,
+        challenge: None,
     }
 }
 
@@ -162,7 +231,7 @@ fn mean_liveness(observations: &[Observation]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::super::quality::ALIGNED_LEN;
-    use super::super::{AlignedFace, Embedding, FaceBox, Landmarks, Quality, Space, Tier};
+    use super::super::{AlignedFace, Embedding, FaceBox, Landmarks, Measures, Quality, Space, Tier};
     use super::*;
 
     const SCALE: Scale = Scale::DEFAULT;
@@ -179,6 +248,7 @@ mod tests {
             face_box: FaceBox { x: 0.0, y: 0.0, width: 100.0, height: 130.0 },
             landmarks: Landmarks::from_points([[0.0; 2]; 5]),
             quality: Quality::default(),
+            measures: Measures::of([[0.0; 2]; 68], [0.0; 3], None),
             live,
             width: 640,
             height: 480,
@@ -240,7 +310,7 @@ mod tests {
 
     #[test]
     fn serde_names_are_the_codes() {
-        for reason in [Reason::FaceMismatch, Reason::NotLive, Reason::NotOnePerson] {
+        for reason in Reason::ALL {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.code());
         }
     }

@@ -51,7 +51,8 @@ pub fn continuity(observations: &[Observation], scale: &Scale) -> f32 {
     lowest
 }
 
-fn between_frames(a: &Observation, b: &Observation, scale: &Scale) -> Option<f32> {
+/// The score between two frames of a capture, by the cheaper embedder that has seen both and on the scale of the main one.
+pub(super) fn between_frames(a: &Observation, b: &Observation, scale: &Scale) -> Option<f32> {
     let by = |tier| cosine(a.template.get(tier)?, b.template.get(tier)?);
     by(Tier::Quick).map(|quick| scale.of_quick(quick)).or_else(|| by(Tier::Main))
 }

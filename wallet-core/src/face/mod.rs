@@ -2,16 +2,20 @@
 //!
 //! Reading order: [`geometry`] (where a face is aligned to), [`quality`] (is the frame judgeable), [`Template`] and
 //! [`matching`] (templates against templates), [`comparison`] (the one score), [`protection`] (as templates are stored),
-//! [`judgement`] (the one decision). The model pipeline that fills an
+//! [`judgement`] (the one decision); [`challenge`] (what the person is asked to do), [`measures`] (what can be measured of it),
+//! [`liveness`] (whether it was done); [`attributes`] (what a face looks like). The model pipeline that fills an
 //! [`Observation`] from a picture is `crate::onnx`, behind the feature `onnx`.
 //!
 //! Invariant: nothing here logs or prints a template; `Debug` of one is redacted and its memory is wiped on drop.
 
 pub mod attributes;
+pub mod challenge;
 pub mod comparison;
 pub mod geometry;
 pub mod judgement;
+pub mod liveness;
 pub mod matching;
+pub mod measures;
 pub mod protection;
 pub mod quality;
 mod template;
@@ -19,8 +23,11 @@ mod template;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+pub use challenge::{Challenge, Mode};
 pub use comparison::{Comparison, Scale};
 pub use judgement::{CaptureLimits, Judgement, Reason, Thresholds};
+pub use liveness::Liveness;
+pub use measures::Measures;
 pub use quality::Quality;
 pub use template::{Embedding, Space, Template, TemplateError, Tier};
 
@@ -109,6 +116,8 @@ pub struct Observation {
     pub face_box: FaceBox,
     pub landmarks: Landmarks,
     pub quality: Quality,
+    /// What a challenge is judged by.
+    pub measures: Measures,
     /// Passive presentation-attack detection: the model's probability (0 to 1) that this is a live face.
     pub live: f32,
     /// Width of the upright picture in pixels.
@@ -133,11 +142,14 @@ pub enum Unusable {
     TooManyFrames,
     FramesIdentical,
     NotOnePerson,
+    StepsIncomplete,
+    OutOfTime,
+    FlashTooWeak,
 }
 
 impl Unusable {
     /// Every reason, for tables and for the API description.
-    pub const ALL: [Unusable; 12] = [
+    pub const ALL: [Unusable; 15] = [
         Unusable::NoFace,
         Unusable::SeveralFaces,
         Unusable::FaceTooSmall,
@@ -150,6 +162,9 @@ impl Unusable {
         Unusable::TooManyFrames,
         Unusable::FramesIdentical,
         Unusable::NotOnePerson,
+        Unusable::StepsIncomplete,
+        Unusable::OutOfTime,
+        Unusable::FlashTooWeak,
     ];
 
     /// The stable code in the API, in receipts and in the audit record.
@@ -167,6 +182,9 @@ impl Unusable {
             Unusable::TooManyFrames => "too-many-frames",
             Unusable::FramesIdentical => "frames-identical",
             Unusable::NotOnePerson => "not-one-person",
+            Unusable::StepsIncomplete => "steps-incomplete",
+            Unusable::OutOfTime => "out-of-time",
+            Unusable::FlashTooWeak => "flash-too-weak",
         }
     }
 
@@ -200,6 +218,17 @@ impl Unusable {
             Unusable::NotOnePerson => {
                 ("拍摄过程中请勿换人，请重新拍摄", "The same person must stay in view: take it again.")
             }
+            Unusable::StepsIncomplete => {
+                ("动作未完成，请按提示完成全部步骤", "Not every step was captured: follow all of them.")
+            }
+            Unusable::OutOfTime => (
+                "动作与提示的时间不符，请按节奏重试",
+                "The steps were not in time: follow the pace of the screen.",
+            ),
+            Unusable::FlashTooWeak => (
+                "环境光过强，请到较暗处并调高屏幕亮度",
+                "The screen's light was too weak: find a darker place and turn up the brightness.",
+            ),
         }
     }
 }

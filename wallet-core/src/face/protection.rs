@@ -68,6 +68,14 @@ impl Stored {
         }
     }
 
+    /// The vectors as they are stored: of two templates protected under one salt they can be compared with each other.
+    pub fn vectors(&self) -> &Template {
+        match &self.0 {
+            Kind::Plain(template) => template,
+            Kind::Protected { turned, .. } => turned,
+        }
+    }
+
     /// Whether it is turned.
     pub fn is_protected(&self) -> bool {
         matches!(self.0, Kind::Protected { .. })

@@ -40,6 +40,10 @@ impl Embedders {
         })
     }
 
+    pub(super) fn scale(&self) -> Scale {
+        self.scale
+    }
+
     pub(super) fn embed(
         &mut self,
         tier: Tier,
@@ -120,6 +124,22 @@ impl Embedders {
         self.compare(std::slice::from_mut(b), &a.template)
     }
 
+    fn compare_faces(&mut self, a: &AlignedFace, b: &AlignedFace) -> Result<Comparison, ModelError> {
+        let quick = match (self.embed(Tier::Quick, a)?, self.embed(Tier::Quick, b)?) {
+            (Some(a), Some(b)) => cosine(&a, &b),
+            _ => None,
+        };
+        if let Some(score) = quick.and_then(|quick| self.scale.sure(quick)) {
+            return Ok(self.comparison(score, &[Tier::Quick]));
+        }
+        let (a, b) = (self.main.embed(a.pixels())?, self.main.embed(b.pixels())?);
+        let main = cosine(&a, &b).ok_or(ModelError::OtherModel)?;
+        Ok(match quick {
+            Some(quick) => self.comparison(self.scale.fused(quick, main), &Tier::ALL),
+            None => self.comparison(main, &[Tier::Main]),
+        })
+    }
+
     fn comparison(&self, score: f32, by: &[Tier]) -> Comparison {
         let id = |tier: &Tier| match tier {
             Tier::Quick => self.quick_id.clone(),
@@ -149,6 +169,11 @@ impl Engine {
         b: &mut Observation,
     ) -> Result<Comparison, ModelError> {
         self.embedders().compare_two(a, b)
+    }
+
+    /// How alike two aligned faces are.
+    pub fn compare_faces(&mut self, a: &AlignedFace, b: &AlignedFace) -> Result<Comparison, ModelError> {
+        self.embedders().compare_faces(a, b)
     }
 
     /// Lets every embedder look at every frame, for a template that is to be kept.

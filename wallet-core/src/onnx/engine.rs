@@ -3,6 +3,7 @@
 //! Each stage is public for measuring; callers use [`Engine::observe`] and [`Engine::read_id_card`] (in `id_card.rs`).
 
 use super::appearance::AppearanceModels;
+use super::colour;
 use super::comparing::Embedders;
 use super::detector::Detector;
 use super::landmarks::{Landmarker, Points68};
@@ -15,7 +16,8 @@ use crate::face::attributes::Appearance;
 use crate::face::geometry::Similarity;
 use crate::face::quality::{self, ALIGNED_LEN, Limits};
 use crate::face::{
-    AlignedFace, Detection, Embedding, FaceBox, Landmarks, Observation, Quality, Template, Tier, Unusable,
+    AlignedFace, Detection, Embedding, FaceBox, Landmarks, Measures, Observation, Quality, Scale, Template,
+    Tier, Unusable,
 };
 use crate::picture::Picture;
 
@@ -49,6 +51,8 @@ pub struct Located {
     pub face_box: FaceBox,
     /// The five points that it was aligned by.
     pub landmarks: Landmarks,
+    /// All points that were found.
+    pub points: Points68,
     /// Upright, 112 × 112 RGB.
     pub aligned: AlignedFace,
     /// How good it is.
@@ -85,6 +89,11 @@ impl Engine {
         Ok(Ok(Observation {
             template: self.embed_first(&face.aligned)?,
             live: self.live(picture, &face.face_box)?,
+            measures: Measures::of(
+                face.points.0,
+                colour::of_face(face.aligned.pixels()),
+                colour::of_background(picture, &face.face_box),
+            ),
             aligned: face.aligned,
             face_box: face.face_box,
             landmarks: face.landmarks,
@@ -109,10 +118,11 @@ impl Engine {
         picture: &Picture,
         face_box: FaceBox,
     ) -> Result<Option<Located>, ModelError> {
-        let landmarks = self.landmarks(picture, &face_box)?.five();
+        let points = self.landmarks(picture, &face_box)?;
+        let landmarks = points.five();
         let Some(aligned) = self.align(picture, &landmarks) else { return Ok(None) };
         let quality = quality::measure(&aligned, &face_box, &landmarks);
-        Ok(Some(Located { face_box, landmarks, aligned: AlignedFace::new(aligned), quality }))
+        Ok(Some(Located { face_box, landmarks, points, aligned: AlignedFace::new(aligned), quality }))
     }
 
     /// Faces, best first, by as many of [`SIDES`] as it takes.
@@ -161,6 +171,11 @@ impl Engine {
     /// The template of an aligned face by every embedder.
     pub fn embed_all(&mut self, aligned: &AlignedFace) -> Result<Template, ModelError> {
         self.embedders.embed_all(aligned)
+    }
+
+    /// How the embedders' cosines become one score.
+    pub fn scale(&self) -> Scale {
+        self.embedders.scale()
     }
 
     /// The embedders, to compare by.

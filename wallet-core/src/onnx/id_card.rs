@@ -183,7 +183,7 @@ fn portrait(
     if face.face_box.height < MIN_PORTRAIT_PX {
         return Ok(Err(DocumentProblem::PortraitTooSmall));
     }
-    let Some(Located { face_box, landmarks, aligned, quality }) =
+    let Some(Located { face_box, landmarks, aligned, quality, .. }) =
         engine.locate_in(&upright, face.face_box)?
     else {
         return Ok(Err(DocumentProblem::PortraitMissing));

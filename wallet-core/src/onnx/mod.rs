@@ -8,6 +8,7 @@
 //! `ort`). What it returns is judged by the pure modules `face` and `document`.
 
 pub mod appearance;
+mod colour;
 pub mod comparing;
 pub mod detector;
 pub mod embedder;

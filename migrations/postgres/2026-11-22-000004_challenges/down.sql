@@ -1,0 +1,2 @@
+ALTER TABLE enrolments DROP COLUMN liveness;
+ALTER TABLE redemptions DROP COLUMN liveness;
