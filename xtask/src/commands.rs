@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::cache::Cache;
 use crate::packages::Source;
-use crate::peer;
+use crate::peer::{self, Peer};
 use crate::postgres;
 use crate::progress::Progress;
 use crate::setup;
@@ -18,7 +18,7 @@ use crate::tools::{self, Tool};
 
 /// The benches: the word on the command line, and the arguments by which `cargo bench` finds it.
 const BENCHES: [(&str, &[&str]); 1] =
-    [("redeem", &["--package", "wallet-core", "--features", "onnx", "--bench", "redeem"])];
+    [("face", &["--package", "wallet-core", "--features", "onnx", "--bench", "face"])];
 
 /// The bench that is no `cargo bench`: it measures a service in a process of its own.
 const DB: &str = "db";
@@ -65,7 +65,7 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
     let cache = ready_cache()?;
     build_service(&cache)?;
     let mut suite = cargo(&cache);
-    match peer::python(&cache, &Progress::new()) {
+    match peer::python(&cache, Peer::OpenCv, &Progress::new()) {
         Ok(python) => drop(suite.env("ECERT_OPENCV_PYTHON", python)),
         Err(error) => eprintln!("MISSING: OpenCV, so the comparisons with it are left out\n{error:#}\n"),
     }
@@ -112,9 +112,13 @@ pub(crate) fn bench(name: &str, json: bool, arguments: &[OsString]) -> Result<()
         bail!("there is no bench {name:?}; known: {}", known.join(", "));
     };
     let cache = ready_cache()?;
-    let python = peer::python(&cache, &Progress::new())?;
+    let python = peer::python(&cache, Peer::OpenCv, &Progress::new())?;
     let mut cargo = cargo(&cache);
     cargo.env("ECERT_OPENCV_PYTHON", python);
+    match peer::python(&cache, Peer::FaceRecognition, &Progress::new()) {
+        Ok(python) => drop(cargo.env("ECERT_DLIB_PYTHON", python)),
+        Err(error) => eprintln!("MISSING: face_recognition, so it is not compared with\n{error:#}\n"),
+    }
     cargo.arg("bench").args(*place).arg("--");
     cargo.args(json.then_some("--json")).args(arguments);
     hand_over(cargo)

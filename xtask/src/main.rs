@@ -76,10 +76,10 @@ enum Task {
     },
     /// Set up, then measure
     #[command(
-        after_help = "Example: cargo xtask bench redeem --json\n         cargo xtask bench db -- --quick"
+        after_help = "Example: cargo xtask bench face --json\n         cargo xtask bench db -- --quick"
     )]
     Bench {
-        /// What to measure: redeem, db, attacks
+        /// What to measure: face, serving, attacks, documents, search, pictures, db
         name: String,
         /// Print the figures as JSON
         #[arg(long)]

@@ -1,6 +1,6 @@
-//! The Python environment with OpenCV, against which the tests and the benches compare.
+//! The Python environments with OpenCV and with `face_recognition`, against which the tests and the benches compare.
 //!
-//! It is no part of the product: only `cargo xtask test` and `cargo xtask bench` make it.
+//! They are no part of the product: only `cargo xtask test` and `cargo xtask bench` make them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,47 +12,115 @@ use crate::cache::{Cache, remove_folder};
 use crate::progress::Progress;
 use crate::tools::{self, Tool};
 
-/// The newest 4.x; its face detector and recogniser run the block-quantised originals of our models.
-const OPENCV: &str = "4.14.0.94";
-/// No one version of `NumPy` has wheels for every Python in use.
-const PACKAGES: [&str; 3] = [
-    "opencv-python-headless==4.14.0.94",
-    "numpy==2.2.6; python_version < '3.11'",
-    "numpy==2.4.6; python_version >= '3.11'",
-];
+/// Whom we are compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    OpenCv,
+    FaceRecognition,
+}
+
 /// Written last, so that an environment without it is one that was interrupted.
 const MARKER: &str = "ecert-ready";
 
-/// The Python program of the environment, which is made if it is not there.
+impl Peer {
+    /// The environment's folder; another set of versions is another folder.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::OpenCv => "opencv-4.14.0.94",
+            Self::FaceRecognition => "face_recognition-1.3.0",
+        }
+    }
+
+    fn size(self) -> &'static str {
+        match self {
+            Self::OpenCv => "80 MB",
+            Self::FaceRecognition => "150 MB",
+        }
+    }
+
+    /// Built packages only. No one version of `NumPy` has wheels for every Python in use.
+    fn wheels(self) -> &'static [&'static str] {
+        match self {
+            // The newest 4.x; its face detector and recogniser run the block-quantised originals of our models.
+            Self::OpenCv => &[
+                "opencv-python-headless==4.14.0.94",
+                "numpy==2.2.6; python_version < '3.11'",
+                "numpy==2.4.6; python_version >= '3.11'",
+            ],
+            // The last setuptools that the package of models can be imported with.
+            Self::FaceRecognition => &[
+                "face_recognition==1.3.0",
+                "dlib-bin==20.0.1.post1",
+                "pillow==12.0.0",
+                "click==8.3.1",
+                "setuptools==80.9.0",
+                "numpy==2.2.6; python_version < '3.11'",
+                "numpy==2.4.6; python_version >= '3.11'",
+            ],
+        }
+    }
+
+    /// Packages that are published as sources only. They hold data, but their set-up script runs.
+    fn sources(self) -> &'static [&'static str] {
+        match self {
+            Self::OpenCv => &[],
+            Self::FaceRecognition => &["face_recognition_models==0.3.0"],
+        }
+    }
+
+    fn check(self) -> &'static str {
+        match self {
+            Self::OpenCv => "import cv2; cv2.FaceDetectorYN, cv2.FaceRecognizerSF",
+            Self::FaceRecognition => "import face_recognition; face_recognition.face_encodings",
+        }
+    }
+}
+
+/// The Python program of the peer's environment, which is made if it is not there.
 ///
 /// # Errors
 /// When Python or its virtual environments are missing, or a package cannot be installed.
-pub(crate) fn python(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
-    let folder = cache.path("peer").join(format!("opencv-{OPENCV}"));
+pub(crate) fn python(cache: &Cache, peer: Peer, progress: &Progress) -> Result<PathBuf> {
+    let folder = cache.path("peer").join(peer.folder());
     let python = folder.join("bin").join("python");
-    if is_ready(&folder, &python) {
+    if is_ready(&folder, &python, peer) {
         return Ok(python);
     }
     let _lock = cache.lock(|| progress.say("another setup is running; waiting for it"))?;
-    if is_ready(&folder, &python) {
+    if is_ready(&folder, &python, peer) {
         return Ok(python);
     }
     tools::ensure(Tool::Venv, progress)?;
-    progress.say(&format!("making the comparison environment with OpenCV {OPENCV} (about 80 MB)"));
+    progress.say(&format!("making the comparison environment {} (about {})", peer.folder(), peer.size()));
     remove_folder(&folder)?;
     quietly(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-    let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
-    quietly(install.args(["--no-deps", "--only-binary=:all:"]).args(PACKAGES))?;
-    quietly(Command::new(&python).args(["-c", "import cv2; cv2.FaceDetectorYN, cv2.FaceRecognizerSF"]))?;
-    fs::write(folder.join(MARKER), OPENCV).context("cannot finish the comparison environment")?;
+    let pip = || {
+        let mut install = Command::new(&python);
+        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"]);
+        install
+    };
+    quietly(pip().arg("--only-binary=:all:").args(peer.wheels()))?;
+    if !peer.sources().is_empty() {
+        quietly(pip().arg("--no-build-isolation").args(peer.sources()))?;
+    }
+    quietly(Command::new(&python).args(["-c", peer.check()]))?;
+    fs::write(folder.join(MARKER), marker(peer)).context("cannot finish the comparison environment")?;
     Ok(python)
 }
 
+/// What the marker of a ready environment says.
+fn marker(peer: Peer) -> String {
+    match peer {
+        // As it always was, so that environments of earlier versions are taken.
+        Peer::OpenCv => "4.14.0.94".to_owned(),
+        Peer::FaceRecognition => [peer.wheels(), peer.sources()].concat().join("\n"),
+    }
+}
+
 /// The Python itself may have been removed or replaced by the system since.
-fn is_ready(folder: &Path, python: &Path) -> bool {
-    let marker = fs::read_to_string(folder.join(MARKER));
-    marker.is_ok_and(|version| version == OPENCV) && python.exists()
+fn is_ready(folder: &Path, python: &Path, peer: Peer) -> bool {
+    let found = fs::read_to_string(folder.join(MARKER));
+    found.is_ok_and(|found| found == marker(peer)) && python.exists()
 }
 
 /// Runs a step; what it prints is shown only when it fails.

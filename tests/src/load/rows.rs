@@ -315,7 +315,7 @@ fn document_number(number: u64) -> String {
 }
 
 /// As large as a protected template of two embedders is, and told apart by its signs from place to place.
-fn template(number: u64, key: &ProtectionKey) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+fn template(number: u64, key: &ProtectionKey) -> anyhow::Result<Vec<u8>> {
     let sign = |place: usize| if (number >> (place % 64)) & 1 == 1 { -1.0 } else { 1.0 };
     let embedding =
         |width: usize| Embedding::normalise(Space::UNKNOWN, &(0..width).map(sign).collect::<Vec<f32>>());
@@ -323,7 +323,7 @@ fn template(number: u64, key: &ProtectionKey) -> anyhow::Result<Zeroizing<Vec<u8
     template.put(Tier::Quick, embedding(192)?);
     let mut salt = [0; SALT_BYTES];
     salt.iter_mut().zip(number.to_le_bytes()).for_each(|(place, byte)| *place = byte);
-    Ok(Stored::protect(&template, key, salt).to_bytes())
+    Ok(Stored::protect(&template, key, salt).to_bytes().to_vec())
 }
 
 /// Brings the population's tables into the state that those of a running database are in: statistics known, rows marked

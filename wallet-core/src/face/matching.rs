@@ -36,8 +36,8 @@ pub fn mean_template(observations: &[Observation]) -> Result<Template, TemplateE
     if mean == Template::default() { Err(TemplateError::Width(0)) } else { Ok(mean) }
 }
 
-/// The lowest score between any two frames of a capture, by the cheaper embedder that has seen both and on the scale of the main
-/// one; 1 for a single frame, −1 for none.
+/// The lowest score between any two frames of a capture; 1 for a single frame, −1 for none. Where the quick embedder is not sure of two
+/// frames and the main one has not seen both, its distance from strangers has to do.
 ///
 /// Pairs, not "frame against the mean": with two frames of two strangers each is at 45° to their mean, a score
 /// of 0.71 that would pass for one person, while their own score is about 0.
@@ -51,8 +51,10 @@ pub fn continuity(observations: &[Observation], scale: &Scale) -> f32 {
     lowest
 }
 
-/// The score between two frames of a capture, by the cheaper embedder that has seen both and on the scale of the main one.
+/// The score between two frames of a capture, by all that has seen both; where the quick embedder alone has, by it, though unsure.
 pub(super) fn between_frames(a: &Observation, b: &Observation, scale: &Scale) -> Option<f32> {
-    let by = |tier| cosine(a.template.get(tier)?, b.template.get(tier)?);
-    by(Tier::Quick).map(|quick| scale.of_quick(quick)).or_else(|| by(Tier::Main))
+    scale.score(&a.template, &b.template).or_else(|| {
+        let quick = cosine(a.template.get(Tier::Quick)?, b.template.get(Tier::Quick)?)?;
+        Some(scale.of_quick(quick))
+    })
 }
