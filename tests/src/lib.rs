@@ -9,9 +9,13 @@
 pub mod app;
 #[cfg(target_os = "linux")]
 pub mod bench_db;
+#[cfg(target_os = "linux")]
+pub mod bench_documents;
 pub mod clients;
 pub mod demo;
 pub mod faults;
+#[cfg(target_os = "linux")]
+mod figures;
 pub mod load;
 #[cfg(unix)]
 pub mod postgres;

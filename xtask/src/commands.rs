@@ -22,6 +22,9 @@ const BENCHES: [(&str, &[&str]); 1] =
 
 /// The bench that is no `cargo bench`: it measures a service in a process of its own.
 const DB: &str = "db";
+/// The bench that draws cards: its pixels want the optimiser, the rest of the tests would only build longer.
+const DOCUMENTS: &str = "documents";
+const DRAW_FAST: &str = "profile.dev.package.ecert-tests.opt-level=2";
 /// Where the stories find a PostgreSQL; each makes a database of its own there.
 const TEST_POSTGRES: &str = "ECERT_TEST_POSTGRES";
 
@@ -86,8 +89,11 @@ pub(crate) fn bench(name: &str, json: bool, arguments: &[OsString]) -> Result<()
     if name == DB {
         return bench_db(json, arguments);
     }
+    if name == DOCUMENTS {
+        return bench_documents(json, arguments);
+    }
     let Some((_, place)) = BENCHES.iter().find(|(known, _)| *known == name) else {
-        let known: Vec<&str> = BENCHES.iter().map(|(known, _)| *known).chain([DB]).collect();
+        let known: Vec<&str> = BENCHES.iter().map(|(known, _)| *known).chain([DB, DOCUMENTS]).collect();
         bail!("there is no bench {name:?}; known: {}", known.join(", "));
     };
     let cache = ready_cache()?;
@@ -137,6 +143,25 @@ fn bench_db(json: bool, arguments: &[OsString]) -> Result<()> {
     }
     let mut run = cargo(&cache);
     run.args(["run", "--quiet"]).args(measured).args(["--package", "ecert-tests", "--bin", "bench-db", "--"]);
+    run.args(json.then_some("--json")).args(arguments);
+    hand_over(run)
+}
+
+/// Sets up, fonts as well, then builds and runs the bench of the document engine.
+fn bench_documents(json: bool, arguments: &[OsString]) -> Result<()> {
+    tools::ensure_all(&[Tool::NotoCjk, Tool::Wenkai, Tool::Zenhei, Tool::OcrB], &Progress::new())?;
+    let mut run = cargo(&ready_cache()?);
+    run.args([
+        "run",
+        "--quiet",
+        "--config",
+        DRAW_FAST,
+        "--package",
+        "ecert-tests",
+        "--bin",
+        "bench-documents",
+        "--",
+    ]);
     run.args(json.then_some("--json")).args(arguments);
     hand_over(run)
 }

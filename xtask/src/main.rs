@@ -77,7 +77,7 @@ enum Task {
         after_help = "Example: cargo xtask bench redeem --json\n         cargo xtask bench db -- --quick"
     )]
     Bench {
-        /// What to measure: redeem, db
+        /// What to measure: redeem, db, documents
         name: String,
         /// Print the figures as JSON
         #[arg(long)]

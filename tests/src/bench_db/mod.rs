@@ -5,7 +5,6 @@
 //! `pgbench`'s counts against it. A bench reports: a goal that is missed is printed as such and does not make it fail.
 
 mod bare_sqlite;
-mod figures;
 mod parts;
 mod postgres;
 mod scratch;
@@ -15,11 +14,11 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use figures::Figures;
 use parts::Bench;
 use postgres::Postgres;
 use scratch::Scratch;
 
+use crate::figures::Figures;
 use crate::load::cpu;
 
 /// The charged redemption over HTTP, beside pgbench and bare SQLite
@@ -143,7 +142,7 @@ pub fn run() -> anyhow::Result<()> {
     if others > DISTURBED {
         eprintln!("others took {:.0} % of the CPU time: quote no wall figure of this run", others * 100.0);
     }
-    bench.figures.save()?;
+    bench.figures.save("db")?;
     if arguments.json {
         println!("{}", bench.figures.json()?);
     } else {

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::bare_sqlite::BareSqlite;
-use super::figures::{Figures, Goal, median};
 use super::postgres::Postgres;
 use super::scratch::Scratch;
 use super::serving::{Served, Setting, Turn};
 use super::{Arguments, Part};
+use crate::figures::{Figures, Goal, median};
 use crate::load::{Installation, Population};
 
 /// Who is there where their number is not what is measured.

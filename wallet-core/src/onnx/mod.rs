@@ -20,7 +20,8 @@ pub mod text_reader;
 
 mod id_card;
 mod shape;
+pub mod straighten;
 
 pub use engine::Engine;
-pub use id_card::{IdCardReading, Portrait};
+pub use id_card::{IdCardReading, Portrait, SideReading};
 pub use runtime::{ModelError, Models};

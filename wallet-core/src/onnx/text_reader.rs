@@ -13,7 +13,7 @@ use ort::session::Session;
 use super::manifest::Role;
 use super::raster::{self, Planes};
 use super::runtime::{ModelError, Models, run};
-use crate::document::TextLine;
+use crate::document::{Glyph, TextLine};
 use crate::face::quality::sharpness;
 use crate::picture::Picture;
 
@@ -32,14 +32,6 @@ pub struct TextReader {
     characters: Vec<String>,
 }
 
-/// A line with how sharp its letters are.
-#[derive(Debug, Clone)]
-pub struct ReadLine {
-    pub line: TextLine,
-    /// Variance of the Laplacian over the variance of the luma at a height of 48 px.
-    pub sharpness: f32,
-}
-
 impl TextReader {
     pub(super) fn new(models: &Models) -> Result<TextReader, ModelError> {
         let session = models.session(Role::TextReader)?;
@@ -52,7 +44,7 @@ impl TextReader {
     }
 
     /// Reads the line inside a quadrangle: top left, top right, bottom right, bottom left in reading direction.
-    pub fn read(&mut self, picture: &Picture, quad: [[f32; 2]; 4]) -> Result<ReadLine, ModelError> {
+    pub fn read(&mut self, picture: &Picture, quad: [[f32; 2]; 4]) -> Result<TextLine, ModelError> {
         let ratio = length(quad[0], quad[1]) / length(quad[0], quad[3]).max(1.0);
         let used = ((ratio * HEIGHT as f32).ceil() as usize).clamp(8, MAX_WIDTH);
         let width = used.max(MIN_WIDTH);
@@ -67,8 +59,8 @@ impl TextReader {
         if shape.last().copied() != i64::try_from(classes).ok() {
             return Err(ModelError::UnexpectedOutput("text-reader"));
         }
-        let (text, confidence) = decode(values, &self.characters);
-        Ok(ReadLine { line: TextLine { text, confidence, quad }, sharpness })
+        let glyphs = decode(values, &self.characters, width as f32 / used as f32);
+        Ok(TextLine { glyphs, quad, sharpness })
     }
 }
 
@@ -101,27 +93,26 @@ fn fill(picture: &Picture, quad: [[f32; 2]; 4], used: usize, planes: &mut Planes
     sharpness(&luma, used)
 }
 
-/// Greedy CTC: the best class of each step, repeats merged, blanks dropped. A character's confidence is its best step;
-/// the line's is that of its weakest character, since one doubtful character spoils a name, and a mean would hide it.
-fn decode(values: &[f32], characters: &[String]) -> (String, f32) {
-    let (mut text, mut weakest, mut current, mut last) = (String::new(), 1.0_f32, 1.0_f32, 0);
-    for step in values.chunks_exact(characters.len()) {
+/// Greedy CTC: the best class of each step, repeats merged, blanks dropped. A character's confidence is its best step, and there
+/// it stands. `stretch` is the input's width over the line's: behind the line the input is empty.
+fn decode(values: &[f32], characters: &[String], stretch: f32) -> Vec<Glyph> {
+    let steps = (values.len() / characters.len().max(1)) as f32;
+    let (mut glyphs, mut last): (Vec<Glyph>, _) = (Vec::new(), 0);
+    for (i, step) in values.chunks_exact(characters.len()).enumerate() {
         let best = (0..step.len()).max_by(|a, b| step[*a].total_cmp(&step[*b])).unwrap_or(0);
+        // Whether there is a space is doubtful by nature, and decides nothing.
+        let confidence = if characters[best] == " " { 1.0 } else { step[best] };
+        let at = ((i as f32 + 0.5) / steps * stretch).min(1.0);
         if best != last {
-            weakest = weakest.min(current);
-            current = 1.0;
-            if best != 0 {
-                text.push_str(&characters[best]);
-                // Whether there is a space is doubtful by nature, and decides nothing.
-                current = if characters[best] == " " { 1.0 } else { step[best] };
-            }
-        } else if best != 0 {
-            current = current.max(step[best]);
+            glyphs.extend(characters[best].chars().map(|character| Glyph { character, confidence, at }));
+        } else if let Some(glyph) =
+            glyphs.last_mut().filter(|glyph| best != 0 && glyph.confidence < confidence)
+        {
+            (glyph.confidence, glyph.at) = (confidence, at);
         }
         last = best;
     }
-    let confidence = if text.is_empty() { 0.0 } else { weakest.min(current) };
-    (text, confidence)
+    glyphs
 }
 
 fn length(a: [f32; 2], b: [f32; 2]) -> f32 {
@@ -137,9 +128,10 @@ mod tests {
         let characters = ["", "a", "b"].map(str::to_owned);
         let step = |class: usize| (0..3).map(move |c| if c == class { 0.8 } else { 0.1 });
         let values: Vec<f32> = [1, 1, 0, 1, 2, 2, 0].into_iter().flat_map(step).collect();
-        let (text, confidence) = decode(&values, &characters);
-        assert_eq!(text, "aab");
-        assert!((confidence - 0.8).abs() < 1e-6);
-        assert_eq!(decode(&[], &characters), (String::new(), 0.0));
+        let glyphs = decode(&values, &characters, 2.0);
+        let read: Vec<(char, f32)> = glyphs.iter().map(|g| (g.character, g.confidence)).collect();
+        assert_eq!(read, [('a', 0.8), ('a', 0.8), ('b', 0.8)]);
+        assert!((glyphs[1].at - 1.0).abs() < 1e-6, "{glyphs:?}");
+        assert_eq!(decode(&[], &characters, 1.0), []);
     }
 }

@@ -8,7 +8,7 @@ const TODAY: Date = date(2026, 11, 22);
 fn line(text: &str, x: f32, y: f32) -> TextLine {
     let width = 32.0 * text.chars().map(|c| if c.is_ascii() { 0.55 } else { 1.0 }).sum::<f32>();
     let quad = [[x, y], [x + width, y], [x + width, y + 36.0], [x, y + 36.0]];
-    TextLine { text: text.to_owned(), confidence: 0.99, quad }
+    TextLine::even(text, 0.99, quad)
 }
 
 fn front() -> Vec<TextLine> {
@@ -42,13 +42,13 @@ fn back() -> Vec<TextLine> {
 
 /// Replaces the text of the line that has `old`.
 fn with(mut lines: Vec<TextLine>, old: &str, new: &str) -> Vec<TextLine> {
-    let found = lines.iter_mut().find(|l| l.text == old).unwrap();
+    let found = lines.iter_mut().find(|l| l.text() == old).unwrap();
     *found = line(new, found.quad[0][0], found.quad[0][1]);
     lines
 }
 
 fn without(lines: Vec<TextLine>, text: &str) -> Vec<TextLine> {
-    lines.into_iter().filter(|l| l.text != text).collect()
+    lines.into_iter().filter(|l| l.text() != text).collect()
 }
 
 fn problem(front: &[TextLine], back: &[TextLine]) -> DocumentProblem {
@@ -127,7 +127,7 @@ fn what_was_not_read_is_named() {
         DocumentProblem::FieldMissing(Field::ValidUntil)
     );
     let mut doubtful = front();
-    doubtful[0].confidence = 0.6;
+    doubtful[0].glyphs[1].confidence = 0.6;
     assert_eq!(problem(&doubtful, &back()), DocumentProblem::FieldUnreadable(Field::Name));
 }
 

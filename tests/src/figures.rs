@@ -7,8 +7,9 @@ use serde::{Serialize, Serializer};
 
 /// What a value is held against.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Goal {
+pub(crate) enum Goal {
     AtLeast(f64),
+    AtMost(f64),
     /// Between.
     Within(f64, f64),
 }
@@ -17,6 +18,7 @@ impl Goal {
     fn is_met(self, value: f64) -> bool {
         match self {
             Goal::AtLeast(least) => value >= least,
+            Goal::AtMost(most) => value <= most,
             Goal::Within(least, most) => (least..=most).contains(&value),
         }
     }
@@ -24,6 +26,7 @@ impl Goal {
     fn text(self) -> String {
         match self {
             Goal::AtLeast(least) => format!("≥ {least}"),
+            Goal::AtMost(most) => format!("≤ {most}"),
             Goal::Within(least, most) => format!("{least} to {most}"),
         }
     }
@@ -37,7 +40,7 @@ impl Serialize for Goal {
 
 /// One line of the result.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Figure {
+pub(crate) struct Figure {
     name: String,
     value: f64,
     unit: &'static str,
@@ -47,25 +50,25 @@ pub(super) struct Figure {
 
 /// All lines, in the order in which they were measured.
 #[derive(Default)]
-pub(super) struct Figures(Vec<Figure>);
+pub(crate) struct Figures(Vec<Figure>);
 
 impl Figures {
     /// A figure without a goal.
-    pub(super) fn note(&mut self, name: impl Into<String>, value: f64, unit: &'static str) {
+    pub(crate) fn note(&mut self, name: impl Into<String>, value: f64, unit: &'static str) {
         self.0.push(Figure { name: name.into(), value, unit, goal: None, ok: None });
     }
 
     /// A figure that is held against a goal.
-    pub(super) fn hold(&mut self, name: impl Into<String>, value: f64, unit: &'static str, goal: Goal) {
+    pub(crate) fn hold(&mut self, name: impl Into<String>, value: f64, unit: &'static str, goal: Goal) {
         let ok = Some(goal.is_met(value));
         self.0.push(Figure { name: name.into(), value, unit, goal: Some(goal), ok });
     }
 
-    pub(super) fn json(&self) -> anyhow::Result<String> {
+    pub(crate) fn json(&self) -> anyhow::Result<String> {
         Ok(serde_json::to_string_pretty(&self.0)?)
     }
 
-    pub(super) fn table(&self) -> String {
+    pub(crate) fn table(&self) -> String {
         let mut table = format!("\n{:<58} {:>11} {:<8} {:<11} met\n", "figure", "value", "unit", "goal");
         for figure in &self.0 {
             let goal = figure.goal.map(Goal::text).unwrap_or_default();
@@ -84,16 +87,16 @@ impl Figures {
         table
     }
 
-    /// Keeps them in `target/bench/db.json` of the workspace, wherever cargo's own target folder is.
-    pub(super) fn save(&self) -> anyhow::Result<()> {
+    /// Keeps them in `target/bench/NAME.json` of the workspace, wherever cargo's own target folder is.
+    pub(crate) fn save(&self, name: &str) -> anyhow::Result<()> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
         std::fs::create_dir_all(&folder)?;
-        Ok(std::fs::write(folder.join("db.json"), self.json()?)?)
+        Ok(std::fs::write(folder.join(format!("{name}.json")), self.json()?)?)
     }
 }
 
 /// The middle one; of an even number, the mean of the two in the middle.
-pub(super) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
