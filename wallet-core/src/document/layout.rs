@@ -146,7 +146,7 @@ fn is_print(text: &str) -> bool {
 }
 
 /// The angle of the text: the median over the lines, each weighed by its length, since short boxes lie askew.
-fn angle(lines: &[TextLine]) -> f32 {
+pub(super) fn angle(lines: &[TextLine]) -> f32 {
     let mut angles: Vec<(f32, f32)> = lines
         .iter()
         .map(|line| {

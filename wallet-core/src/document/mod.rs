@@ -7,6 +7,7 @@
 pub mod citizen_number;
 pub mod id_card;
 mod layout;
+pub mod mrz;
 pub mod outline;
 pub mod plane;
 
@@ -126,6 +127,8 @@ pub enum DocumentProblem {
     SidesSwapped,
     /// Too blurred to read without guessing.
     Blurred,
+    /// A lamp or the sky is reflected where something is printed.
+    Glare,
     /// The field, or its label, was not read.
     FieldMissing(Field),
     /// The field was read with too little confidence, or not as a value it can have.
@@ -151,6 +154,7 @@ impl DocumentProblem {
             DocumentProblem::NotADocument => "not-a-document",
             DocumentProblem::SidesSwapped => "sides-swapped",
             DocumentProblem::Blurred => "blurred",
+            DocumentProblem::Glare => "glare",
             DocumentProblem::FieldMissing(_) => "field-missing",
             DocumentProblem::FieldUnreadable(_) => "field-unreadable",
             DocumentProblem::CheckDigit => "check-digit",
@@ -174,6 +178,7 @@ impl DocumentProblem {
             DocumentProblem::NotADocument
             | DocumentProblem::SidesSwapped
             | DocumentProblem::Blurred
+            | DocumentProblem::Glare
             | DocumentProblem::Expired
             | DocumentProblem::NotYetValid
             | DocumentProblem::PortraitMissing
@@ -197,6 +202,10 @@ impl DocumentProblem {
             DocumentProblem::Blurred => {
                 ("证件照片模糊，请重新拍摄", "The card is blurred: take the picture again.")
             }
+            DocumentProblem::Glare => (
+                "证件反光，请避开光源重新拍摄",
+                "A light is reflected by the card: tilt it and take the picture again.",
+            ),
             DocumentProblem::CheckDigit => (
                 "身份号码校验不通过，请重新拍摄",
                 "The number's check digit is wrong: take the picture again.",

@@ -143,6 +143,11 @@ impl Engine {
     pub fn read_text(&mut self, picture: &Picture, quad: [[f32; 2]; 4]) -> Result<TextLine, ModelError> {
         self.text_reader.read(picture, quad)
     }
+
+    /// Reads a line of a machine-readable zone inside the corners.
+    pub fn read_zone_line(&mut self, picture: &Picture, quad: [[f32; 2]; 4]) -> Result<TextLine, ModelError> {
+        self.text_reader.read_zone(picture, quad)
+    }
 }
 
 /// The largest face, unless another is nearly as large.

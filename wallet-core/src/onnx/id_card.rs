@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 
+use super::condition::Condition;
 use super::engine::{CLOSE_SIDE, Engine, Located, the_one_face};
 use super::raster::{self, Crop};
 use super::runtime::ModelError;
@@ -39,6 +40,8 @@ pub struct IdCardReading {
     pub front_confidence: f32,
     /// The same of the back.
     pub back_confidence: f32,
+    /// Either side may have been photographed from a screen: a reason to look closer.
+    pub screen_suspected: bool,
 }
 
 /// One side as read, field by field, and what else is known of it.
@@ -54,6 +57,8 @@ pub struct SideReading<T> {
     pub corners: Option<Quad>,
     /// Pixels of the photograph to a pixel of `upright`.
     pub scale: f32,
+    /// How it was photographed.
+    pub condition: Condition,
 }
 
 /// What a side says, field by field.
@@ -94,20 +99,22 @@ impl Engine {
         let face = self.read_front_fields(front)?;
         let front_fields = match face.fields.clone().and_then(FrontFields::whole) {
             Ok(fields) => fields,
-            Err(problem) => return Ok(Err(problem)),
+            Err(problem) => return Ok(Err(face.condition.explains(problem))),
         };
         let rear = self.read_back_fields(back)?;
         let back_fields = rear.fields.and_then(BackFields::whole);
+        let back_fields = back_fields.map_err(|problem| rear.condition.explains(problem));
         let card = match back_fields.and_then(|back_fields| IdCard::join(front_fields, back_fields, today)) {
             Ok(card) => card,
             Err(problem) => return Ok(Err(problem)),
         };
         let portrait = match self.portrait(&face)? {
             Ok(portrait) => portrait,
-            Err(problem) => return Ok(Err(problem)),
+            Err(problem) => return Ok(Err(face.condition.explains(problem))),
         };
         let (front_confidence, back_confidence) = (face.confidence, rear.confidence);
-        Ok(Ok(IdCardReading { card, portrait, front_confidence, back_confidence }))
+        let screen_suspected = face.condition.screen_suspected || rear.condition.screen_suspected;
+        Ok(Ok(IdCardReading { card, portrait, front_confidence, back_confidence, screen_suspected }))
     }
 
     /// Reads a front alone, field by field, before it is held against its back and the day.
@@ -133,17 +140,23 @@ impl Engine {
 
 /// Reads the straightened card where its outline is found, and the photograph as it is where that does not give every field.
 fn read_side<T: Fields>(engine: &mut Engine, picture: &Picture) -> Result<SideReading<T>, ModelError> {
-    let Some(Straight { picture: flat, corners, scale, .. }) = straighten(picture, ID1_ASPECT) else {
-        return read_plain(engine, picture);
+    let (mut best, corners) = match straighten(picture, ID1_ASPECT) {
+        Some(Straight { picture: flat, mut corners, scale, .. }) => {
+            let (reading, quarters) = read_plain::<T>(engine, &flat)?;
+            corners.rotate_left(usize::from(quarters));
+            (SideReading { scale, ..reading }, Some(corners))
+        }
+        None => (read_plain(engine, picture)?.0, None),
     };
-    let mut straight = read_plain::<T>(engine, &flat)?;
-    straight.corners = Some(corners);
-    straight.scale = scale;
-    if missing(&straight.fields) == 0 {
-        return Ok(straight);
+    if corners.is_some() && missing(&best.fields) > 0 {
+        let (plain, _) = read_plain::<T>(engine, picture)?;
+        if missing(&plain.fields) < missing(&best.fields) {
+            best = plain;
+        }
     }
-    let plain = read_plain(engine, picture)?;
-    Ok(if missing(&plain.fields) < missing(&straight.fields) { plain } else { straight })
+    best.corners = corners;
+    best.condition = Condition::of(picture, corners.as_ref(), &best.upright, best.condition.sharpness);
+    Ok(best)
 }
 
 /// How much of a side could not be read.
@@ -151,13 +164,12 @@ fn missing<T: Fields>(fields: &Result<T, DocumentProblem>) -> usize {
     fields.as_ref().map_or(usize::MAX, Fields::problems)
 }
 
-/// Finds the lines once and reads them in the likely direction; if that is no card, also in the opposite one.
-fn read_plain<T: Fields>(engine: &mut Engine, picture: &Picture) -> Result<SideReading<T>, ModelError> {
+/// Finds the lines once and reads them in the likely direction; if that is no card, also in the opposite one. Gives how many quarter
+/// turns clockwise brought the picture upright.
+fn read_plain<T: Fields>(engine: &mut Engine, picture: &Picture) -> Result<(SideReading<T>, u8), ModelError> {
     let quads = engine.find_text(picture)?;
-    let standing =
-        quads.iter().filter(|q| side(q[0], q[3]) > 1.5 * side(q[0], q[1])).count() * 2 > quads.len();
-    let turns: [u8; 2] = if standing { [1, 3] } else { [0, 2] };
-    let mut last = (Err(DocumentProblem::NotADocument), 0.0, 0);
+    let turns = likely_turns(&quads);
+    let mut last = (Err(DocumentProblem::NotADocument), 0.0, 0.0, 0);
     for quarters in turns {
         let lines = without_specks(read_lines(engine, picture, &quads, quarters)?);
         let fields = match T::read(&lines) {
@@ -165,17 +177,25 @@ fn read_plain<T: Fields>(engine: &mut Engine, picture: &Picture) -> Result<SideR
             parsed => parsed,
         };
         let wrong_way = matches!(fields, Err(DocumentProblem::NotADocument));
-        last = (fields, mean(lines.iter().map(TextLine::confidence)), quarters);
+        let sharpness = median(lines.iter().map(|line| line.sharpness));
+        last = (fields, mean(lines.iter().map(TextLine::confidence)), sharpness, quarters);
         if !wrong_way {
             break;
         }
     }
-    let (mut fields, confidence, quarters) = last;
+    let (mut fields, confidence, sharpness, quarters) = last;
     if matches!(fields, Err(DocumentProblem::NotADocument)) && picture_too_blurred(picture) {
         fields = Err(DocumentProblem::Blurred);
     }
     let upright = picture.turned(quarters).map_err(|_| ModelError::Input("text-reader"))?;
-    Ok(SideReading { fields, confidence, upright, corners: None, scale: 1.0 })
+    let condition = Condition { sharpness, ..Condition::default() };
+    Ok((SideReading { fields, confidence, upright, corners: None, scale: 1.0, condition }, quarters))
+}
+
+/// Quarter turns clockwise that may bring lines of text upright, the likelier first.
+pub(super) fn likely_turns(quads: &[Quad]) -> [u8; 2] {
+    let standing = quads.iter().filter(|q| side(q[0], q[3]) > 1.5 * side(q[0], q[1])).count();
+    if standing * 2 > quads.len() { [1, 3] } else { [0, 2] }
 }
 
 /// Whether a picture in which no card was found is too blurred to tell: then the person should hear that.

@@ -13,6 +13,7 @@ use ort::session::Session;
 use super::manifest::Role;
 use super::raster::{self, Planes};
 use super::runtime::{ModelError, Models, run};
+use crate::document::plane::Quad;
 use crate::document::{Glyph, TextLine};
 use crate::face::quality::sharpness;
 use crate::picture::Picture;
@@ -24,12 +25,24 @@ const MIN_WIDTH: usize = 320;
 /// Greatest width: 25 characters; longer lines are squeezed, so that no line costs more than 30 CPU-ms.
 const MAX_WIDTH: usize = 1200;
 
+/// The characters of a machine-readable zone.
+const ZONE: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ<";
+/// What else a zone's filler looks like to a reader of many scripts.
+const FILLERS: &str = "<＜〈《«‹く";
+
 /// A CTC session, its dictionary and its input buffer.
 pub struct TextReader {
     session: Session,
     input: Vec<f32>,
+    words: Words,
+}
+
+/// What the model's classes mean.
+struct Words {
     /// Index 0 is "no character", the last is a space.
     characters: Vec<String>,
+    /// The classes that mean a character of [`ZONE`].
+    zone: Vec<(char, Vec<usize>)>,
 }
 
 impl TextReader {
@@ -40,11 +53,37 @@ impl TextReader {
         let mut characters = vec![String::new()];
         characters.extend(dictionary.lines().map(str::to_owned));
         characters.push(" ".to_owned());
-        Ok(TextReader { session, input: Vec::new(), characters })
+        let zone = ZONE.chars().map(|c| (c, classes(&characters, c))).collect();
+        Ok(TextReader { session, input: Vec::new(), words: Words { characters, zone } })
     }
 
     /// Reads the line inside a quadrangle: top left, top right, bottom right, bottom left in reading direction.
-    pub fn read(&mut self, picture: &Picture, quad: [[f32; 2]; 4]) -> Result<TextLine, ModelError> {
+    pub fn read(&mut self, picture: &Picture, quad: Quad) -> Result<TextLine, ModelError> {
+        self.read_as(picture, quad, |words, values, stretch| decode(values, &words.characters, stretch))
+    }
+
+    /// The same for a line that has `A`–`Z`, `0`–`9` and `<` only, as in a machine-readable zone.
+    pub fn read_zone(&mut self, picture: &Picture, quad: Quad) -> Result<TextLine, ModelError> {
+        self.read_as(picture, quad, |words, values, stretch| {
+            let classes = words.characters.len();
+            let few = |step: &[f32]| {
+                let sum = |classes: &Vec<usize>| classes.iter().map(|class| step[*class]).sum::<f32>();
+                let rest = words.zone.iter().map(|(_, classes)| sum(classes));
+                std::iter::once(step[0]).chain(rest).collect::<Vec<f32>>()
+            };
+            let values: Vec<f32> = values.chunks_exact(classes).flat_map(few).collect();
+            let mut characters = vec![String::new()];
+            characters.extend(words.zone.iter().map(|(c, _)| c.to_string()));
+            decode(&values, &characters, stretch)
+        })
+    }
+
+    fn read_as(
+        &mut self,
+        picture: &Picture,
+        quad: Quad,
+        decode: impl Fn(&Words, &[f32], f32) -> Vec<Glyph>,
+    ) -> Result<TextLine, ModelError> {
         let ratio = length(quad[0], quad[1]) / length(quad[0], quad[3]).max(1.0);
         let used = ((ratio * HEIGHT as f32).ceil() as usize).clamp(8, MAX_WIDTH);
         let width = used.max(MIN_WIDTH);
@@ -55,18 +94,28 @@ impl TextReader {
         let outputs = run(&mut self.session, [1, 3, HEIGHT, width], &self.input)?;
         let output = outputs.values().next().ok_or(ModelError::UnexpectedOutput("text-reader"))?;
         let (shape, values) = output.try_extract_tensor::<f32>()?;
-        let classes = self.characters.len();
+        let classes = self.words.characters.len();
         if shape.last().copied() != i64::try_from(classes).ok() {
             return Err(ModelError::UnexpectedOutput("text-reader"));
         }
-        let glyphs = decode(values, &self.characters, width as f32 / used as f32);
+        let glyphs = decode(&self.words, values, width as f32 / used as f32);
         Ok(TextLine { glyphs, quad, sharpness })
     }
 }
 
+/// The classes that mean a character of a zone.
+fn classes(characters: &[String], zone: char) -> Vec<usize> {
+    let means = |text: &String| {
+        let mut text = text.chars();
+        let only = text.next().filter(|_| text.next().is_none());
+        only.is_some_and(|c| c == zone || (zone == '<' && FILLERS.contains(c)))
+    };
+    (1..characters.len()).filter(|class| means(&characters[*class])).collect()
+}
+
 /// Samples the line into the planes, several samples a pixel where the picture is larger than the input. Returns its
 /// sharpness.
-fn fill(picture: &Picture, quad: [[f32; 2]; 4], used: usize, planes: &mut Planes<'_>) -> f32 {
+fn fill(picture: &Picture, quad: Quad, used: usize, planes: &mut Planes<'_>) -> f32 {
     let [start, right, _, below] = quad;
     let step =
         |to: [f32; 2], count: usize| [(to[0] - start[0]) / count as f32, (to[1] - start[1]) / count as f32];
