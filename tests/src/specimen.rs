@@ -17,6 +17,7 @@ use image::{DynamicImage, Rgb, RgbImage};
 
 use crate::samples::{self, FaceBox, Samples};
 
+pub mod page;
 pub mod people;
 pub mod scene;
 

@@ -5,6 +5,7 @@
 //! that is missed is printed as such and does not make it fail.
 
 mod cards;
+mod conditions;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -121,6 +122,8 @@ fn has(font: &FontRef<'_>, text: &str) -> bool {
 pub fn run() -> Result<()> {
     let mut bench = Bench::new(Arguments::parse())?;
     bench.cards()?;
+    bench.conditions()?;
+    bench.zones()?;
     bench.figures.save("documents")?;
     if bench.arguments.json {
         println!("{}", bench.figures.json()?);

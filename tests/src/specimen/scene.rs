@@ -138,19 +138,19 @@ impl Paint<'_> {
                 *sum += c;
             }
         }
-        let (u, v) = (x as f32 / PHOTOGRAPH.0 as f32, y as f32 / PHOTOGRAPH.1 as f32);
-        let light = 1.0 - self.scene.shade * f32::midpoint(u, v);
-        Rgb(sum.map(|c| (c * light / (RAYS * RAYS) as f32).round().clamp(0.0, 255.0) as u8))
+        Rgb(sum.map(|c| (c / (RAYS * RAYS) as f32).round().clamp(0.0, 255.0) as u8))
     }
 
     fn ray(&self, at: [f32; 2]) -> [f32; 3] {
         let [u, v] = self.back.apply(at);
         let (width, height) = (self.print.width() as f32, self.print.height() as f32);
-        let desk = self.desk.colour(at);
+        let (x, y) = (at[0] / PHOTOGRAPH.0 as f32, at[1] / PHOTOGRAPH.1 as f32);
+        let light = 1.0 - self.scene.shade * f32::midpoint(x, y);
+        let desk = self.desk.colour(at).map(|c| c * light);
         if !(0.0..width).contains(&u) || !(0.0..height).contains(&v) {
             return desk;
         }
-        let mut card = self.bilinear(u - 0.5, v - 0.5);
+        let mut card = self.bilinear(u - 0.5, v - 0.5).map(|c| c * light);
         if let Some(pixels) = self.scene.screen {
             card = on_screen(card, u / width * pixels as f32, v / width * pixels as f32);
         }

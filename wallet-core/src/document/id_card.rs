@@ -120,8 +120,8 @@ const MIN_UNCHECKED: f32 = 0.90;
 /// The same for a common character of a name. Nothing else on the card says what a name is, and the reader takes rare characters
 /// for common ones: 顼 for 项 at 0.94, 翾 for 翻 at 0.89, 曌 for 盟 at 0.92.
 const MIN_COMMON_IN_NAME: f32 = 0.95;
-/// The same for a rare character (not of GB 2312's first level): the reader does not take common ones for it. Right ones were
-/// seen down to 0.43, wrong ones up to 0.36.
+/// The same for a rare character (none of GB 2312's 6,763): the reader does not take common ones for it. Right ones were seen down
+/// to 0.43, wrong ones up to 0.36.
 const MIN_RARE_IN_NAME: f32 = 0.50;
 /// Under this sharpness a name is not believed whatever the confidence: 赟 was read as 赞 at 0.99 with a sharpness of 0.008.
 const MIN_NAME_SHARPNESS: f32 = 0.010;
@@ -372,12 +372,11 @@ fn name_field(value: Option<Value>) -> FieldRead<String> {
     Ok(Read { value: name(&value.text())?, confidence: value.confidence() })
 }
 
-/// Whether a character is not among the 3,755 of GB 2312's first level.
+/// Whether a character is not among the 6,763 of GB 2312.
 fn is_rare(c: char) -> bool {
     let mut buffer = [0; 4];
     let (bytes, _, unknown) = encoding_rs::GBK.encode(c.encode_utf8(&mut buffer));
-    let first_level = matches!(*bytes, [0xb0..=0xd7, 0xa1..=0xfe]);
-    unknown || !first_level
+    unknown || !matches!(*bytes, [0xb0..=0xf7, 0xa1..=0xfe])
 }
 
 /// A value that was taken, and has a meaning.

@@ -102,10 +102,13 @@ fn placed(rows: &[Row], format: Format, length: usize) -> Result<Vec<Vec<(u8, f3
 
 fn on_grid(row: &Row, pitch: f32, length: usize, names: bool) -> Result<Vec<(u8, f32)>, MrzProblem> {
     const FILLER: (u8, f32) = (b'<', 1.0);
+    if row.glyphs.len() == length && (!names || even(row, pitch)) {
+        return row.glyphs.iter().map(|(_, glyph)| Ok((ascii(glyph)?, glyph.confidence))).collect();
+    }
     let mut line: Vec<(u8, f32)> = Vec::with_capacity(length);
     let mut before: Option<f32> = None;
     for (x, glyph) in &row.glyphs {
-        let character = u8::try_from(glyph.character).map_err(|_| MrzProblem::NotAZone)?;
+        let character = ascii(glyph)?;
         let steps = before.map_or(1.0, |before| ((x - before) / pitch).round());
         if steps < 1.0 {
             // Twice the same place: a character that was split, or one filler too many.
@@ -139,6 +142,27 @@ fn on_grid(row: &Row, pitch: f32, length: usize, names: bool) -> Result<Vec<(u8,
         line.resize(length.max(line.len()), FILLER);
     }
     fitted(line, length)
+}
+
+fn ascii(glyph: &Glyph) -> Result<u8, MrzProblem> {
+    u8::try_from(glyph.character).map_err(|_| MrzProblem::NotAZone)
+}
+
+/// Whether each letter stands as far from the one before as the characters between say: nothing was lost, and nothing merged.
+fn even(row: &Row, pitch: f32) -> bool {
+    const ASIDE: f32 = 0.75;
+    let letters: Vec<(usize, f32)> = row
+        .glyphs
+        .iter()
+        .enumerate()
+        .filter(|(_, (_, glyph))| glyph.character != '<')
+        .map(|(i, (x, _))| (i, *x))
+        .collect();
+    #[allow(clippy::cast_precision_loss, reason = "at most some hundred")]
+    letters.windows(2).all(|pair| match pair {
+        [(i, from), (j, to)] => ((to - from) / pitch - (j - i) as f32).abs() < ASIDE,
+        _ => true,
+    })
 }
 
 /// Where characters and places do not come out even, the longest run of fillers gives way: it is where places are least sure.
