@@ -191,7 +191,9 @@ fn best_of(index: &FaceIndex, templates: &[Embedding], probe: &Embedding) -> any
 
 /// The nearest of all, by looking at each.
 fn exactly(templates: &[Embedding], probe: &Embedding) -> Option<usize> {
-    let scored =
-        templates.iter().enumerate().map(|(place, template)| (place, matching::cosine(probe, template).unwrap_or(-1.0)));
+    let scored = templates
+        .iter()
+        .enumerate()
+        .map(|(place, template)| (place, matching::cosine(probe, template).unwrap_or(-1.0)));
     scored.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(place, _)| place)
 }

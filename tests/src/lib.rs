@@ -11,6 +11,8 @@ pub mod attacks;
 #[cfg(target_os = "linux")]
 pub mod bench_db;
 #[cfg(target_os = "linux")]
+pub mod bench_documents;
+#[cfg(target_os = "linux")]
 pub mod bench_pictures;
 #[cfg(target_os = "linux")]
 pub mod bench_search;

@@ -17,6 +17,10 @@ use image::{DynamicImage, Rgb, RgbImage};
 
 use crate::samples::{self, FaceBox, Samples};
 
+pub mod page;
+pub mod people;
+pub mod scene;
+
 /// Year, month, day.
 pub type Date = (u16, u8, u8);
 
@@ -29,7 +33,8 @@ pub const JPEG_QUALITY: u8 = 90;
 const FACE_SHARE: f64 = 0.62;
 
 const DESK: (u32, u32) = (1440, 966);
-const CARD: (u32, u32) = (1280, 806);
+/// A card as printed, in pixels.
+pub const CARD: (u32, u32) = (1280, 806);
 /// The card's top left corner on the desk, and the portrait's on the card.
 const CARD_AT: (u32, u32) = (80, 80);
 const PORTRAIT_AT: (u32, u32) = (850, 132);
@@ -158,6 +163,11 @@ impl Specimen {
 
     /// The side with the portrait, on its desk. The portrait is what [`portrait_from`] gives.
     pub fn draw_front(&self, portrait: &RgbImage, font: &FontRef<'_>) -> RgbImage {
+        on_desk(&self.print_front(portrait, font))
+    }
+
+    /// The side with the portrait, flat and with square corners.
+    pub fn print_front(&self, portrait: &RgbImage, font: &FontRef<'_>) -> RgbImage {
         let mut card = Card::blank(font);
         card.write(LABEL_X, 52.0, MASTHEAD, "SPECIMEN 样本 · E-Cert");
         card.field(158.0, "姓名", &self.name);
@@ -178,11 +188,16 @@ impl Specimen {
         let (x, y) = PORTRAIT_AT;
         imageops::overlay(&mut card.pixels, portrait, i64::from(x), i64::from(y));
         card.write(x as f32, (y + PORTRAIT.1) as f32 + 62.0, WATERMARK, "SPECIMEN 样本");
-        on_desk(&card.pixels)
+        card.pixels
     }
 
     /// The side with the issuer and the validity, on its desk.
     pub fn draw_back(&self, font: &FontRef<'_>) -> RgbImage {
+        on_desk(&self.print_back(font))
+    }
+
+    /// The side with the issuer and the validity, flat and with square corners.
+    pub fn print_back(&self, font: &FontRef<'_>) -> RgbImage {
         let mut card = Card::blank(font);
         card.write(LABEL_X, 52.0, MASTHEAD, "SPECIMEN 样本 · E-Cert");
         card.write(330.0, 260.0, TITLE, "居民身份证 (样本)");
@@ -191,7 +206,7 @@ impl Specimen {
         card.write(end + BACK_GAP, 570.0, PRINT, &self.issuer);
         let end = card.write(220.0, 680.0, CAPTION, "有效期限");
         card.write(end + BACK_GAP, 680.0, PRINT, &self.printed_validity());
-        on_desk(&card.pixels)
+        card.pixels
     }
 
     /// Both sides as JPEG, the front around the neutral franck frame.
@@ -365,13 +380,13 @@ fn on_desk(card: &RgbImage) -> RgbImage {
 }
 
 /// How much of a pixel of the card is inside its rounded corners: 0 to 1.
-fn cover_of_card(x: u32, y: u32) -> f32 {
+pub(crate) fn cover_of_card(x: u32, y: u32) -> f32 {
     let into_corner = |at: u32, size: u32| CORNER_RADIUS - at.min(size - 1 - at) as f32 - 0.5;
     let (dx, dy) = (into_corner(x, CARD.0), into_corner(y, CARD.1));
     if dx < 0.0 || dy < 0.0 { 1.0 } else { (CORNER_RADIUS - dx.hypot(dy) + 0.5).clamp(0.0, 1.0) }
 }
 
-fn mixed(Rgb([r, g, b]): Rgb<u8>, Rgb([to_r, to_g, to_b]): Rgb<u8>, share: f32) -> Rgb<u8> {
+pub(crate) fn mixed(Rgb([r, g, b]): Rgb<u8>, Rgb([to_r, to_g, to_b]): Rgb<u8>, share: f32) -> Rgb<u8> {
     if share >= 1.0 {
         return Rgb([to_r, to_g, to_b]);
     }

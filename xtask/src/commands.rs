@@ -26,19 +26,24 @@ const DB: &str = "db";
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
     Nothing,
-    /// The models; it counts, and takes no times.
+    /// The models; it counts.
     Models,
+    /// The models, and fonts to draw documents with.
+    Fonts,
     /// `ecert` with its models.
     Service,
 }
 
 /// Benches that are programs of `ecert-tests`.
-const PROGRAMS: [(&str, Needs); 4] = [
+const PROGRAMS: [(&str, Needs); 5] = [
     ("search", Needs::Nothing),
     ("pictures", Needs::Nothing),
     ("attacks", Needs::Models),
+    ("documents", Needs::Fonts),
     ("serving", Needs::Service),
 ];
+/// Benches that count work on pixels: these want the optimiser, the rest of the tests would only build longer.
+const DRAW_FAST: [&str; 2] = ["--config", "profile.dev.package.ecert-tests.opt-level=2"];
 /// Where the stories find a PostgreSQL; each makes a database of its own there.
 const TEST_POSTGRES: &str = "ECERT_TEST_POSTGRES";
 
@@ -168,18 +173,19 @@ fn bench_db(json: bool, arguments: &[OsString]) -> Result<()> {
 
 /// Sets up what a bench of `ecert-tests` needs, then builds and runs it. Times are taken of what is built as a release is.
 fn bench_program(name: &str, needs: Needs, json: bool, arguments: &[OsString]) -> Result<()> {
-    let mut run = match needs {
-        Needs::Nothing => plain_cargo(),
-        Needs::Models | Needs::Service => cargo(&ready_cache()?),
-    };
-    let profile = if needs == Needs::Models { "dev" } else { "measure" };
+    if needs == Needs::Fonts {
+        tools::ensure_all(&[Tool::NotoCjk, Tool::Wenkai, Tool::Zenhei, Tool::OcrB], &Progress::new())?;
+    }
+    let mut run = if needs == Needs::Nothing { plain_cargo() } else { cargo(&ready_cache()?) };
+    let measured = ["--profile", "measure"];
     if needs == Needs::Service {
         let mut build = plain_cargo();
-        build.args(["build", "--profile", profile, "--package", "ecert-server", "--bin", "ecert"]);
+        build.arg("build").args(measured).args(["--package", "ecert-server", "--bin", "ecert"]);
         ensure!(build.status().context("cannot start cargo")?.success(), "the service could not be built");
     }
-    let program = format!("bench-{name}");
-    run.args(["run", "--quiet", "--profile", profile, "--package", "ecert-tests", "--bin", &program, "--"]);
+    let counts = matches!(needs, Needs::Models | Needs::Fonts);
+    run.args(["run", "--quiet"]).args(if counts { DRAW_FAST } else { measured });
+    run.args(["--package", "ecert-tests", "--bin", &format!("bench-{name}"), "--"]);
     run.args(json.then_some("--json")).args(arguments);
     hand_over(run)
 }

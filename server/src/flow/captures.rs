@@ -94,7 +94,7 @@ impl Seen {
     }
 
     /// The same, to be looked at more closely. They come first and may change places.
-    fn well_shown(&mut self) -> &mut [Observation] {
+    pub fn well_shown(&mut self) -> &mut [Observation] {
         let rest = self.rest();
         self.observations.get_mut(..rest).unwrap_or_default()
     }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Parser;
-use ecert_server::flow::captures::{Seen, look};
+use ecert_server::flow::captures::look;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use wallet_core::face::challenge::{Asked, Challenge, Mode};
@@ -156,11 +156,13 @@ impl Bench {
         let asked = Asked::now(mode, nonce, Timestamp::UNIX_EPOCH);
         let age_ms = u64::from(taken.span_ms()) + 500;
         let seen = look(&mut self.engine, &asked, age_ms, &taken.0)?;
-        let Seen { observations, examined } = match seen {
+        let mut seen = match seen {
             Ok(seen) => seen,
             Err(refusal) => return Ok(Outcome::Unusable(refusal.reason().unwrap_or(refusal.code()))),
         };
-        let judgement = judge(&observations, reference, &self.thresholds).with(examined, &self.thresholds);
+        let comparison = self.engine.compare(seen.well_shown(), reference)?;
+        let judgement = judge(&seen.observations, &comparison, &self.engine.scale(), &self.thresholds);
+        let judgement = judgement.with(seen.examined, &self.thresholds);
         let missed = judgement.challenge.iter().flat_map(|challenge| &challenge.steps);
         let missed = missed.filter(|step| step.score < 1.0).map(|step| step.step.as_str()).next();
         Ok(match (judgement.reasons.first(), missed) {

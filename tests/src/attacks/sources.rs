@@ -146,7 +146,7 @@ pub(super) fn person(engine: &mut Engine, kind: &'static str, bytes: &[u8]) -> R
     let picture = picture.ok_or_else(|| anyhow!("a picture without pixels"))?;
     let seen = engine.observe(&picture)?.map_err(|unusable| anyhow!("{}", unusable.code()))?;
     let is_at_rest = seen.quality.yaw.abs() <= AHEAD && seen.quality.pitch.abs() <= AHEAD;
-    Ok(Person { kind, face, template: seen.template, is_at_rest })
+    Ok(Person { kind, face, template: engine.embed_all(&seen.aligned)?, is_at_rest })
 }
 
 fn kind_of(file: &Path) -> &'static str {

@@ -8,8 +8,9 @@ mod visits;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use wallet_core::face::Observation;
 use wallet_core::face::judgement::{CaptureLimits, judge, reference_template};
-use wallet_core::face::{Observation, Template};
+use wallet_core::face::protection::{ProtectionKey, Stored, Unlocked};
 use wallet_core::onnx::{Engine, Models};
 use wallet_core::picture::Picture;
 
@@ -84,7 +85,7 @@ pub async fn run() -> anyhow::Result<()> {
 struct Bare {
     engine: Engine,
     frames: Vec<Vec<u8>>,
-    reference: Template,
+    reference: Unlocked,
     models: Models,
 }
 
@@ -93,9 +94,12 @@ impl Bare {
         let models = Models::load(&cache_dir()?)?;
         let mut engine = models.engine()?;
         let limits = CaptureLimits { min_frames: 2, max_frames: 12 };
-        let enrolment = observe(&mut engine, samples.franck_frames().get(..6).unwrap_or_default())?;
-        let reference = reference_template(&enrolment, limits, &models.thresholds());
+        let mut enrolment = observe(&mut engine, samples.franck_frames().get(..6).unwrap_or_default())?;
+        engine.complete(&mut enrolment)?;
+        let reference = reference_template(&enrolment, limits, &models.scale(), &models.thresholds());
         let reference = reference.map_err(|unusable| anyhow::anyhow!("the samples are {unusable:?}"))?;
+        let key = ProtectionKey::new([7; 32]);
+        let reference = Stored::protect(&reference, &key, [7; 16]).unlock(&key);
         let frames = samples.franck_frames().iter().skip(6).take(FRAMES).cloned().collect();
         Ok(Bare { engine, frames, reference, models })
     }
@@ -104,8 +108,9 @@ impl Bare {
     fn turn(&mut self) -> anyhow::Result<Duration> {
         let before = cpu::own()?;
         for _ in 0..BARE {
-            let seen = observe(&mut self.engine, &self.frames)?;
-            let judgement = judge(&seen, &self.reference, &self.models.thresholds());
+            let mut seen = observe(&mut self.engine, &self.frames)?;
+            let comparison = self.engine.compare(&mut seen, &self.reference)?;
+            let judgement = judge(&seen, &comparison, &self.models.scale(), &self.models.thresholds());
             anyhow::ensure!(judgement.passed, "the samples do not pass");
         }
         Ok((cpu::own()? - before) / u32::try_from(BARE)?)

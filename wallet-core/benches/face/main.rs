@@ -242,7 +242,8 @@ impl Ours {
         let sure_costs = [decode, detect, found, align, embed_quick, matched];
         let total = sure_costs.iter().fold(Cost::default(), Cost::and);
         let all = sure_costs.into_iter().chain([embed, matched_main, quality, liveness]);
-        let mut costs: Costs = SURE.into_iter().chain(MAIN).chain(BESIDES).map(str::to_owned).zip(all).collect();
+        let mut costs: Costs =
+            SURE.into_iter().chain(MAIN).chain(BESIDES).map(str::to_owned).zip(all).collect();
         costs.insert(TOTAL.to_owned(), total);
         costs.insert(TOTAL_BOTH.to_owned(), total.and(&embed).and(&matched_main));
         Ok(Observed { costs, embedding: main, landmarks, sure })

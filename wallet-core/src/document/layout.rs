@@ -2,7 +2,7 @@
 //!
 //! The reader may give a label and its value as one line, as two, or several fields as one; all come out the same.
 
-use super::TextLine;
+use super::{Glyph, TextLine};
 
 /// A label to look for: its spellings, the right one first, then what readers make of it.
 #[derive(Debug)]
@@ -16,18 +16,31 @@ struct Piece {
     /// Index into the labels given to [`Page::new`].
     label: Option<usize>,
     text: String,
-    confidence: f32,
+    glyphs: Vec<Glyph>,
+    sharpness: f32,
     left: f32,
     right: f32,
     middle: f32,
     height: f32,
 }
 
-/// A value: the joined text behind a label, with the least confidence of its lines.
+/// A value: what stands behind a label, joined.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Value {
-    pub text: String,
-    pub confidence: f32,
+    pub glyphs: Vec<Glyph>,
+    /// Of its least sharp line, as in [`TextLine`].
+    pub sharpness: f32,
+}
+
+impl Value {
+    pub(super) fn text(&self) -> String {
+        self.glyphs.iter().map(|glyph| glyph.character).collect()
+    }
+
+    /// Confidence in its most doubtful character.
+    pub(super) fn confidence(&self) -> f32 {
+        self.glyphs.iter().map(|glyph| glyph.confidence).fold(1.0, f32::min)
+    }
 }
 
 /// The pieces of one side of a card, left to right.
@@ -94,7 +107,7 @@ impl Page {
     /// Every piece that is not a label.
     pub(super) fn texts(&self) -> impl Iterator<Item = Value> {
         let free = self.pieces.iter().filter(|piece| piece.label.is_none());
-        free.map(|piece| Value { text: piece.text.clone(), confidence: piece.confidence })
+        free.map(|piece| Value { glyphs: piece.glyphs.clone(), sharpness: piece.sharpness })
     }
 
     fn row_pieces(&self, label: usize) -> Option<Vec<&Piece>> {
@@ -123,9 +136,9 @@ impl Page {
 }
 
 fn join(pieces: &[&Piece]) -> Option<Value> {
-    let text: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
-    let confidence = pieces.iter().map(|piece| piece.confidence).fold(1.0, f32::min);
-    (!text.is_empty()).then_some(Value { text, confidence })
+    let glyphs: Vec<Glyph> = pieces.iter().flat_map(|piece| piece.glyphs.iter().copied()).collect();
+    let sharpness = pieces.iter().map(|piece| piece.sharpness).fold(f32::MAX, f32::min);
+    (!glyphs.is_empty()).then_some(Value { glyphs, sharpness })
 }
 
 fn is_print(text: &str) -> bool {
@@ -133,7 +146,7 @@ fn is_print(text: &str) -> bool {
 }
 
 /// The angle of the text: the median over the lines, each weighed by its length, since short boxes lie askew.
-fn angle(lines: &[TextLine]) -> f32 {
+pub(super) fn angle(lines: &[TextLine]) -> f32 {
     let mut angles: Vec<(f32, f32)> = lines
         .iter()
         .map(|line| {
@@ -160,9 +173,11 @@ fn angle(lines: &[TextLine]) -> f32 {
     longest
 }
 
-/// Cuts a line at the labels in it; where a piece ends in pixels follows from the widths of its characters.
+/// Cuts a line at the labels in it. A piece is as sure as its own characters: how a label was read decides nothing.
 fn cut(line: &TextLine, labels: &[Label], sin: f32, cos: f32) -> Vec<Piece> {
-    let text: String = line.text.chars().filter(|c| !c.is_whitespace()).collect();
+    let glyphs: Vec<Glyph> =
+        line.glyphs.iter().filter(|glyph| !glyph.character.is_whitespace()).copied().collect();
+    let text: String = glyphs.iter().map(|glyph| glyph.character).collect();
     let level = |p: [f32; 2]| [p[0] * cos + p[1] * sin, p[1] * cos - p[0] * sin];
     let corners = line.quad.map(level);
     let [top_left, top_right, bottom_right, bottom_left] = corners;
@@ -170,22 +185,16 @@ fn cut(line: &TextLine, labels: &[Label], sin: f32, cos: f32) -> Vec<Piece> {
         (f32::midpoint(top_left[0], bottom_left[0]), f32::midpoint(top_right[0], bottom_right[0]));
     let middle = corners.iter().map(|p| p[1]).sum::<f32>() / 4.0;
     let height = (bottom_left[1] - top_left[1]).abs().max(1.0);
-    let whole = text_width(&text).max(0.1);
-    let (mut pieces, mut passed) = (Vec::new(), 0.0);
+    let (mut pieces, mut rest) = (Vec::new(), glyphs.as_slice());
+    let mut from = left;
     for (label, part) in split(&text, labels) {
-        let from = left + (right - left) * passed / whole;
-        passed += text_width(part);
-        let to = left + (right - left) * passed / whole;
-        let text = part.to_owned();
-        pieces.push(Piece {
-            label,
-            text,
-            confidence: line.confidence,
-            left: from,
-            right: to,
-            middle,
-            height,
-        });
+        let (own, after) = rest.split_at_checked(part.chars().count()).unwrap_or((rest, &[]));
+        rest = after;
+        let ends = own.last().zip(rest.first()).map_or(1.0, |(a, b)| f32::midpoint(a.at, b.at));
+        let to = left + (right - left) * ends;
+        let (text, glyphs, sharpness) = (part.to_owned(), own.to_vec(), line.sharpness);
+        pieces.push(Piece { label, text, glyphs, sharpness, left: from, right: to, middle, height });
+        from = to;
     }
     pieces
 }
@@ -214,9 +223,4 @@ fn first_label(text: &str, labels: &[Label]) -> Option<(usize, usize, usize)> {
         label.spellings.iter().filter_map(move |s| text.find(s).map(|at| (at, s.len(), index)))
     });
     found.min_by_key(|(at, length, _)| (*at, usize::MAX - length))
-}
-
-/// Width of a text in Chinese characters; Latin letters and digits take about half of one.
-fn text_width(text: &str) -> f32 {
-    text.chars().map(|c| if c.is_ascii() { 0.55 } else { 1.0 }).sum()
 }

@@ -90,7 +90,11 @@ impl Embedders {
         };
         let doubtful: Vec<bool> =
             frames.iter().map(|a| frames.iter().any(|b| unsure(a, b) == Some(true))).collect();
-        frames.iter_mut().zip(doubtful).filter(|(_, doubtful)| *doubtful).try_for_each(|(f, _)| self.complete(f))
+        frames
+            .iter_mut()
+            .zip(doubtful)
+            .filter(|(_, doubtful)| *doubtful)
+            .try_for_each(|(f, _)| self.complete(f))
     }
 
     /// Frames are looked at by the main embedder one after the other, the sharpest first, until the score is clear.

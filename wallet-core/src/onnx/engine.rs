@@ -11,7 +11,8 @@ use super::liveness::Liveness;
 use super::raster;
 use super::runtime::{ModelError, Models};
 use super::text_detector::TextDetector;
-use super::text_reader::{ReadLine, TextReader};
+use super::text_reader::TextReader;
+use crate::document::TextLine;
 use crate::face::attributes::Appearance;
 use crate::face::geometry::Similarity;
 use crate::face::quality::{self, ALIGNED_LEN, Limits};
@@ -208,8 +209,13 @@ impl Engine {
     }
 
     /// Reads the line inside the corners.
-    pub fn read_text(&mut self, picture: &Picture, quad: [[f32; 2]; 4]) -> Result<ReadLine, ModelError> {
+    pub fn read_text(&mut self, picture: &Picture, quad: [[f32; 2]; 4]) -> Result<TextLine, ModelError> {
         self.text_reader.read(picture, quad)
+    }
+
+    /// Reads a line of a machine-readable zone inside the corners.
+    pub fn read_zone_line(&mut self, picture: &Picture, quad: [[f32; 2]; 4]) -> Result<TextLine, ModelError> {
+        self.text_reader.read_zone(picture, quad)
     }
 }
 

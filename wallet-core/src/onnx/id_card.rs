@@ -2,11 +2,13 @@
 
 use jiff::civil::Date;
 
+use super::condition::Condition;
 use super::engine::{CLOSE_SIDE, Engine, Located, the_one_face};
 use super::raster::{self, Crop};
 use super::runtime::ModelError;
-use super::text_reader::ReadLine;
-use crate::document::id_card::{Back, Front};
+use super::straighten::{ID1_ASPECT, Straight, straighten};
+use crate::document::id_card::{Back, BackFields, Front, FrontFields};
+use crate::document::plane::Quad;
 use crate::document::{DocumentProblem, IdCard, TextLine};
 use crate::face::quality;
 use crate::face::{FaceBox, Landmarks, Quality, Template};
@@ -16,7 +18,7 @@ use crate::picture::Picture;
 /// (2,850 pairs of 19 people, scaled down).
 const MIN_PORTRAIT_PX: f32 = 96.0;
 /// Median sharpness of the lines under which a side is too blurred to read.
-const MIN_SHARPNESS: f32 = 0.01;
+const MIN_SHARPNESS: f32 = 0.003;
 /// The same for a whole picture at 480 × 320 in which no card was found.
 const MIN_PICTURE_SHARPNESS: f32 = 0.002;
 
@@ -38,14 +40,52 @@ pub struct IdCardReading {
     pub front_confidence: f32,
     /// The same of the back.
     pub back_confidence: f32,
+    /// Either side may have been photographed from a screen: a reason to look closer.
+    pub screen_suspected: bool,
 }
 
-/// One side as read.
-struct Side<T> {
-    fields: Result<T, DocumentProblem>,
-    confidence: f32,
-    /// Quarter turns clockwise that bring the picture upright.
-    quarters: u8,
+/// One side as read, field by field, and what else is known of it.
+#[derive(Debug, Clone)]
+pub struct SideReading<T> {
+    /// Why it is no such side, else its fields.
+    pub fields: Result<T, DocumentProblem>,
+    /// Mean over the lines of the confidence in their most doubtful character, 0 to 1.
+    pub confidence: f32,
+    /// The picture that it was read from: the card alone where its outline was found, else the photograph; upright.
+    pub upright: Picture,
+    /// Where the card lies in the photograph, in pixels, beginning at its own top left; `None` where its outline was not found.
+    pub corners: Option<Quad>,
+    /// Pixels of the photograph to a pixel of `upright`.
+    pub scale: f32,
+    /// How it was photographed.
+    pub condition: Condition,
+}
+
+/// What a side says, field by field.
+trait Fields: Sized {
+    fn read(lines: &[TextLine]) -> Result<Self, DocumentProblem>;
+    /// How many fields could not be read.
+    fn problems(&self) -> usize;
+}
+
+impl Fields for FrontFields {
+    fn read(lines: &[TextLine]) -> Result<Self, DocumentProblem> {
+        FrontFields::read(lines)
+    }
+
+    fn problems(&self) -> usize {
+        self.problems()
+    }
+}
+
+impl Fields for BackFields {
+    fn read(lines: &[TextLine]) -> Result<Self, DocumentProblem> {
+        BackFields::read(lines)
+    }
+
+    fn problems(&self) -> usize {
+        self.problems()
+    }
 }
 
 impl Engine {
@@ -56,65 +96,106 @@ impl Engine {
         back: &Picture,
         today: Date,
     ) -> Result<Result<IdCardReading, DocumentProblem>, ModelError> {
-        let face = read_side(self, front, Front::read)?;
-        let front_fields = match face.fields {
+        let face = self.read_front_fields(front)?;
+        let front_fields = match face.fields.clone().and_then(FrontFields::whole) {
             Ok(fields) => fields,
-            Err(problem) => return Ok(Err(problem)),
+            Err(problem) => return Ok(Err(face.condition.explains(problem))),
         };
-        let rear = read_side(self, back, Back::read)?;
-        let card = rear.fields.and_then(|back_fields| IdCard::join(front_fields, back_fields, today));
-        let card = match card {
+        let rear = self.read_back_fields(back)?;
+        let back_fields = rear.fields.and_then(BackFields::whole);
+        let back_fields = back_fields.map_err(|problem| rear.condition.explains(problem));
+        let card = match back_fields.and_then(|back_fields| IdCard::join(front_fields, back_fields, today)) {
             Ok(card) => card,
             Err(problem) => return Ok(Err(problem)),
         };
-        let portrait = match portrait(self, front, face.quarters)? {
+        let portrait = match self.portrait(&face)? {
             Ok(portrait) => portrait,
-            Err(problem) => return Ok(Err(problem)),
+            Err(problem) => return Ok(Err(face.condition.explains(problem))),
         };
         let (front_confidence, back_confidence) = (face.confidence, rear.confidence);
-        Ok(Ok(IdCardReading { card, portrait, front_confidence, back_confidence }))
+        let screen_suspected = face.condition.screen_suspected || rear.condition.screen_suspected;
+        Ok(Ok(IdCardReading { card, portrait, front_confidence, back_confidence, screen_suspected }))
     }
 
-    /// Reads a front alone, before it is held against its back and the day: for measuring.
+    /// Reads a front alone, field by field, before it is held against its back and the day.
+    pub fn read_front_fields(&mut self, front: &Picture) -> Result<SideReading<FrontFields>, ModelError> {
+        read_side(self, front)
+    }
+
+    /// Reads a back alone, field by field, before it is held against its front and the day.
+    pub fn read_back_fields(&mut self, back: &Picture) -> Result<SideReading<BackFields>, ModelError> {
+        read_side(self, back)
+    }
+
+    /// Reads a front alone: all of it or nothing.
     pub fn read_front(&mut self, front: &Picture) -> Result<Result<Front, DocumentProblem>, ModelError> {
-        Ok(read_side(self, front, Front::read)?.fields)
+        Ok(self.read_front_fields(front)?.fields.and_then(FrontFields::whole))
     }
 
-    /// Reads a back alone, before it is held against its front and the day: for measuring.
+    /// Reads a back alone: all of it or nothing.
     pub fn read_back(&mut self, back: &Picture) -> Result<Result<Back, DocumentProblem>, ModelError> {
-        Ok(read_side(self, back, Back::read)?.fields)
+        Ok(self.read_back_fields(back)?.fields.and_then(BackFields::whole))
     }
 }
 
-/// Finds the lines once and reads them in the likely direction; if that is no card, also in the opposite one.
-fn read_side<T>(
-    engine: &mut Engine,
-    picture: &Picture,
-    parse: impl Fn(&[TextLine]) -> Result<T, DocumentProblem>,
-) -> Result<Side<T>, ModelError> {
+/// Reads the straightened card where its outline is found, and the photograph as it is where that does not give every field.
+fn read_side<T: Fields>(engine: &mut Engine, picture: &Picture) -> Result<SideReading<T>, ModelError> {
+    let (mut best, corners) = match straighten(picture, ID1_ASPECT) {
+        Some(Straight { picture: flat, mut corners, scale, .. }) => {
+            let (reading, quarters) = read_plain::<T>(engine, &flat)?;
+            corners.rotate_left(usize::from(quarters));
+            (SideReading { scale, ..reading }, Some(corners))
+        }
+        None => (read_plain(engine, picture)?.0, None),
+    };
+    if corners.is_some() && missing(&best.fields) > 0 {
+        let (plain, _) = read_plain::<T>(engine, picture)?;
+        if missing(&plain.fields) < missing(&best.fields) {
+            best = plain;
+        }
+    }
+    best.corners = corners;
+    best.condition = Condition::of(picture, corners.as_ref(), &best.upright, best.condition.sharpness);
+    Ok(best)
+}
+
+/// How much of a side could not be read.
+fn missing<T: Fields>(fields: &Result<T, DocumentProblem>) -> usize {
+    fields.as_ref().map_or(usize::MAX, Fields::problems)
+}
+
+/// Finds the lines once and reads them in the likely direction; if that is no card, also in the opposite one. Gives how many quarter
+/// turns clockwise brought the picture upright.
+fn read_plain<T: Fields>(engine: &mut Engine, picture: &Picture) -> Result<(SideReading<T>, u8), ModelError> {
     let quads = engine.find_text(picture)?;
-    let standing =
-        quads.iter().filter(|q| side(q[0], q[3]) > 1.5 * side(q[0], q[1])).count() * 2 > quads.len();
-    let turns: [u8; 2] = if standing { [1, 3] } else { [0, 2] };
-    let mut sides = Vec::new();
+    let turns = likely_turns(&quads);
+    let mut last = (Err(DocumentProblem::NotADocument), 0.0, 0.0, 0);
     for quarters in turns {
-        let read = without_specks(read_lines(engine, picture, &quads, quarters)?);
-        let lines: Vec<TextLine> = read.iter().map(|r| r.line.clone()).collect();
-        let fields = match parse(&lines) {
-            _ if too_blurred(&read) => Err(DocumentProblem::Blurred),
+        let lines = without_specks(read_lines(engine, picture, &quads, quarters)?);
+        let fields = match T::read(&lines) {
+            _ if too_blurred(&lines) => Err(DocumentProblem::Blurred),
             parsed => parsed,
         };
         let wrong_way = matches!(fields, Err(DocumentProblem::NotADocument));
-        sides.push(Side { fields, confidence: mean(lines.iter().map(|l| l.confidence)), quarters });
+        let sharpness = median(lines.iter().map(|line| line.sharpness));
+        last = (fields, mean(lines.iter().map(TextLine::confidence)), sharpness, quarters);
         if !wrong_way {
             break;
         }
     }
-    let mut last = sides.pop().ok_or(ModelError::UnexpectedOutput("text-detector"))?;
-    if matches!(last.fields, Err(DocumentProblem::NotADocument)) && picture_too_blurred(picture) {
-        last.fields = Err(DocumentProblem::Blurred);
+    let (mut fields, confidence, sharpness, quarters) = last;
+    if matches!(fields, Err(DocumentProblem::NotADocument)) && picture_too_blurred(picture) {
+        fields = Err(DocumentProblem::Blurred);
     }
-    Ok(last)
+    let upright = picture.turned(quarters).map_err(|_| ModelError::Input("text-reader"))?;
+    let condition = Condition { sharpness, ..Condition::default() };
+    Ok((SideReading { fields, confidence, upright, corners: None, scale: 1.0, condition }, quarters))
+}
+
+/// Quarter turns clockwise that may bring lines of text upright, the likelier first.
+pub(super) fn likely_turns(quads: &[Quad]) -> [u8; 2] {
+    let standing = quads.iter().filter(|q| side(q[0], q[3]) > 1.5 * side(q[0], q[1])).count();
+    if standing * 2 > quads.len() { [1, 3] } else { [0, 2] }
 }
 
 /// Whether a picture in which no card was found is too blurred to tell: then the person should hear that.
@@ -136,7 +217,7 @@ fn read_lines(
     picture: &Picture,
     quads: &[[[f32; 2]; 4]],
     quarters: u8,
-) -> Result<Vec<ReadLine>, ModelError> {
+) -> Result<Vec<TextLine>, ModelError> {
     quads
         .iter()
         .map(|quad| {
@@ -150,16 +231,16 @@ fn read_lines(
 
 /// Drops what the detector took for a line and the reader did not: low, and without a readable character. A doubtful
 /// line of full height stays, and makes its field unreadable, since leaving it out would shorten an address.
-fn without_specks(mut lines: Vec<ReadLine>) -> Vec<ReadLine> {
+fn without_specks(mut lines: Vec<TextLine>) -> Vec<TextLine> {
     const DOUBTFUL: f32 = 0.5;
     const LOW: f32 = 0.75;
-    let height = |line: &ReadLine| side(line.line.quad[0], line.line.quad[3]);
+    let height = |line: &TextLine| side(line.quad[0], line.quad[3]);
     let usual = median(lines.iter().map(height));
-    lines.retain(|line| line.line.confidence >= DOUBTFUL || height(line) >= LOW * usual);
+    lines.retain(|line| line.confidence() >= DOUBTFUL || height(line) >= LOW * usual);
     lines
 }
 
-fn too_blurred(lines: &[ReadLine]) -> bool {
+fn too_blurred(lines: &[TextLine]) -> bool {
     !lines.is_empty() && median(lines.iter().map(|l| l.sharpness)) < MIN_SHARPNESS
 }
 
@@ -170,25 +251,25 @@ fn median(values: impl Iterator<Item = f32>) -> f32 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// The one face on the upright front, large enough to compare with.
-fn portrait(
-    engine: &mut Engine,
-    front: &Picture,
-    quarters: u8,
-) -> Result<Result<Portrait, DocumentProblem>, ModelError> {
-    let upright = front.turned(quarters).map_err(|_| ModelError::Input("face-detector"))?;
-    let Ok(face) = the_one_face(&engine.detect_at(&upright, CLOSE_SIDE)?) else {
-        return Ok(Err(DocumentProblem::PortraitMissing));
-    };
-    if face.face_box.height < MIN_PORTRAIT_PX {
-        return Ok(Err(DocumentProblem::PortraitTooSmall));
+impl Engine {
+    /// The one face on the front, large enough in the photograph to compare with.
+    fn portrait(
+        &mut self,
+        front: &SideReading<FrontFields>,
+    ) -> Result<Result<Portrait, DocumentProblem>, ModelError> {
+        let Ok(face) = the_one_face(&self.detect_at(&front.upright, CLOSE_SIDE)?) else {
+            return Ok(Err(DocumentProblem::PortraitMissing));
+        };
+        if face.face_box.height * front.scale < MIN_PORTRAIT_PX {
+            return Ok(Err(DocumentProblem::PortraitTooSmall));
+        }
+        let Some(Located { face_box, landmarks, aligned, quality, .. }) =
+            self.locate_in(&front.upright, face.face_box)?
+        else {
+            return Ok(Err(DocumentProblem::PortraitMissing));
+        };
+        Ok(Ok(Portrait { template: self.embed_all(&aligned)?, quality, face_box, landmarks }))
     }
-    let Some(Located { face_box, landmarks, aligned, quality, .. }) =
-        engine.locate_in(&upright, face.face_box)?
-    else {
-        return Ok(Err(DocumentProblem::PortraitMissing));
-    };
-    Ok(Ok(Portrait { template: engine.embed_all(&aligned)?, quality, face_box, landmarks }))
 }
 
 fn side(a: [f32; 2], b: [f32; 2]) -> f32 {

@@ -21,9 +21,13 @@ pub mod runtime;
 pub mod text_detector;
 pub mod text_reader;
 
+mod condition;
 mod id_card;
+mod mrz;
 mod shape;
+pub mod straighten;
 
+pub use condition::Condition;
 pub use engine::{Engine, Located};
-pub use id_card::{IdCardReading, Portrait};
+pub use id_card::{IdCardReading, Portrait, SideReading};
 pub use runtime::{ModelError, Models};

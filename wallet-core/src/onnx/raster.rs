@@ -7,6 +7,7 @@
     reason = "pixel kernel: every index is clamped to the picture, every number is far below 2^24"
 )]
 
+use crate::document::plane::{self, Homography, Quad};
 use crate::face::geometry::{ALIGNED_SIDE, Similarity};
 use crate::face::quality::ALIGNED_LEN;
 use crate::picture::Picture;
@@ -190,6 +191,61 @@ pub fn sample_clamped(picture: &Picture, x: f32, y: f32) -> [f32; 3] {
         let [tl, tr, bl, br] = [tl, tr, bl, br].map(|corner| f32::from(corner[c]));
         mix(mix(tl, tr, wx), mix(bl, br, wx), wy)
     })
+}
+
+/// A picture made small: each pixel the mean of all that it covers, RGB, 0 to 255, row by row.
+pub struct Shrunk {
+    pub rgb: Vec<[f32; 3]>,
+    pub width: usize,
+    pub height: usize,
+}
+
+/// Scales down to a long side of at most `side` pixels; a smaller picture keeps its size.
+pub fn shrunk(picture: &Picture, side: usize) -> Shrunk {
+    let (from_width, from_height) = (picture.width() as usize, picture.height() as usize);
+    let scale = (side as f64 / from_width.max(from_height) as f64).min(1.0);
+    let length = |from: usize| ((from as f64 * scale).round() as usize).clamp(1, from);
+    let (width, height) = (length(from_width), length(from_height));
+    let mut rgb = vec![[0.0_f32; 3]; width * height];
+    let mut counts = vec![0.0_f32; width * height];
+    let columns: Vec<usize> = (0..from_width).map(|x| x * width / from_width).collect();
+    for (y, line) in picture.rgb().as_chunks::<3>().0.chunks_exact(from_width).enumerate() {
+        let row = y * height / from_height * width;
+        for (pixel, column) in line.iter().zip(&columns) {
+            counts[row + column] += 1.0;
+            for (sum, value) in rgb[row + column].iter_mut().zip(pixel) {
+                *sum += f32::from(*value);
+            }
+        }
+    }
+    for (pixel, count) in rgb.iter_mut().zip(counts) {
+        *pixel = pixel.map(|sum| sum / count);
+    }
+    Shrunk { rgb, width, height }
+}
+
+/// What lies in a quadrangle, laid flat: top left, top right, bottom right and bottom left become the corners of a picture of
+/// this size. Several samples a pixel where the picture is finer. `None` when it is no quadrangle.
+pub fn laid_flat(picture: &Picture, corners: &Quad, width: u32, height: u32) -> Option<Picture> {
+    let to_source = Homography::of_rectangle(width as f32, height as f32, corners)?;
+    let finer = plane::area(corners).abs() / (width * height) as f32;
+    let samples = (finer.sqrt().round() as usize).clamp(1, 4);
+    let share = |i: usize| (i as f32 + 0.5) / samples as f32;
+    let mut rgb = Vec::with_capacity(width as usize * height as usize * 3);
+    for y in 0..height {
+        for x in 0..width {
+            let mut sum = [0.0_f32; 3];
+            for i in 0..samples * samples {
+                let at = [x as f32 + share(i % samples), y as f32 + share(i / samples)];
+                let [u, v] = to_source.apply(at);
+                for (sum, value) in sum.iter_mut().zip(sample_clamped(picture, u - 0.5, v - 0.5)) {
+                    *sum += value;
+                }
+            }
+            rgb.extend(sum.map(|sum| (sum / (samples * samples) as f32).round() as u8));
+        }
+    }
+    Picture::from_rgb(width, height, rgb)
 }
 
 /// The unit of [`Tap::weight`].

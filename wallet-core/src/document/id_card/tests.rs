@@ -8,7 +8,7 @@ const TODAY: Date = date(2026, 11, 22);
 fn line(text: &str, x: f32, y: f32) -> TextLine {
     let width = 32.0 * text.chars().map(|c| if c.is_ascii() { 0.55 } else { 1.0 }).sum::<f32>();
     let quad = [[x, y], [x + width, y], [x + width, y + 36.0], [x, y + 36.0]];
-    TextLine { text: text.to_owned(), confidence: 0.99, quad }
+    TextLine::even(text, 0.99, quad)
 }
 
 fn front() -> Vec<TextLine> {
@@ -42,13 +42,13 @@ fn back() -> Vec<TextLine> {
 
 /// Replaces the text of the line that has `old`.
 fn with(mut lines: Vec<TextLine>, old: &str, new: &str) -> Vec<TextLine> {
-    let found = lines.iter_mut().find(|l| l.text == old).unwrap();
+    let found = lines.iter_mut().find(|l| l.text() == old).unwrap();
     *found = line(new, found.quad[0][0], found.quad[0][1]);
     lines
 }
 
 fn without(lines: Vec<TextLine>, text: &str) -> Vec<TextLine> {
-    lines.into_iter().filter(|l| l.text != text).collect()
+    lines.into_iter().filter(|l| l.text() != text).collect()
 }
 
 fn problem(front: &[TextLine], back: &[TextLine]) -> DocumentProblem {
@@ -110,6 +110,51 @@ fn long_names_have_one_kind_of_dot() {
     }
 }
 
+/// A front with this name, whose last character was read with this confidence.
+fn named(name: &str, last: f32, sharpness: f32) -> Result<Front, DocumentProblem> {
+    let mut lines = with(front(), "张鹏", name);
+    let line = lines.iter_mut().find(|l| l.text() == name).unwrap();
+    line.sharpness = sharpness;
+    line.glyphs.last_mut().unwrap().confidence = last;
+    Front::read(&lines)
+}
+
+#[test]
+fn a_common_character_of_a_name_must_be_surer_than_a_rare_one() {
+    // 顼 is taken for 项, never the other way round.
+    assert!(named("郭项", 0.94, 0.1).is_err() && named("郭项", 0.96, 0.1).is_ok());
+    for rare in ["王㛃", "刘䶮", "冯骉", "郑燊", "陈喆"] {
+        let common = rare == "陈喆";
+        assert_eq!(named(rare, 0.60, 0.1).is_err(), common, "{rare}");
+        assert!(named(rare, 0.45, 0.1).is_err(), "{rare}");
+    }
+    // Blurred, it is not believed at all.
+    assert!(named("赵赞", 0.99, 0.008).is_err());
+}
+
+#[test]
+fn fields_are_read_each_by_itself() {
+    let mut lines = without(front(), "1975年2月24日");
+    lines.iter_mut().find(|l| l.text() == "张鹏").unwrap().glyphs[0].confidence = 0.3;
+    let fields = FrontFields::read(&lines).unwrap();
+    assert_eq!(fields.name, Err(DocumentProblem::FieldUnreadable(Field::Name)));
+    assert_eq!(fields.birth, Err(DocumentProblem::FieldMissing(Field::Birth)));
+    assert_eq!(fields.number.as_ref().map(|read| read.value.as_str()), Ok("37020219750224710X"));
+    assert_eq!(
+        (fields.problems(), fields.whole().err()),
+        (2, Some(DocumentProblem::FieldUnreadable(Field::Name)))
+    );
+    // A doubtful label does not matter.
+    let mut lines = front();
+    for line in lines.iter_mut().filter(|l| l.text().starts_with("性别")) {
+        line.glyphs[1].confidence = 0.2;
+    }
+    assert!(Front::read(&lines).is_ok());
+    let back = BackFields::read(&with(back(), "2019.06.01-2039.06.01", "2019.06.01-2039.06.0")).unwrap();
+    assert!(back.valid_from.is_ok());
+    assert_eq!(back.valid_until, Err(DocumentProblem::FieldUnreadable(Field::ValidUntil)));
+}
+
 #[test]
 fn what_was_not_read_is_named() {
     for (text, field) in [
@@ -127,7 +172,7 @@ fn what_was_not_read_is_named() {
         DocumentProblem::FieldMissing(Field::ValidUntil)
     );
     let mut doubtful = front();
-    doubtful[0].confidence = 0.6;
+    doubtful[0].glyphs[1].confidence = 0.6;
     assert_eq!(problem(&doubtful, &back()), DocumentProblem::FieldUnreadable(Field::Name));
 }
 
