@@ -114,7 +114,7 @@ fn made_up(count: u64) -> anyhow::Result<Vec<Embedding>> {
 fn build(templates: &[Embedding], figures: &mut Figures) -> anyhow::Result<FaceIndex> {
     let bar = bar("building", templates.len() as u64);
     let (began, before) = (Instant::now(), cpu::resident(std::process::id())?);
-    let mut index = FaceIndex::empty(WIDTH)?;
+    let mut index = FaceIndex::empty(WIDTH);
     for (number, template) in (0_u32..).zip(templates) {
         index.change(number.into(), Some(template), number.into())?;
         bar.set_position(number.into());
@@ -138,7 +138,7 @@ fn reload(index: FaceIndex, figures: &mut Figures) -> anyhow::Result<FaceIndex> 
     figures.note("sealed file", std::fs::metadata(file)?.len() as f64 / 1e6, "MB");
     drop(index);
     let began = Instant::now();
-    let loaded = indexes.load(&vault, group, WIDTH)?;
+    let loaded = indexes.load(&vault, group, WIDTH);
     figures.note("load: time", began.elapsed().as_secs_f64(), "s");
     Ok(loaded)
 }

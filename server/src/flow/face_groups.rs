@@ -196,14 +196,16 @@ fn nearest(
     let probe = Stored::protect(probe, &ctx.secrets.template, salt_of(group.id));
     let probe = probe.vectors();
     let vector = probe.get(Tier::Main).ok_or_else(|| anyhow::anyhow!("a face without its main vector"))?;
-    let index = ctx.face_indexes.of(&ctx.vault, group.id, vector.values().len())?;
+    let index = ctx.face_indexes.of(&ctx.vault, group.id, vector.values().len());
     if index.read().revision() < group.revision {
         let mut index = index.write();
         let before = index.revision();
         let removed = catch_up(ctx, group, &mut index)?;
         let changes = index.revision() - before;
-        if removed || (changes >= KEEP_AFTER && changes.saturating_mul(10) >= group.faces) {
+        if changes >= KEEP_AFTER && changes.saturating_mul(10) >= group.faces {
             ctx.face_indexes.keep(&ctx.vault, group.id, &index)?;
+        } else if removed {
+            ctx.face_indexes.drop_file(group.id)?;
         }
     }
     let numbers = index.read().nearest(vector, most.saturating_mul(CANDIDATES))?;
