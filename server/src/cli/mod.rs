@@ -7,6 +7,7 @@ mod models;
 mod receipts;
 mod register;
 mod serve;
+mod templates;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,9 @@ enum Action {
     /// The models: how right they are on pictures of your own
     #[command(subcommand)]
     Models(models::ModelsAction),
+    /// What is kept of faces
+    #[command(subcommand)]
+    Templates(templates::TemplatesAction),
     /// Receipts
     #[command(subcommand)]
     Receipts(receipts::ReceiptsAction),
@@ -93,6 +97,7 @@ fn try_run() -> anyhow::Result<ExitCode> {
         Action::Db(action) => db::run(&cli.settings, action),
         Action::Register(action) => register::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Models(action) => models::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
+        Action::Templates(action) => templates::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Receipts(action) => receipts::run(action),
     }
 }
