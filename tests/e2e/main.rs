@@ -19,4 +19,5 @@ mod redemption;
 mod replicas;
 mod revocation;
 mod service;
+mod templates;
 mod third_party;
