@@ -47,9 +47,9 @@ fn boxes_and_embeddings_equal_those_of_opencv() -> anyhow::Result<()> {
     for (ours, theirs) in ours.iter().zip(theirs) {
         let b = ours.face_box;
         let sides = [b.x, b.y, b.width, b.height].into_iter().zip(theirs.r#box);
-        // Of the face's height, since the detector looks at a smaller picture. Where two cells tie the box jumps a little.
+        // Of the face's height, since ours was found in a picture of half the size. Where two cells tie the box jumps a little.
         let apart = sides.map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f32::max) / b.height;
-        assert!(apart < 0.02, "boxes {apart} of the height apart");
+        assert!(apart < 0.04, "boxes {apart} of the height apart");
         let theirs = Embedding::normalise(Space::UNKNOWN, &theirs.feature)?;
         let ours = ours.template.get(Tier::Main).context("the main embedder has looked at all")?;
         let score = cosine(ours, &theirs).context("as many numbers")?;

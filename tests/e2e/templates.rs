@@ -62,7 +62,10 @@ async fn a_template_is_protected_and_renewed_without_a_capture() -> Test {
 
     let stolen = sealed(&app, id)?;
     let done = rekey(&app, &[])?;
-    assert_eq!((&done["rekeyed"], &done["were_plain"], &done["last"]), (&1.into(), &0.into(), &id.to_string().into()));
+    assert_eq!(
+        (&done["rekeyed"], &done["were_plain"], &done["last"]),
+        (&1.into(), &0.into(), &id.to_string().into())
+    );
     assert_ne!(sealed(&app, id)?, stolen);
     let after = rp.visit(&holder.qr(Share::Name)?, &later_frames()).await?.expect_status(200)?;
     let score = |answer: &Value| answer["judgement"]["comparison_score"].as_f64().context("a score");

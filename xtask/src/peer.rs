@@ -96,7 +96,15 @@ pub(crate) fn python(cache: &Cache, peer: Peer, progress: &Progress) -> Result<P
     quietly(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
     let pip = || {
         let mut install = Command::new(&python);
-        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"]);
+        install.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--no-deps",
+        ]);
         install
     };
     quietly(pip().arg("--only-binary=:all:").args(peer.wheels()))?;

@@ -11,7 +11,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::flatbuffer::{List, Table};
 use crate::onnx_graph::{
-    Attribute, Dimension, Graph, Model, Node, OperatorSet, Shape, Tensor, TensorType, Value, ValueType, element,
+    Attribute, Dimension, Graph, Model, Node, OperatorSet, Shape, Tensor, TensorType, Value, ValueType,
+    element,
 };
 
 /// The operators, by their numbers.
@@ -62,7 +63,8 @@ pub(crate) fn to_onnx(bytes: &[u8]) -> Result<Model> {
     let operators = subgraph.list(3)?;
     let operation = |index| Operation::read(operators.table(index)?, codes);
     let operations: Vec<Operation<'_>> = (0..operators.len).map(operation).collect::<Result<_>>()?;
-    let producers = operations.iter().enumerate().map(|(place, operation)| (operation.output, place)).collect();
+    let producers =
+        operations.iter().enumerate().map(|(place, operation)| (operation.output, place)).collect();
     let source = Source { tensors: subgraph.list(0)?, buffers: root.list(4)?, operations, producers };
     let (input, output) = (only(subgraph.list(1)?)?, only(subgraph.list(2)?)?);
     let graph = source.graph(input, output)?;
@@ -84,7 +86,12 @@ impl<'a> Operation<'a> {
         let code = codes.table(usize::try_from(table.int(0, 0)?)?)?;
         // The first numbers were bytes; newer ones stand in a field of their own.
         let code = i32::from(code.byte(0)?).max(code.int(3, 0)?);
-        Ok(Self { code, inputs: table.list(1)?.ints()?, output: only(table.list(2)?)?, options: table.table(4)? })
+        Ok(Self {
+            code,
+            inputs: table.list(1)?.ints()?,
+            output: only(table.list(2)?)?,
+            options: table.table(4)?,
+        })
     }
 
     /// No activation may be hidden in an operator: field `field` of its options.
@@ -149,7 +156,9 @@ impl Source<'_> {
         let options = operation.options.context("a convolution without options")?;
         operation.ensure_plain(if depthwise { 4 } else { 3 })?;
         let [input, weights, bias] = operation.inputs[..] else { bail!("a convolution without a bias") };
-        let [outer, height, width, inner] = self.shape(weights)?[..] else { bail!("weights of other than 4 sizes") };
+        let [outer, height, width, inner] = self.shape(weights)?[..] else {
+            bail!("weights of other than 4 sizes")
+        };
         let [strides, dilations] = [[2, 1], if depthwise { [6, 5] } else { [5, 4] }]
             .map(|fields| fields.map(|field| options.int(field, 1)));
         for dilation in dilations {
@@ -161,7 +170,8 @@ impl Source<'_> {
         let (stored, [outer, inner]) = (self.floats(weights)?, [outer, inner].map(usize::try_from));
         let area = usize::try_from(height * width)?;
         let laid_out = channels_first(&stored, outer?, area, inner?);
-        let (weights, bias_name) = (format!("t{}_weights", operation.output), format!("t{}_bias", operation.output));
+        let (weights, bias_name) =
+            (format!("t{}_weights", operation.output), format!("t{}_bias", operation.output));
         graph.initializer.push(Tensor::floats(&weights, dims, &laid_out));
         graph.initializer.push(Tensor::floats(&bias_name, vec![channels], &self.floats(bias)?));
         let [down, along] = strides;
@@ -216,7 +226,10 @@ impl Source<'_> {
         let buffer = self.buffers.table(usize::try_from(table.int(2, 0)?)?)?;
         let (fours, rest) = buffer.list(0)?.bytes()?.as_chunks();
         let expected = usize::try_from(self.shape(tensor)?.iter().product::<i64>())?;
-        ensure!(rest.is_empty() && fours.len() == expected, "tensor {tensor} has not the numbers of its shape");
+        ensure!(
+            rest.is_empty() && fours.len() == expected,
+            "tensor {tensor} has not the numbers of its shape"
+        );
         Ok(fours.iter().map(|&four| f32::from_le_bytes(four)).collect())
     }
 }

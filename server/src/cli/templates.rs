@@ -38,7 +38,9 @@ pub(super) fn run(config: &Config, action: TemplatesAction) -> anyhow::Result<()
     let done = done.map_err(|stop| {
         let reason = anyhow::Error::from(stop);
         match last {
-            Some(last) => reason.context(format!("stopped; go on with: ecert templates rekey --after {last}")),
+            Some(last) => {
+                reason.context(format!("stopped; go on with: ecert templates rekey --after {last}"))
+            }
             None => reason,
         }
     })?;

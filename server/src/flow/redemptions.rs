@@ -258,15 +258,13 @@ fn evaluate(ctx: &Context, InForce { certificate, .. }: &InForce, capture: Captu
     if ctx.models.are_absent() {
         return Ok(super::without_face::verdict(capture));
     }
-    let compare =
-        move |engine: &mut Engine, frames: &mut [Observation]| engine.compare(frames, &reference);
+    let compare = move |engine: &mut Engine, frames: &mut [Observation]| engine.compare(frames, &reference);
     let (observations, comparison) = match captures::observe(ctx, Lane::Redemption, capture, compare)? {
         Ok(seen) => seen,
         Err(Refusal::CaptureUnusable(reason)) => return Ok(Verdict::Unusable(reason)),
         Err(refusal) => return Err(refusal.into()),
     };
-    let judgement =
-        judge_face(&observations, &comparison, &ctx.models.scale(), &ctx.models.thresholds());
+    let judgement = judge_face(&observations, &comparison, &ctx.models.scale(), &ctx.models.thresholds());
     let scores = [judgement.comparison_score, judgement.continuity, judgement.liveness];
     if !scores.iter().all(|score| score.is_finite()) {
         // A broken model is our fault: nobody is judged, or billed, by it.

@@ -56,7 +56,8 @@ pub fn rekey(
     mut done: impl FnMut(&Rekeyed),
 ) -> Flow<Rekeyed> {
     let vault = Vault::new(&secrets.vault);
-    let piece = progress.begin("templates", Some(store.read(|conn| Ok(certificates::count_templates(conn)?))?));
+    let piece =
+        progress.begin("templates", Some(store.read(|conn| Ok(certificates::count_templates(conn)?))?));
     let mut all = Rekeyed { last: after, ..Rekeyed::default() };
     loop {
         let found = store.read(|conn| Ok(certificates::templates_after(conn, all.last, AT_ONCE)?))?;

@@ -235,7 +235,9 @@ impl Maker {
             sealed_attributes: self
                 .vault
                 .seal_json(&attributes_context(certificate), &self.disclosures(number, document))?,
-            sealed_template: self.vault.seal(&template_context(certificate), &template(number, &self.secrets.template)?)?,
+            sealed_template: self
+                .vault
+                .seal(&template_context(certificate), &template(number, &self.secrets.template)?)?,
             revocation_code_hash: paper_code_hash(&base64url(&self.identities.derive("paper", number)))
                 .to_vec(),
             state: "active",
@@ -315,9 +317,8 @@ fn document_number(number: u64) -> String {
 /// As large as a protected template of two embedders is, and told apart by its signs from place to place.
 fn template(number: u64, key: &ProtectionKey) -> anyhow::Result<Vec<u8>> {
     let sign = |place: usize| if (number >> (place % 64)) & 1 == 1 { -1.0 } else { 1.0 };
-    let embedding = |width: usize| {
-        Embedding::normalise(Space::UNKNOWN, &(0..width).map(sign).collect::<Vec<f32>>())
-    };
+    let embedding =
+        |width: usize| Embedding::normalise(Space::UNKNOWN, &(0..width).map(sign).collect::<Vec<f32>>());
     let mut template = Template::of(Tier::Main, embedding(128)?);
     template.put(Tier::Quick, embedding(192)?);
     let mut salt = [0; SALT_BYTES];

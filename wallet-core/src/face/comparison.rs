@@ -71,8 +71,8 @@ impl Scale {
 
     /// The score of both cosines, where the quick one is not sure.
     pub fn fused(&self, quick: f32, main: f32) -> f32 {
-        let distance = (main - self.main_mean) / self.main_deviation
-            + (quick - self.quick_mean) / self.quick_deviation;
+        let distance =
+            (main - self.main_mean) / self.main_deviation + (quick - self.quick_mean) / self.quick_deviation;
         let score = self.main_mean + self.main_deviation * self.gain * distance;
         score.clamp(self.of_quick(self.unsure_from), SURE_MATCH)
     }
@@ -157,7 +157,10 @@ mod tests {
         assert!(SCALE.sure(SCALE.unsure_to).unwrap() >= highest && highest > 0.42);
         assert!(SCALE.sure(SCALE.unsure_from).is_none() && SCALE.sure(f32::NAN).is_none());
         assert!(SCALE.is_sound() && !Scale { unsure_from: 0.9, ..SCALE }.is_sound());
-        assert!(!Scale { gain: f32::NAN, ..SCALE }.is_sound() && !Scale { main_deviation: 0.0, ..SCALE }.is_sound());
+        assert!(
+            !Scale { gain: f32::NAN, ..SCALE }.is_sound()
+                && !Scale { main_deviation: 0.0, ..SCALE }.is_sound()
+        );
         // The mean stranger is the same on every way.
         assert!((SCALE.of_quick(SCALE.quick_mean) - SCALE.main_mean).abs() < 1e-6);
     }

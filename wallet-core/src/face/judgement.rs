@@ -196,7 +196,10 @@ mod tests {
         let judgement = judged(&capture, 0);
         assert!(judgement.passed && judgement.reasons.is_empty());
         assert!((judgement.liveness - 0.8).abs() < 1e-6);
-        assert_eq!((judgement.comparison_threshold, judgement.comparison_models), (0.42, vec!["m".to_owned()]));
+        assert_eq!(
+            (judgement.comparison_threshold, judgement.comparison_models),
+            (0.42, vec!["m".to_owned()])
+        );
     }
 
     #[test]

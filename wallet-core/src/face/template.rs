@@ -230,7 +230,8 @@ mod tests {
         assert!(again(&template).get(Tier::Quick).is_none());
         template.put(Tier::Quick, ramp(192));
         for tier in Tier::ALL {
-            let (before, after) = (template.get(tier).unwrap().clone(), again(&template).get(tier).unwrap().clone());
+            let (before, after) =
+                (template.get(tier).unwrap().clone(), again(&template).get(tier).unwrap().clone());
             assert_eq!(before.space(), after.space());
             let pairs = before.values().iter().zip(after.values());
             assert!(pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) <= UNIT);

@@ -86,7 +86,11 @@ impl Embedders {
         };
         let doubtful: Vec<bool> =
             frames.iter().map(|a| frames.iter().any(|b| unsure(a, b) == Some(true))).collect();
-        frames.iter_mut().zip(doubtful).filter(|(_, doubtful)| *doubtful).try_for_each(|(f, _)| self.complete(f))
+        frames
+            .iter_mut()
+            .zip(doubtful)
+            .filter(|(_, doubtful)| *doubtful)
+            .try_for_each(|(f, _)| self.complete(f))
     }
 
     /// Frames are looked at by the main embedder one after the other, the sharpest first, until the score is clear.
@@ -157,7 +161,11 @@ impl Engine {
     }
 
     /// How alike the faces of two pictures are.
-    pub fn compare_two(&mut self, a: &mut Observation, b: &mut Observation) -> Result<Comparison, ModelError> {
+    pub fn compare_two(
+        &mut self,
+        a: &mut Observation,
+        b: &mut Observation,
+    ) -> Result<Comparison, ModelError> {
         self.embedders().compare_two(a, b)
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Each stage is public for measuring; callers use [`Engine::observe`] and [`Engine::read_id_card`] (in `id_card.rs`).
 
-use super::detector::Detector;
 use super::comparing::Embedders;
+use super::detector::Detector;
 use super::landmarks::{Landmarker, Points68};
 use super::liveness::Liveness;
 use super::raster;

@@ -90,10 +90,18 @@ pub(super) fn summary(report: &Report) -> String {
     line("with quality gates", &Row::whole(&report.verification_with_gates));
     whole.groups.iter().for_each(|(name, group)| line(name, &Row::group(group)));
     let Detection { faces, lost, lost_share, .. } = &report.detection;
-    let _ = writeln!(text, "\n  largest faces lost by looking small first: {lost} of {faces} ({} %)", percent(*lost_share));
+    let _ = writeln!(
+        text,
+        "\n  largest faces lost by looking small first: {lost} of {faces} ({} %)",
+        percent(*lost_share)
+    );
     let Unsure { genuine, impostor } = &whole.unsure;
     let both = [percent(*genuine), percent(*impostor)];
-    let _ = writeln!(text, "  comparisons that took both embedders: {} % of genuine, {} % of impostor", both[0], both[1]);
+    let _ = writeln!(
+        text,
+        "  comparisons that took both embedders: {} % of genuine, {} % of impostor",
+        both[0], both[1]
+    );
     if let Some(pad) = &report.pad {
         let _ = writeln!(text, "\n  passive PAD at {}", pad.threshold);
         for (name, attacks) in &pad.species {
@@ -141,7 +149,8 @@ fn measured(report: &Report) -> String {
 }
 
 fn detection(detection: &Detection) -> String {
-    let Detection { sides, full_side, faces, lost, lost_share, lost_interval, all_faces, all_lost } = detection;
+    let Detection { sides, full_side, faces, lost, lost_share, lost_interval, all_faces, all_lost } =
+        detection;
     let [first, second, third] = sides;
     format!(
         "## Detection\n\nFaces are looked for with the long side at {first} pixels, then at {second} and {third} while none is large \

@@ -118,17 +118,22 @@ fn templates_from_before_there_was_protection_are_read_and_protected_by_a_new_sa
     let probe = embedding.clone();
     let plain = stored.clone().unlock(&KEY).cosine(Tier::Main, &probe).unwrap();
     let renewed = stored.rekey(&KEY, [1; SALT_BYTES]);
-    assert!(renewed.is_protected() && (renewed.unlock(&KEY).cosine(Tier::Main, &probe).unwrap() - plain).abs() < 1e-5);
+    assert!(
+        renewed.is_protected()
+            && (renewed.unlock(&KEY).cosine(Tier::Main, &probe).unwrap() - plain).abs() < 1e-5
+    );
     let version_2 = Template::of(Tier::Main, embedding).to_bytes();
     assert!(!Stored::from_bytes(&version_2).unwrap().is_protected());
 }
 
 #[test]
 fn nothing_is_shown() {
-    let stored = Stored::from_bytes(&Template::of(
-        Tier::Main,
-        Embedding::normalise(Space::UNKNOWN, &[1.0; 128]).unwrap(),
-    ).to_bytes());
+    let stored = Stored::from_bytes(
+        &Template::of(Tier::Main, Embedding::normalise(Space::UNKNOWN, &[1.0; 128]).unwrap()).to_bytes(),
+    );
     let unlocked = stored.unwrap().unlock(&KEY);
-    assert_eq!(format!("{unlocked:?}"), "Unlocked { stored: Stored(redacted), key: ProtectionKey(redacted) }");
+    assert_eq!(
+        format!("{unlocked:?}"),
+        "Unlocked { stored: Stored(redacted), key: ProtectionKey(redacted) }"
+    );
 }

@@ -98,7 +98,8 @@ fn unsure_cases_need_both_embedders_and_a_manifest_without_the_quick_one_needs_n
         assert!(by_main.matches());
         let two = engine.compare_two(&mut first.clone(), &mut frames[0].clone()).unwrap();
         assert!(two.matches() && two.models.len() == used);
-        let other = Embedding::normalise(crate::face::Space([9; 4]), reference.get(Tier::Main).unwrap().values());
+        let other =
+            Embedding::normalise(crate::face::Space([9; 4]), reference.get(Tier::Main).unwrap().values());
         let other = Template::of(Tier::Main, other.unwrap());
         assert!(matches!(engine.compare(&mut frames, &other), Err(ModelError::OtherModel)));
     }
@@ -197,9 +198,7 @@ fn a_changed_or_missing_file_is_refused() {
 }
 
 /// The models of a folder that `change` has changed.
-fn changed(
-    change: impl FnOnce(&std::path::Path, &mut serde_json::Value),
-) -> Result<Models, ModelError> {
+fn changed(change: impl FnOnce(&std::path::Path, &mut serde_json::Value)) -> Result<Models, ModelError> {
     let folder = tempfile::tempdir().unwrap();
     let bytes = std::fs::read(model_dir().join("manifest.json")).unwrap();
     let mut manifest: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
@@ -228,8 +227,7 @@ fn refusal(change: impl FnOnce(&std::path::Path, &mut serde_json::Value)) -> Str
 fn every_model_is_required_and_checked() {
     for (role, is_optional) in Role::ALL.map(|role| (role.key(), role.is_optional())) {
         let file = format!("models/{role}.onnx");
-        let absent =
-            with_manifest(|manifest| drop(manifest["models"].as_object_mut().unwrap().remove(role)));
+        let absent = with_manifest(|manifest| drop(manifest["models"].as_object_mut().unwrap().remove(role)));
         let absent = absent.err().map(|error| error.to_string());
         let required = format!("manifest.json: no model {role}: run cargo xtask setup");
         assert_eq!(absent, (!is_optional).then_some(required));
