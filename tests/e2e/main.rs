@@ -22,4 +22,5 @@ mod redemption;
 mod replicas;
 mod revocation;
 mod service;
+mod templates;
 mod third_party;

@@ -42,6 +42,7 @@ async fn the_answers_have_the_documented_form() -> Test {
     insta::assert_json_snapshot!("judged", judged, {
         ".id" => "[red_]", ".subject" => "[sub_]", ".receipt" => "[JWS]", ".result" => "[JWS]", ".model" => "[model]",
         ".charge.id" => "[chg_]", ".charge.transaction" => "[ltx_]", ".judgement.comparison_score" => "[score]",
+        ".judgement.comparison_threshold" => "[threshold]", ".judgement.comparison_models" => "[models]",
         ".judgement.continuity" => "[score]", ".judgement.liveness" => "[score]", ".thresholds.comparison" => "[threshold]",
         ".thresholds.continuity" => "[threshold]", ".thresholds.live" => "[threshold]",
     });

@@ -8,6 +8,7 @@ mod models;
 mod receipts;
 mod register;
 mod serve;
+mod templates;
 
 use std::process::ExitCode;
 
@@ -57,6 +58,9 @@ enum Action {
     /// The models: how right they are on pictures of your own
     #[command(subcommand)]
     Models(models::ModelsAction),
+    /// What is kept of faces
+    #[command(subcommand)]
+    Templates(templates::TemplatesAction),
     /// Receipts
     #[command(subcommand)]
     Receipts(receipts::ReceiptsAction),
@@ -101,6 +105,7 @@ fn try_run() -> anyhow::Result<ExitCode> {
             Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Action::Models(action) => models::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
+        Action::Templates(action) => templates::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Receipts(action) => receipts::run(action),
     }
 }

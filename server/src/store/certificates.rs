@@ -206,7 +206,7 @@ pub fn active_of_holder(conn: &mut Conn, holder: HolderId) -> QueryResult<Vec<Ce
     found.load::<Row>(conn)?.into_iter().map(from_row).collect()
 }
 
-/// Ends an active certificate as `revoked` or `superseded`.
+/// Ends an active certificate as `revoked` or `superseded`, and erases its template: nobody is compared with it any more.
 pub fn end(
     conn: &mut Conn,
     id: CertificateId,
@@ -220,8 +220,45 @@ pub fn end(
         Ended::Revoked => "revoked",
         Ended::Superseded => "superseded",
     };
-    let values = (c::state.eq(state), c::reason.eq(reason), c::ended_at.eq(now.as_microsecond()));
+    let values = (
+        c::state.eq(state),
+        c::reason.eq(reason),
+        c::ended_at.eq(now.as_microsecond()),
+        c::sealed_template.eq([].as_slice()),
+    );
     exactly_one(diesel::update(row).set(values).execute(conn)?)
+}
+
+/// How many templates are kept.
+pub fn count_templates(conn: &mut Conn) -> QueryResult<u64> {
+    use certificates as c;
+    let count: i64 = c::table.filter(c::sealed_template.ne([].as_slice())).count().get_result(conn)?;
+    u64::try_from(count).map_err(|error| damaged(&error))
+}
+
+/// Sealed templates in the order of their certificates' ids, from behind `after` on.
+pub fn templates_after(
+    conn: &mut Conn,
+    after: Option<CertificateId>,
+    limit: i64,
+) -> QueryResult<Vec<(CertificateId, Vec<u8>)>> {
+    use certificates as c;
+    let after = after.map_or_else(String::new, |id| id.to_string());
+    let found = c::table
+        .filter(c::id.gt(after))
+        .filter(c::sealed_template.ne([].as_slice()))
+        .order(c::id)
+        .limit(limit)
+        .select((c::id, c::sealed_template));
+    let rows = found.load::<(String, Vec<u8>)>(conn)?.into_iter();
+    rows.map(|(id, sealed)| Ok((parse(&id)?, sealed))).collect()
+}
+
+/// Puts a sealed template in the place of another; false when that one is there no more.
+pub fn replace_template(conn: &mut Conn, id: CertificateId, old: &[u8], new: &[u8]) -> QueryResult<bool> {
+    use certificates as c;
+    let row = c::table.filter(c::id.eq(id.to_string())).filter(c::sealed_template.eq(old));
+    Ok(diesel::update(row).set(c::sealed_template.eq(new)).execute(conn)? == 1)
 }
 
 /// The ways in which a certificate ends before its time.

@@ -364,11 +364,11 @@ pub type SealedRow = (String, String, Vec<u8>);
 /// Sealed values of one column.
 pub fn sealed(conn: &mut Conn, column: Sealed, sample: Sample) -> QueryResult<Rows<'_, SealedRow>> {
     let (table, value, row) = column.place();
-    let total = rows::number(conn, &format!("SELECT COUNT(*) AS n FROM {table} WHERE {value} IS NOT NULL"))?;
+    let total = rows::number(conn, &format!("SELECT COUNT(*) AS n FROM {table} WHERE LENGTH({value}) > 0"))?;
     let condition = sample.condition(u64::try_from(total).unwrap_or(0));
     let query = format!(
         "SELECT {{row(}}{row}, {{hex(}}{value}{{)hex}}{{)row}} AS line FROM {table} \
-         WHERE {value} IS NOT NULL AND {condition}"
+         WHERE LENGTH({value}) > 0 AND {condition}"
     );
     let read = |row: QueryResult<(String, String, String)>| {
         let (rp, id, digits) = row?;

@@ -8,8 +8,8 @@ const WIDTHS: std::ops::RangeInclusive<usize> = 64..=1024;
 const VERSION_1_BYTES: usize = 128 * 4;
 /// The first byte of a plain template of version 2.
 const VERSION_2: u8 = 2;
-/// Stored numbers are multiples of this: as exact as `f32` at a vector's usual size, in three bytes. With four a certificate's row
-/// would pass the 2 kB above which PostgreSQL puts columns aside, and every redemption would read twice.
+/// Stored numbers are multiples of this: as exact as `f32` at a vector's usual size, in three bytes. With four a usual certificate's
+/// row would pass the 2 kB above which PostgreSQL puts columns aside, and every redemption would read twice.
 const UNIT: f32 = 1.0 / 8_388_608.0;
 
 /// Which of the two embedders a feature vector is from.

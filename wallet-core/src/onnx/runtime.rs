@@ -37,12 +37,15 @@ impl From<ort::Error> for ModelError {
     }
 }
 
+/// What the manifest says of a file, and its verified bytes.
+type File = (Entry, Vec<u8>);
+
 /// Verified model files in memory, ready to make engines from. Cheap to clone, shared by all workers.
 #[derive(Clone)]
 pub struct Models {
     environment: Environment,
     /// In the order of [`Role::ALL`]; `None` where the manifest leaves an optional role out.
-    files: Arc<[Option<(Entry, Vec<u8>)>]>,
+    files: Arc<[Option<File>]>,
     thresholds: Thresholds,
     scale: Scale,
 }
@@ -131,7 +134,7 @@ impl Models {
         Ok(builder.commit_from_memory(bytes)?)
     }
 
-    fn file(&self, role: Role) -> Result<&(Entry, Vec<u8>), ModelError> {
+    fn file(&self, role: Role) -> Result<&File, ModelError> {
         let index = Role::ALL.iter().position(|r| *r == role);
         let file = index.and_then(|i| self.files.get(i)).and_then(Option::as_ref);
         file.ok_or_else(|| no_model(role))
