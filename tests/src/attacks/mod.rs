@@ -111,6 +111,7 @@ impl Bench {
     fn living(&mut self, sources: &Sources, mode: Mode) -> Result<()> {
         for (index, person) in sources.live.iter().enumerate() {
             if !person.is_at_rest {
+                self.bar.inc(u64::try_from(bench_rounds(self.quick, mode))?);
                 continue;
             }
             for nonce in nonces(self.quick, mode, index) {

@@ -18,7 +18,7 @@ const NOISE: f32 = 0.7;
 const QUALITY: u8 = 90;
 /// How far a person turns and nods who is asked to, in degrees.
 const TURN: f32 = 30.0;
-const NOD: f32 = 20.0;
+const NOD: f32 = 23.0;
 /// How far the lips part, in distances of the eyes: when asked to, and for a digit.
 const WIDE: f32 = 0.45;
 pub const SPOKEN: f32 = 0.22;

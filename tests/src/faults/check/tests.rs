@@ -120,7 +120,7 @@ fn whatever_else_must_not_be_is_named() {
         ("UPDATE redemptions SET state = 'failed'", "says otherwise"),
         (
             "INSERT INTO redemptions SELECT rp_id, 'red_2', certificate_id, purpose, asked, share, nonce, deadline,
-                'challenged', 0, opened_at, NULL, NULL FROM redemptions",
+                'challenged', 0, opened_at, NULL, NULL, NULL FROM redemptions",
             "clients were told of 1",
         ),
     ] {

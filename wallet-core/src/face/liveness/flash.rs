@@ -8,7 +8,7 @@ use crate::face::challenge::Ask;
 use crate::face::measures::Rgb;
 use crate::face::{Reason, Unusable};
 
-/// The least correlation with the colours shown. Of the 3,750 sequences, one in 60 or so comes as near as this to a given one.
+/// The least correlation with the colours shown. Of two sequences, fewer than three in a hundred come as near as this to one another.
 const CORRELATION: f32 = 0.75;
 /// The least change of hue that is judged: below it lie the noise of cameras and of JPEG.
 const STRENGTH: f32 = 0.006;
