@@ -13,7 +13,7 @@ use wallet_core::face::judgement::judge;
 use wallet_core::face::{self, Comparison, Observation, Template};
 use wallet_core::ids::{ConsentId, EnrolmentId};
 use wallet_core::jws::{self, base64url, x5c};
-use wallet_core::onnx::{Engine, ModelError};
+use wallet_core::onnx::{Engine, IdCardReading, ModelError};
 use wallet_core::refusal::{Reason, Refusal};
 
 use super::callers::Device;
@@ -144,16 +144,18 @@ pub fn submit_document(
     let today = ctx.today();
     let read = move |engine: &mut Engine| read_card(engine, &front, &back, today);
     let read = ctx.metrics.stage(Stage::EnrolmentDocument, || ctx.models.run(Lane::Enrolment, read));
-    let (card, portrait) = or_give_back(ctx, id, read)???;
+    let IdCardReading { card, portrait, screen_suspected, .. } = or_give_back(ctx, id, read)???;
     if card.birth.saturating_add(GUARDIAN_AGE.years()) > today {
         let hint =
             ("未满十四周岁须由监护人共同办理", "Under 14, a guardian must enrol together with you").into();
         let refusal = Refusal::EnrolmentRefused(Reason { code: "guardian-required", field: None, hint });
         return refuse(ctx, &enrolment, "enrolment.document", refusal);
     }
-    let document = SealedDocument { card, portrait: portrait.to_bytes().to_vec() };
+    let document = SealedDocument { card, portrait: portrait.template.to_bytes().to_vec() };
     let to = State::DocumentRead { sealed_document: ctx.vault.seal_json(&seal_context(id), &document)? };
-    advance(ctx, &enrolment, &to, "enrolment.document", "read")?;
+    // Kept for whoever looks into it later: the measure is no proof, so that nobody is refused by it.
+    let outcome = if screen_suspected { "read-screen-suspected" } else { "read" };
+    advance(ctx, &enrolment, &to, "enrolment.document", outcome)?;
     Ok(DocumentRead { state: to.name(), fields: document.card })
 }
 
@@ -165,13 +167,12 @@ pub(super) fn read_card(
     front: &[u8],
     back: &[u8],
     today: jiff::civil::Date,
-) -> Read<(IdCard, Template)> {
+) -> Read<IdCardReading> {
     let (front, back) = match (pictures::decode(front), pictures::decode(back)) {
         (Ok(front), Ok(back)) => (front, back),
         (Err(refusal), _) | (_, Err(refusal)) => return Ok(Err(refusal)),
     };
-    let read = engine.read_id_card(&front, &back, today)?;
-    Ok(read.map(|reading| (reading.card, reading.portrait.template)).map_err(Refusal::from))
+    Ok(engine.read_id_card(&front, &back, today)?.map_err(Refusal::from))
 }
 
 /// The holder confirms what was read, and is challenged to show their face. Asked again, it challenges anew.

@@ -2,12 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use wallet_core::capture::Capture;
-use wallet_core::document::IdCard;
 use wallet_core::ecert::AssuranceLevel;
 use wallet_core::face::judgement::judge as judge_face;
-use wallet_core::face::{Judgement, Observation, Template, Thresholds};
+use wallet_core::face::{Judgement, Observation, Thresholds};
 use wallet_core::ids::LivenessSessionId;
-use wallet_core::onnx::Engine;
+use wallet_core::onnx::{Engine, IdCardReading};
 
 use super::callers::RelyingParty;
 use super::idempotency::Idempotency;
@@ -38,6 +37,8 @@ pub struct PersonVerification {
     /// The live face against the portrait on the card.
     judgement: Judgement,
     thresholds: Thresholds,
+    /// Whether the card's pictures look taken of a screen. No proof, so that nobody fails by it.
+    screen_suspected: bool,
     /// Who was asked whether name and number belong together.
     source: String,
     /// How well the person is known, when it passed.
@@ -63,7 +64,8 @@ fn judge(ctx: &Context, rp: &RelyingParty, submission: Submission) -> Flow<Verdi
     let Submission { session, front, back, capture } = submission;
     let today = ctx.today();
     let read = faces::on_worker(ctx, move |engine| enrolments::read_card(engine, &front, &back, today));
-    let (card, portrait): (IdCard, Template) = read?;
+    let IdCardReading { card, portrait, screen_suspected, .. } = read?;
+    let portrait = portrait.template;
     let compare = move |engine: &mut Engine, frames: &mut [Observation]| engine.compare(frames, &portrait);
     let (seen, comparison) = liveness_sessions::observe(ctx, rp, session, capture, compare)?;
     let (scale, thresholds) = (ctx.models.scale(), ctx.models.thresholds());
@@ -84,6 +86,7 @@ fn judge(ctx: &Context, rp: &RelyingParty, submission: Submission) -> Flow<Verdi
         reasons: reasons.into_iter().map(str::to_owned).collect(),
         judgement,
         thresholds,
+        screen_suspected,
         source: ctx.source.name().to_owned(),
         assurance_level,
     };

@@ -185,10 +185,15 @@ mod tests {
         Picture::from_rgb(width as u32, height as u32, rgb.collect()).unwrap()
     }
 
-    /// Uneven print-like texture of no period.
+    /// Paper and ink as uneven as a camera sees them.
     fn print(x: f32, y: f32) -> f32 {
-        let cell = ((x / 5.0) as u32).wrapping_mul(2_654_435_761) ^ ((y / 9.0) as u32).wrapping_mul(40_503);
-        if cell.wrapping_mul(2_246_822_519) >> 29 < 2 { 70.0 } else { 225.0 }
+        // The finisher of SplitMix64.
+        let mut cell = u64::from(x as u32) << 32 | u64::from(y as u32);
+        cell = (cell ^ (cell >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        cell = (cell ^ (cell >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let noise = ((cell ^ (cell >> 31)) % 64) as f32;
+        let ink = if (x / 37.0).sin() + (y / 23.0).cos() > 0.9 { 70.0 } else { 190.0 };
+        ink + noise
     }
 
     #[test]
@@ -207,6 +212,13 @@ mod tests {
         assert!(of(&picture(|_, _| 240.0)) < 1e-6);
         let lamp = picture(|x, y| if x < 160.0 && y < 240.0 { 255.0 } else { 200.0 });
         assert!((of(&lamp) - 0.125).abs() < 0.01);
+        let condition = |glare, sharpness| Condition { glare, sharpness, ..Condition::default() };
+        let unreadable = DocumentProblem::FieldUnreadable(crate::document::Field::Name);
+        assert_eq!(condition(0.02, 0.1).explains(unreadable), DocumentProblem::Glare);
+        assert_eq!(condition(0.0, 0.005).explains(unreadable), DocumentProblem::Blurred);
+        assert_eq!(condition(0.0, 0.1).explains(unreadable), unreadable);
+        // What was read and is wrong is not the light's fault.
+        assert_eq!(condition(0.5, 0.001).explains(DocumentProblem::CheckDigit), DocumentProblem::CheckDigit);
     }
 
     #[test]

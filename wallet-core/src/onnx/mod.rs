@@ -1,8 +1,8 @@
 //! The model pipeline: from a [`crate::picture::Picture`] to an observation or a read document.
 //!
-//! Reading order: [`engine`] (what callers use) → [`detector`], [`landmarks`], [`embedder`], [`comparing`], [`liveness`] (a face) →
-//! [`appearance`] (what it looks like) → [`text_detector`], [`text_reader`] (a document) → [`raster`] (resampling) → [`manifest`], [`runtime`]
-//! (model files and ONNX Runtime).
+//! Reading order: [`engine`] (what callers use) → [`detector`], [`landmarks`], [`embedder`], [`comparing`], [`liveness`],
+//! [`appearance`] (a face) → [`straighten`], [`text_detector`], [`text_reader`] (a document; `id_card.rs` and `mrz.rs` put them together,
+//! `condition.rs` measures glare and screens) → [`raster`] (resampling) → [`manifest`], [`runtime`] (model files and ONNX Runtime).
 //!
 //! The one place of this crate that touches the disk (model files, at start) and native code (ONNX Runtime, through
 //! `ort`). What it returns is judged by the pure modules `face` and `document`.
