@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use jiff::civil::date;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use wallet_core::document::id_card::FieldRead;
 use wallet_core::document::mrz;
 use wallet_core::picture::Picture;
 
@@ -54,11 +55,23 @@ impl Bench {
                     1 => suspected += u32::from(side.condition.screen_suspected),
                     _ => {}
                 }
+                let text = |read: &FieldRead<String>| read.as_ref().ok().map(|read| read.value.clone());
                 if let Ok(fields) = &side.fields {
-                    let name = fields.name.as_ref().is_ok_and(|read| read.value != who.name);
-                    let address = fields.address.as_ref().is_ok_and(|read| read.value != who.address);
-                    let number = fields.number.as_ref().is_ok_and(|read| read.value.as_str() != who.number);
-                    wrong += [name, address, number].into_iter().map(u32::from).sum::<u32>();
+                    let number = fields.number.as_ref().ok().map(|read| read.value.as_str().to_owned());
+                    for (read, printed) in [
+                        (text(&fields.name), &who.name),
+                        (text(&fields.address), &who.address),
+                        (number, &who.number),
+                    ] {
+                        if read.as_ref().is_some_and(|read| read != printed) {
+                            wrong += 1;
+                            eprintln!(
+                                "condition {kind}, {seq}: {printed} was read as {read:?}, {:?}",
+                                side.condition
+                            );
+                            self.keep(&format!("condition-{kind}-{seq:03}"), &jpeg)?;
+                        }
+                    }
                 }
                 let problem = side.fields.clone().and_then(|fields| fields.whole()).err();
                 if let Some(problem) = problem.filter(|_| kind == 2) {

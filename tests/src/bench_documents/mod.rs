@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ab_glyph::{Font as _, FontRef};
 use anyhow::{Context as _, Result};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use image::RgbImage;
 use indicatif::{ProgressBar, ProgressStyle};
 use wallet_core::onnx::{Engine, Models};
@@ -43,9 +43,23 @@ struct Arguments {
     /// How many identity cards, both sides each
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(8..))]
     cards: u32,
+    /// Measure only these
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
     /// Keep every photograph that was not read in full here, to look at
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+}
+
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Fields of identity cards, class by class
+    Cards,
+    /// Glare, and cards shown on a screen
+    Conditions,
+    /// Machine-readable zones
+    Zones,
 }
 
 /// A font, and the name it has in the table.
@@ -90,6 +104,10 @@ impl Bench {
         Ok(Bench { engine, faces, portrait, arguments, figures: Figures::default() })
     }
 
+    fn wants(&self, part: Part) -> bool {
+        self.arguments.only.is_empty() || self.arguments.only.contains(&part)
+    }
+
     /// The CPU time of some work of this process.
     fn timed<T>(&mut self, work: impl FnOnce(&mut Engine) -> Result<T>) -> Result<(T, Duration)> {
         let before = cpu::own()?;
@@ -121,9 +139,15 @@ fn has(font: &FontRef<'_>, text: &str) -> bool {
 /// When something can't be measured: a model or a font is missing.
 pub fn run() -> Result<()> {
     let mut bench = Bench::new(Arguments::parse())?;
-    bench.cards()?;
-    bench.conditions()?;
-    bench.zones()?;
+    if bench.wants(Part::Cards) {
+        bench.cards()?;
+    }
+    if bench.wants(Part::Conditions) {
+        bench.conditions()?;
+    }
+    if bench.wants(Part::Zones) {
+        bench.zones()?;
+    }
     bench.figures.save("documents")?;
     if bench.arguments.json {
         println!("{}", bench.figures.json()?);

@@ -206,7 +206,7 @@ impl FrontFields {
             sex: field(page.row(SEX), Field::Sex, sex),
             ethnicity: field(page.row(ETHNICITY), Field::Ethnicity, ethnicity),
             birth: field(page.row(BIRTH), Field::Birth, birth),
-            address: field(page.paragraph(ADDRESS), Field::Address, |text| {
+            address: paragraph(page.paragraph(ADDRESS), Field::Address, |text| {
                 han_text(text, &ADDRESS_LENGTH, Field::Address)
             }),
             number: number(&page),
@@ -239,6 +239,12 @@ impl FrontFields {
         })
     }
 
+    /// Not to be believed where nothing checks it: characters may be hidden without a trace.
+    pub fn hidden(&mut self) {
+        hide(&mut self.name, Field::Name);
+        hide(&mut self.address, Field::Address);
+    }
+
     /// How many fields could not be read.
     pub fn problems(&self) -> usize {
         let problems = [
@@ -261,7 +267,7 @@ impl BackFields {
             let front = Page::new(lines, &FRONT_LABELS).labels_found() > 1;
             return Err(if front { DocumentProblem::SidesSwapped } else { DocumentProblem::NotADocument });
         }
-        let issuer = field(page.paragraph(ISSUER), Field::Issuer, |text| {
+        let issuer = paragraph(page.paragraph(ISSUER), Field::Issuer, |text| {
             han_text(text, &ISSUER_LENGTH, Field::Issuer)
         });
         let (valid_from, valid_until) = match taken(page.row(VALIDITY), Field::ValidUntil) {
@@ -283,10 +289,21 @@ impl BackFields {
         })
     }
 
+    /// As [`FrontFields::hidden`].
+    pub fn hidden(&mut self) {
+        hide(&mut self.issuer, Field::Issuer);
+    }
+
     /// How many fields could not be read.
     pub fn problems(&self) -> usize {
         let problems = [self.issuer.is_err(), self.valid_from.is_err(), self.valid_until.is_err()];
         problems.into_iter().filter(|problem| *problem).count()
+    }
+}
+
+fn hide(read: &mut FieldRead<String>, field: Field) {
+    if read.is_ok() {
+        *read = Err(DocumentProblem::FieldUnreadable(field));
     }
 }
 
@@ -387,6 +404,18 @@ fn field<T>(
 ) -> FieldRead<T> {
     let Read { value, confidence } = taken(value, field)?;
     Ok(Read { value: parse(&value)?, confidence })
+}
+
+/// A value of several lines, in none of which something was lost.
+fn paragraph(
+    value: Option<Value>,
+    name: Field,
+    parse: impl FnOnce(&str) -> Result<String, DocumentProblem>,
+) -> FieldRead<String> {
+    if value.as_ref().is_some_and(|value| value.gap) {
+        return Err(DocumentProblem::FieldUnreadable(name));
+    }
+    field(value, name, parse)
 }
 
 /// The number behind its label, or, should the rows not meet, the only text on the side that has a number's shape.

@@ -30,6 +30,8 @@ pub(super) struct Value {
     pub glyphs: Vec<Glyph>,
     /// Of its least sharp line, as in [`TextLine`].
     pub sharpness: f32,
+    /// There is room for a character between two of its pieces that stand on one row: something may have been lost there.
+    pub gap: bool,
 }
 
 impl Value {
@@ -55,6 +57,8 @@ const SAME_ROW: f32 = 0.7;
 const SAME_COLUMN: f32 = 1.2;
 /// Lines of a paragraph are at most this many text heights apart.
 const NEXT_LINE: f32 = 2.4;
+/// Pieces of a row further apart than this many line heights have room for a character between them: boxes are higher than letters.
+const GAP: f32 = 1.0;
 /// Words of this many Latin letters are print on the card or a watermark, never part of a field.
 const LATIN_WORD: usize = 4;
 
@@ -107,7 +111,7 @@ impl Page {
     /// Every piece that is not a label.
     pub(super) fn texts(&self) -> impl Iterator<Item = Value> {
         let free = self.pieces.iter().filter(|piece| piece.label.is_none());
-        free.map(|piece| Value { glyphs: piece.glyphs.clone(), sharpness: piece.sharpness })
+        free.map(|piece| Value { glyphs: piece.glyphs.clone(), sharpness: piece.sharpness, gap: false })
     }
 
     fn row_pieces(&self, label: usize) -> Option<Vec<&Piece>> {
@@ -138,7 +142,11 @@ impl Page {
 fn join(pieces: &[&Piece]) -> Option<Value> {
     let glyphs: Vec<Glyph> = pieces.iter().flat_map(|piece| piece.glyphs.iter().copied()).collect();
     let sharpness = pieces.iter().map(|piece| piece.sharpness).fold(f32::MAX, f32::min);
-    (!glyphs.is_empty()).then_some(Value { glyphs, sharpness })
+    let gap = pieces.windows(2).any(|pair| match pair {
+        [a, b] => (b.middle - a.middle).abs() < SAME_ROW * a.height && b.left - a.right > GAP * a.height,
+        _ => false,
+    });
+    (!glyphs.is_empty()).then_some(Value { glyphs, sharpness, gap })
 }
 
 fn is_print(text: &str) -> bool {

@@ -344,12 +344,12 @@ fn smoothed(picture: &Small<'_>) -> Vec<[f32; 3]> {
 fn gradient(smooth: &[[f32; 3]], width: usize, x: usize, y: usize) -> [f32; 3] {
     let at = y * width + x;
     let mut best = [0.0; 3];
+    let (up, down) = (at - width, at + width);
+    let around = [up - 1, up, up + 1, at - 1, at + 1, down - 1, down, down + 1].map(|place| smooth[place]);
     for c in 0..3 {
-        let v = |offset: usize| smooth[offset][c];
-        let (up, down) = (at - width, at + width);
-        let gx =
-            (v(up + 1) + 2.0 * v(at + 1) + v(down + 1) - v(up - 1) - 2.0 * v(at - 1) - v(down - 1)) / 8.0;
-        let gy = (v(down - 1) + 2.0 * v(down) + v(down + 1) - v(up - 1) - 2.0 * v(up) - v(up + 1)) / 8.0;
+        let [tl, t, tr, l, r, bl, b, br] = around.map(|pixel| pixel[c]);
+        let gx = (tr + 2.0 * r + br - tl - 2.0 * l - bl) / 8.0;
+        let gy = (bl + 2.0 * b + br - tl - 2.0 * t - tr) / 8.0;
         let length = gx.hypot(gy);
         if length > best[2] {
             best = [gx, gy, length];
@@ -375,7 +375,7 @@ mod tests {
             let card = (0.0..ASPECT).contains(&u) && (0.0..1.0).contains(&v);
             // Rows of letters of no regular width.
             let letter = ((u * 45.0) as u32 * 7919 + (v * 20.0) as u32 * 104_729) % 5 < 2;
-            let print = v > 0.3 && (v * 20.0) as u32 % 3 == 0 && letter && (0.1..0.9).contains(&u);
+            let print = v > 0.3 && ((v * 20.0) as u32).is_multiple_of(3) && letter && (0.1..0.9).contains(&u);
             match (card, print) {
                 (true, _) if v < 0.1 => [60.0, 120.0, 130.0],
                 (true, true) => [40.0; 3],

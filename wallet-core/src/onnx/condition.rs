@@ -46,6 +46,13 @@ const HIDING: f32 = 0.004;
 const BLURRED: f32 = 0.010;
 
 impl Condition {
+    /// Whether so much is blown out that characters may be missing without a trace: of eight addresses that were read without
+    /// some, all were on cards with 0.10 and more.
+    pub(super) fn hides(&self) -> bool {
+        const LOST: f32 = 0.02;
+        self.glare >= LOST
+    }
+
     /// What the person should hear: glare or blur, where that is why something could not be read; else the problem itself.
     pub fn explains(&self, problem: DocumentProblem) -> DocumentProblem {
         match problem {

@@ -66,6 +66,8 @@ trait Fields: Sized {
     fn read(lines: &[TextLine]) -> Result<Self, DocumentProblem>;
     /// How many fields could not be read.
     fn problems(&self) -> usize;
+    /// Does not believe what nothing checks.
+    fn hidden(&mut self);
 }
 
 impl Fields for FrontFields {
@@ -76,6 +78,10 @@ impl Fields for FrontFields {
     fn problems(&self) -> usize {
         self.problems()
     }
+
+    fn hidden(&mut self) {
+        self.hidden();
+    }
 }
 
 impl Fields for BackFields {
@@ -85,6 +91,10 @@ impl Fields for BackFields {
 
     fn problems(&self) -> usize {
         self.problems()
+    }
+
+    fn hidden(&mut self) {
+        self.hidden();
     }
 }
 
@@ -156,6 +166,11 @@ fn read_side<T: Fields>(engine: &mut Engine, picture: &Picture) -> Result<SideRe
     }
     best.corners = corners;
     best.condition = Condition::of(picture, corners.as_ref(), &best.upright, best.condition.sharpness);
+    if best.condition.hides()
+        && let Ok(fields) = &mut best.fields
+    {
+        fields.hidden();
+    }
     Ok(best)
 }
 

@@ -163,6 +163,21 @@ fn fields_are_read_each_by_itself() {
 }
 
 #[test]
+fn an_address_with_a_hole_in_it_is_not_believed() {
+    // A lamp hides 示例 in the middle of a line, and the detector sees two pieces.
+    let mut lines = without(front(), "山东省青岛市市南区示例");
+    lines.extend([line("山东省青岛市", 300.0, 410.0), line("示例", 300.0 + 32.0 * 9.0, 410.0)]);
+    assert_eq!(problem(&lines, &back()), DocumentProblem::FieldUnreadable(Field::Address));
+    // Pieces that meet are one line.
+    let mut lines = without(front(), "山东省青岛市市南区示例");
+    lines.extend([line("山东省青岛市市南区", 300.0, 410.0), line("示例", 300.0 + 32.0 * 9.0, 410.0)]);
+    assert!(Front::read(&lines).is_ok());
+    let mut fields = FrontFields::read(&front()).unwrap();
+    fields.hidden();
+    assert_eq!((fields.problems(), fields.name.is_err(), fields.number.is_ok()), (2, true, true));
+}
+
+#[test]
 fn what_was_not_read_is_named() {
     for (text, field) in [
         ("张鹏", Field::Name),
