@@ -44,7 +44,7 @@ async fn the_answers_have_the_documented_form() -> Test {
         ".charge.id" => "[chg_]", ".charge.transaction" => "[ltx_]", ".judgement.comparison_score" => "[score]",
         ".judgement.comparison_threshold" => "[threshold]", ".judgement.comparison_models" => "[models]",
         ".judgement.continuity" => "[score]", ".judgement.liveness" => "[score]", ".thresholds.comparison" => "[threshold]",
-        ".thresholds.continuity" => "[threshold]", ".thresholds.live" => "[threshold]",
+        ".thresholds.continuity" => "[threshold]", ".thresholds.live" => "[threshold]", ".thresholds.search" => "[threshold]",
     });
     Ok(())
 }

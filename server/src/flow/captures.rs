@@ -170,6 +170,10 @@ pub fn look(
             Err(unusable) => return Ok(Err(unusable.into())),
         }
     }
+    if asked.mode == Mode::Actions {
+        // Of turned heads only the main embedder says whose they are.
+        engine.complete(&mut observations)?;
+    }
     let limits = CaptureLimits { min_frames: asked.mode.min_frames(), ..LIMITS };
     let checked = check_capture(&observations, limits);
     let scale = engine.scale();

@@ -2,8 +2,8 @@
 
 use super::{Capture, Examined, FRONT, Frame, mean, reached};
 use crate::face::challenge::{Action, Ask};
-use crate::face::matching::between_frames;
-use crate::face::{Reason, Scale, Unusable};
+use crate::face::matching::{between_frames, cosine};
+use crate::face::{Observation, Reason, Scale, Tier, Unusable};
 
 /// Degrees that a head turns, from five points. People who were asked to turn turned by 40 to 55; a print that is turned by hand
 /// seems to turn by 16 at most.
@@ -108,10 +108,13 @@ pub(super) fn examine(capture: &Capture, scale: &Scale) -> Result<Examined, Unus
     Ok(Examined { liveness, continuity, rest, reasons })
 }
 
-/// The lowest score of a frame at rest and another.
+/// The lowest score of a frame at rest and another, by the main embedder where it has seen both: the quick one takes a face turned
+/// by 40° for somebody else's.
 fn continuity(capture: &Capture, scale: &Scale) -> f32 {
+    let main =
+        |a: &Observation, b: &Observation| cosine(a.template.get(Tier::Main)?, b.template.get(Tier::Main)?);
+    let score = |a, b| main(a, b).or_else(|| between_frames(a, b, scale)).unwrap_or(-1.0);
     let all = || capture.frames.iter().map(|(_, frame)| frame.seen);
-    let score = |rest, other| between_frames(rest, other, scale).unwrap_or(-1.0);
     let pairs = capture.baseline().flat_map(|rest| all().map(move |other| score(rest.seen, other)));
     pairs.fold(1.0, f32::min)
 }
