@@ -18,84 +18,99 @@ use crate::specimen::{self, page, people};
 const EACH: u32 = 40;
 const OCR_B: &str = "/usr/share/fonts/opentype/ocr-b/OCRB.otf";
 
+/// What came of the fronts.
+#[derive(Default)]
+struct Seen {
+    false_alarms: u32,
+    suspected: u32,
+    hidden: u32,
+    told: u32,
+    wrong: u32,
+}
+
+/// A front as it is, on a screen, and under a lamp.
+fn scenes(seq: u32) -> [Scene; 3] {
+    let mut rng = StdRng::seed_from_u64(u64::from(seq) + 77);
+    let mut angle = || rng.random_range(-8.0..8.0);
+    let plain = Scene {
+        desk: if seq.is_multiple_of(2) { Desk::Wood } else { Desk::Dark },
+        turn: angle(),
+        pitch: angle(),
+        yaw: angle(),
+        blur: 0.5,
+        noise: 2.0,
+        ..Scene::plain(u64::from(seq) + 9000)
+    };
+    let lamp = ([rng.random_range(0.1..0.6), rng.random_range(0.15..0.9)], rng.random_range(0.10..0.25));
+    let screen = Some(rng.random_range(600..1800));
+    [plain, Scene { screen, noise: 0.0, ..plain }, Scene { glare: Some(lamp), ..plain }]
+}
+
 impl Bench {
     /// Fronts under a lamp, on a screen, and neither.
     pub(super) fn conditions(&mut self) -> Result<()> {
         let bar = bar("conditions", 3 * EACH)?;
-        let (mut suspected, mut false_alarms, mut hidden, mut told, mut wrong) = (0, 0, 0, 0, 0);
+        let mut seen = Seen::default();
         for seq in 0..EACH {
-            let mut rng = StdRng::seed_from_u64(u64::from(seq) + 77);
-            let angle = |rng: &mut StdRng| rng.random_range(-8.0..8.0);
-            let plain = Scene {
-                desk: if seq % 2 == 0 { Desk::Wood } else { Desk::Dark },
-                turn: angle(&mut rng),
-                pitch: angle(&mut rng),
-                yaw: angle(&mut rng),
-                blur: 0.5,
-                noise: 2.0,
-                ..Scene::plain(u64::from(seq) + 9000)
-            };
-            let lamp =
-                ([rng.random_range(0.1..0.6), rng.random_range(0.15..0.9)], rng.random_range(0.10..0.25));
-            let scenes = [
-                plain,
-                Scene { screen: Some(rng.random_range(600..1800)), noise: 0.0, ..plain },
-                Scene { glare: Some(lamp), ..plain },
-            ];
-            for (kind, scene) in scenes.into_iter().enumerate() {
-                let (who, jpeg) = {
-                    let font = self.faces.first().context("there is no font")?.font()?;
-                    let who = people::person(seq + 5000);
-                    let print = who.print_front(&self.portrait, &font);
-                    (who, scene.photograph(&print, specimen::cover_of_card)?.jpeg)
-                };
-                let side = self.engine.read_front_fields(&Picture::decode(&jpeg)?)?;
-                match kind {
-                    0 => false_alarms += u32::from(side.condition.screen_suspected),
-                    1 => suspected += u32::from(side.condition.screen_suspected),
-                    _ => {}
-                }
-                let text = |read: &FieldRead<String>| read.as_ref().ok().map(|read| read.value.clone());
-                if let Ok(fields) = &side.fields {
-                    let number = fields.number.as_ref().ok().map(|read| read.value.as_str().to_owned());
-                    for (read, printed) in [
-                        (text(&fields.name), &who.name),
-                        (text(&fields.address), &who.address),
-                        (number, &who.number),
-                    ] {
-                        if read.as_ref().is_some_and(|read| read != printed) {
-                            wrong += 1;
-                            eprintln!(
-                                "condition {kind}, {seq}: {printed} was read as {read:?}, {:?}",
-                                side.condition
-                            );
-                            self.keep(&format!("condition-{kind}-{seq:03}"), &jpeg)?;
-                        }
-                    }
-                }
-                let problem = side.fields.clone().and_then(|fields| fields.whole()).err();
-                if let Some(problem) = problem.filter(|_| kind == 2) {
-                    hidden += 1;
-                    told += u32::from(side.condition.explains(problem).code() == "glare");
-                }
-                if problem.is_some() {
-                    self.keep(&format!("condition-{kind}-{seq:03}"), &jpeg)?;
-                }
+            for (kind, scene) in scenes(seq).into_iter().enumerate() {
+                self.condition(seq, kind, scene, &mut seen)?;
                 bar.inc(1);
             }
         }
         bar.finish_and_clear();
         let share = |part: u32| f64::from(part) / f64::from(EACH);
-        self.figures.note("screen: drawn screens suspected", share(suspected), "share");
-        self.figures.hold(
+        let figures = &mut self.figures;
+        figures.note("screen: drawn screens suspected", share(seen.suspected), "share");
+        figures.hold(
             "screen: cards that are none, suspected",
-            share(false_alarms),
+            share(seen.false_alarms),
             "share",
             Goal::AtMost(0.05),
         );
-        self.figures.note("glare: fronts with a field hidden by a lamp", f64::from(hidden), "cards");
-        self.figures.note("glare: of these, told to be glare", f64::from(told), "cards");
-        self.figures.hold("glare and screen: fields wrong", f64::from(wrong), "fields", Goal::AtMost(0.0));
+        figures.note("glare: fronts with a field hidden by a lamp", f64::from(seen.hidden), "cards");
+        figures.note("glare: of these, told to be glare", f64::from(seen.told), "cards");
+        figures.hold("glare and screen: fields wrong", f64::from(seen.wrong), "fields", Goal::AtMost(0.0));
+        Ok(())
+    }
+
+    /// One front: 0 as it is, 1 on a screen, 2 under a lamp.
+    fn condition(&mut self, seq: u32, kind: usize, scene: Scene, seen: &mut Seen) -> Result<()> {
+        let who = people::person(seq + 5000);
+        let jpeg = {
+            let font = self.faces.first().context("there is no font")?.font()?;
+            scene.photograph(&who.print_front(&self.portrait, &font), specimen::cover_of_card)?.jpeg
+        };
+        let side = self.engine.read_front_fields(&Picture::decode(&jpeg)?)?;
+        match kind {
+            0 => seen.false_alarms += u32::from(side.condition.screen_suspected),
+            1 => seen.suspected += u32::from(side.condition.screen_suspected),
+            _ => {}
+        }
+        let text = |read: &FieldRead<String>| read.as_ref().ok().map(|read| read.value.clone());
+        if let Ok(fields) = &side.fields {
+            let number = fields.number.as_ref().ok().map(|read| read.value.as_str().to_owned());
+            let both = [
+                (text(&fields.name), &who.name),
+                (text(&fields.address), &who.address),
+                (number, &who.number),
+            ];
+            for (read, printed) in both {
+                if read.as_ref().is_some_and(|read| read != printed) {
+                    seen.wrong += 1;
+                    eprintln!(
+                        "condition {kind}, {seq}: {printed} was read as {read:?}, {:?}",
+                        side.condition
+                    );
+                }
+            }
+        }
+        if let Err(problem) = side.fields.and_then(|fields| fields.whole()) {
+            self.keep(&format!("condition-{kind}-{seq:03}"), &jpeg)?;
+            if kind == 2 {
+                seen.hidden += 1;
+                seen.told += u32::from(side.condition.explains(problem).code() == "glare");
+            }
+        }
         Ok(())
     }
 

@@ -22,6 +22,8 @@ use crate::picture::Picture;
 pub struct Condition {
     /// Share of the document that is blown out to white, 0 to 1: what was printed there is lost.
     pub glare: f32,
+    /// Whether that is one spot, as a lamp's reflection is. White paper in too much light is spread out between the letters.
+    pub lamp: bool,
     /// Median sharpness of its lines of text, as in `TextLine`.
     pub sharpness: f32,
     /// How far the sharpest single frequency stands out of those around it, in decades of power: the grid of a screen, or its
@@ -46,11 +48,11 @@ const HIDING: f32 = 0.004;
 const BLURRED: f32 = 0.010;
 
 impl Condition {
-    /// Whether so much is blown out that characters may be missing without a trace: of eight addresses that were read without
-    /// some, all were on cards with 0.10 and more.
+    /// Whether a lamp may hide characters without a trace: eight addresses were read without some, all on cards of which it took 0.10
+    /// and more.
     pub(super) fn hides(&self) -> bool {
         const LOST: f32 = 0.02;
-        self.glare >= LOST
+        self.lamp && self.glare >= LOST
     }
 
     /// What the person should hear: glare or blur, where that is why something could not be read; else the problem itself.
@@ -81,14 +83,29 @@ impl Condition {
         sharpness: f32,
     ) -> Condition {
         let screen = screen(photograph, corners);
-        Condition { glare: glare(upright), sharpness, screen, screen_suspected: screen > SCREEN }
+        let (glare, lamp) = glare(upright);
+        Condition { glare, lamp, sharpness, screen, screen_suspected: screen > SCREEN }
     }
 }
 
-fn glare(upright: &Picture) -> f32 {
+/// The share that is blown out, and whether it is one spot: for a disc, the mean square distance from its middle is its area over 2π;
+/// what is spread out lies further away.
+fn glare(upright: &Picture) -> (f32, bool) {
+    const COMPACT: f32 = 0.65;
+    /// More than this is no spot.
+    const LARGEST: f32 = 0.45;
     let small = raster::shrunk(upright, 320);
-    let blown = small.rgb.iter().filter(|pixel| pixel.iter().all(|v| *v >= BLOWN)).count();
-    blown as f32 / small.rgb.len().max(1) as f32
+    let blown: Vec<[f32; 2]> = (0..small.rgb.len())
+        .filter(|i| small.rgb[*i].iter().all(|v| *v >= BLOWN))
+        .map(|i| [(i % small.width) as f32, (i / small.width) as f32])
+        .collect();
+    let count = blown.len().max(1) as f32;
+    let middle = [0, 1].map(|axis| blown.iter().map(|p| p[axis]).sum::<f32>() / count);
+    let square = |p: &[f32; 2]| (p[0] - middle[0]).powi(2) + (p[1] - middle[1]).powi(2);
+    let spread = blown.iter().map(square).sum::<f32>() / count;
+    let compact = count / (std::f32::consts::TAU * spread.max(0.1));
+    let share = blown.len() as f32 / small.rgb.len().max(1) as f32;
+    (share, compact > COMPACT && share < LARGEST)
 }
 
 /// The mean spectrum of tiles of the document, at the photograph's own size: scaling would take the grid away. Print differs from
@@ -219,6 +236,12 @@ mod tests {
         assert!(of(&picture(|_, _| 240.0)) < 1e-6);
         let lamp = picture(|x, y| if x < 160.0 && y < 240.0 { 255.0 } else { 200.0 });
         assert!((of(&lamp) - 0.125).abs() < 0.01);
+        assert!(Condition::of(&lamp, None, &lamp, 0.1).hides());
+        // Paper in too much light, with ink on it, over the whole width.
+        let paper =
+            picture(|x, y| if (x as u32 / 9) % 2 == 0 && (y as u32 / 20) % 3 < 2 { 60.0 } else { 253.0 });
+        let paper = Condition::of(&paper, None, &paper, 0.1);
+        assert!(paper.glare > 0.3 && !paper.hides(), "{paper:?}");
         let condition = |glare, sharpness| Condition { glare, sharpness, ..Condition::default() };
         let unreadable = DocumentProblem::FieldUnreadable(crate::document::Field::Name);
         assert_eq!(condition(0.02, 0.1).explains(unreadable), DocumentProblem::Glare);
