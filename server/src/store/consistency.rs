@@ -1,6 +1,8 @@
 //! What must hold between rows, said as queries for the rows that break it, and the rows that the proofs above this floor
 //! are made from. Everything streams, and is of one moment of each database.
 
+mod contents;
+
 use diesel::QueryResult;
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
@@ -10,6 +12,7 @@ use wallet_core::ids::{LedgerTransactionId, RedemptionId};
 use super::columns::damaged;
 use super::rows::{self, Rows};
 use super::{Conn, Store, backup};
+pub use contents::{Attempted, Sample, Sealed, SealedRow, attempts, sealed};
 
 /// How far back every row is still there.
 #[derive(Debug, Clone, Copy)]
@@ -252,130 +255,6 @@ fn merge<T>(
             other = right.next().transpose()?;
         }
     }
-}
-
-/// How many of the rows to look at.
-#[derive(Debug, Clone, Copy)]
-pub enum Sample {
-    /// Each.
-    All,
-    /// About so many, chosen at random.
-    About(u64),
-}
-
-impl Sample {
-    /// A condition for `WHERE`, of so many rows.
-    fn condition(self, rows: u64) -> String {
-        match self {
-            Sample::About(some) if some < rows => {
-                format!("{{chance}} < {}", (some.saturating_mul(1_000_000) / rows).max(1))
-            }
-            _ => "1 = 1".to_owned(),
-        }
-    }
-}
-
-/// An attempt with its charge, as the tables have it.
-#[derive(Debug, serde::Deserialize)]
-pub struct Attempted {
-    /// Ids of the attempt, the redemption, the relying party.
-    pub ids: (String, String, String),
-    /// What was metered, how it ended, and why.
-    pub said: (String, String, Option<String>),
-    /// The receipt, and when it was signed, in microseconds.
-    pub receipt: (String, i64),
-    /// Id, currency, micros, price version and transaction of the charge.
-    pub charge: Option<(String, String, i64, String, String)>,
-}
-
-/// Attempts to be compared with their receipts.
-pub fn attempts(conn: &mut Conn, sample: Sample) -> QueryResult<Rows<'_, Attempted>> {
-    let total = rows::number(conn, "SELECT COUNT(*) AS n FROM attempts")?;
-    let condition = sample.condition(u64::try_from(total).unwrap_or(0));
-    let query = format!(
-        "SELECT {{row(}}a.id, a.redemption_id, a.rp_id, a.service, a.outcome, a.reason, a.receipt, a.judged_at, \
-           c.id, c.currency, c.micros, c.price_version, c.transaction_id{{)row}} AS line \
-         FROM attempts a LEFT JOIN charges c \
-           ON c.rp_id = a.rp_id AND c.redemption_id = a.redemption_id AND c.id = a.charge_id WHERE {condition}"
-    );
-    type Charge = (Option<String>, Option<String>, Option<i64>, Option<String>, Option<String>);
-    type Row = (String, String, String, String, String, Option<String>, String, i64);
-    let read = |values: QueryResult<Vec<Value>>| -> QueryResult<Attempted> {
-        let mut attempt = values?;
-        let charge = attempt.split_off(8.min(attempt.len()));
-        let wrong = |_| damaged(&"a row has another form");
-        let (id, redemption, rp, service, outcome, reason, receipt, judged_at): Row =
-            serde_json::from_value(Value::Array(attempt)).map_err(wrong)?;
-        let charge: Charge = serde_json::from_value(Value::Array(charge)).map_err(wrong)?;
-        let charge = match charge {
-            (Some(id), Some(currency), Some(micros), Some(version), Some(transaction)) => {
-                Some((id, currency, micros, version, transaction))
-            }
-            _ => None,
-        };
-        Ok(Attempted {
-            ids: (id, redemption, rp),
-            said: (service, outcome, reason),
-            receipt: (receipt, judged_at),
-            charge,
-        })
-    };
-    Ok(Box::new(rows::stream(conn, &query)?.map(read)))
-}
-
-/// Columns with sealed values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sealed {
-    /// `certificates.sealed_attributes`
-    Attributes,
-    /// `certificates.sealed_template`
-    Template,
-    /// `enrolments.sealed_document`
-    Document,
-    /// `redemptions.sealed_answer`
-    Answer,
-    /// `idempotency_keys.sealed_answer`
-    KeyAnswer,
-    /// `group_faces.sealed_template`
-    GroupFace,
-}
-
-impl Sealed {
-    /// Those that holders' tables have.
-    pub const OF_HOLDERS: [Sealed; 3] = [Sealed::Attributes, Sealed::Template, Sealed::Document];
-    /// Those that relying parties' tables have.
-    pub const OF_RPS: [Sealed; 3] = [Sealed::Answer, Sealed::KeyAnswer, Sealed::GroupFace];
-
-    fn place(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Sealed::Attributes => ("certificates", "sealed_attributes", "'', id"),
-            Sealed::Template => ("certificates", "sealed_template", "'', id"),
-            Sealed::Document => ("enrolments", "sealed_document", "'', id"),
-            Sealed::Answer => ("redemptions", "sealed_answer", "rp_id, id"),
-            Sealed::KeyAnswer => ("idempotency_keys", "sealed_answer", "rp_id, key"),
-            Sealed::GroupFace => ("group_faces", "sealed_template", "rp_id, id"),
-        }
-    }
-}
-
-/// A sealed value: of which relying party (empty for holders), of which row, and the bytes.
-pub type SealedRow = (String, String, Vec<u8>);
-
-/// Sealed values of one column.
-pub fn sealed(conn: &mut Conn, column: Sealed, sample: Sample) -> QueryResult<Rows<'_, SealedRow>> {
-    let (table, value, row) = column.place();
-    let total = rows::number(conn, &format!("SELECT COUNT(*) AS n FROM {table} WHERE LENGTH({value}) > 0"))?;
-    let condition = sample.condition(u64::try_from(total).unwrap_or(0));
-    let query = format!(
-        "SELECT {{row(}}{row}, {{hex(}}{value}{{)hex}}{{)row}} AS line FROM {table} \
-         WHERE LENGTH({value}) > 0 AND {condition}"
-    );
-    let read = |row: QueryResult<(String, String, String)>| {
-        let (rp, id, digits) = row?;
-        let bytes = rows::unhex(&digits).ok_or_else(|| damaged(&"bytes that are none"))?;
-        Ok((rp, id, bytes))
-    };
-    Ok(Box::new(typed(conn, &query)?.map(read)))
 }
 
 /// Used codes are forgotten after 48 h; an hour less keeps the job from running between.
