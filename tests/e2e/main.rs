@@ -12,6 +12,7 @@ mod callers;
 mod database;
 mod database_commands;
 mod database_parity;
+mod documents;
 mod embedding;
 mod enrolment;
 mod face_services;

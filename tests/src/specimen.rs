@@ -380,13 +380,13 @@ fn on_desk(card: &RgbImage) -> RgbImage {
 }
 
 /// How much of a pixel of the card is inside its rounded corners: 0 to 1.
-pub(crate) fn cover_of_card(x: u32, y: u32) -> f32 {
+pub fn cover_of_card(x: u32, y: u32) -> f32 {
     let into_corner = |at: u32, size: u32| CORNER_RADIUS - at.min(size - 1 - at) as f32 - 0.5;
     let (dx, dy) = (into_corner(x, CARD.0), into_corner(y, CARD.1));
     if dx < 0.0 || dy < 0.0 { 1.0 } else { (CORNER_RADIUS - dx.hypot(dy) + 0.5).clamp(0.0, 1.0) }
 }
 
-pub(crate) fn mixed(Rgb([r, g, b]): Rgb<u8>, Rgb([to_r, to_g, to_b]): Rgb<u8>, share: f32) -> Rgb<u8> {
+fn mixed(Rgb([r, g, b]): Rgb<u8>, Rgb([to_r, to_g, to_b]): Rgb<u8>, share: f32) -> Rgb<u8> {
     if share >= 1.0 {
         return Rgb([to_r, to_g, to_b]);
     }

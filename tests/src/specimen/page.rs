@@ -135,7 +135,9 @@ pub fn print(lines: &[String], portrait: &RgbImage, font: &FontRef<'_>, ocr_b: &
     for (i, text) in lines.iter().enumerate() {
         let y = height as f32 - 5.5 * per_mm - line * (lines.len() - 1 - i) as f32;
         for (at, character) in text.chars().enumerate() {
-            page.write(left + pitch * at as f32, y, style, &character.to_string());
+            // In the middle of its cell, so that another font than OCR-B has one pitch as well.
+            let room = pitch - page.advance(character, style);
+            page.write(left + pitch * at as f32 + room / 2.0, y, style, &character.to_string());
         }
     }
     page.pixels

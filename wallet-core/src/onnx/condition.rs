@@ -239,7 +239,9 @@ mod tests {
         assert!(Condition::of(&lamp, None, &lamp, 0.1).hides());
         // Paper in too much light, with ink on it, over the whole width.
         let paper =
-            picture(|x, y| if (x as u32 / 9) % 2 == 0 && (y as u32 / 20) % 3 < 2 { 60.0 } else { 253.0 });
+            picture(
+                |x, y| if (x as u32 / 9).is_multiple_of(2) && (y as u32 / 20) % 3 < 2 { 60.0 } else { 253.0 },
+            );
         let paper = Condition::of(&paper, None, &paper, 0.1);
         assert!(paper.glare > 0.3 && !paper.hides(), "{paper:?}");
         let condition = |glare, sharpness| Condition { glare, sharpness, ..Condition::default() };
