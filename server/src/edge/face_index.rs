@@ -118,12 +118,15 @@ impl FaceIndex {
     pub fn nearest(&self, probe: &Embedding, count: usize) -> anyhow::Result<Vec<u64>> {
         ensure!(probe.values().len() == self.width, "a probe of another width");
         let probe_signs: Vec<u64> = signs(probe.values()).collect();
-        let mut distances = vec![0_u8; self.numbers.len()];
+        // To whole sixteens; what stands beyond the last vector is none.
+        let mut distances = vec![u8::MAX; self.numbers.len().next_multiple_of(16)];
         count_differences(&self.signs, &probe_signs, &mut distances);
         let furthest = furthest_listed(&distances);
         let probe: Vec<i8> = eight_bits(probe.values()).collect();
-        // A glance at sixteen spares most of them a look each.
-        let near = distances.chunks(16).enumerate().filter(|(_, some)| some.iter().any(|d| *d <= furthest));
+        // The least of sixteen spares most of them a look each.
+        let sixteens = distances.as_chunks::<16>().0.iter().enumerate();
+        let near =
+            sixteens.filter(|(_, some)| some.iter().fold(u8::MAX, |least, d| least.min(*d)) <= furthest);
         let near = near.flat_map(|(chunk, some)| {
             some.iter().enumerate().filter(|(_, d)| **d <= furthest).map(move |(i, _)| chunk * 16 + i)
         });
