@@ -180,6 +180,17 @@ async fn a_card_that_cannot_be_read_costs_nothing() -> Test {
 }
 
 #[actix_web::test]
+async fn without_a_session_of_ones_own_nothing_is_looked_at() -> Test {
+    let app = TestApp::start().await?;
+    let (rp, other) = (buyer(&app).await?, buyer(&app).await?);
+    let open = other.liveness_session().await?;
+    let no_card = [samples().landscape(), samples().landscape()];
+    assert_eq!(rp.verify_person(&open, no_card, &later_frames()).await?.refusal(), "404 not-found");
+    assert_eq!(rp.judge_liveness(&open, &later_frames(), &fresh_key()).await?.refusal(), "404 not-found");
+    Ok(())
+}
+
+#[actix_web::test]
 async fn a_group_finds_who_was_put_into_it_and_nobody_else() -> Test {
     let app = TestApp::start().await?;
     let rp = buyer(&app).await?;

@@ -31,3 +31,23 @@ pub mod postgres;
 pub mod samples;
 pub mod service;
 pub mod specimen;
+
+/// How a bench's program ends: an error is told on the error stream.
+pub fn ended(done: anyhow::Result<()>) -> std::process::ExitCode {
+    match done {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+/// The end of a bench that can't be run here.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub fn only_on_linux() -> anyhow::Result<()> {
+    Err(anyhow::anyhow!("CPU time is read from /proc, which only Linux has"))
+}

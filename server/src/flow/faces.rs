@@ -96,7 +96,7 @@ pub fn describe(
                 Ok(found) => found,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            let appearance = engine.appearance(&picture, &located.face_box)?;
+            let appearance = engine.appearance(&picture, &located.points)?;
             let appearance = appearance.ok_or_else(|| Refusal::from(Unusable::NoFace));
             Ok(appearance.map(|appearance| (Face::of(&located), appearance)))
         })?;

@@ -116,6 +116,15 @@ pub(super) fn answered<T: DeserializeOwned>(
     }
 }
 
+/// Gives a key back: refused or broken before anything was decided, the same request may come again. Should this fail too, the
+/// lease runs out by itself.
+pub(super) fn give_back(ctx: &Context, lease: &Lease) {
+    let released = ctx.rp_store.write_volatile(|conn| Ok(idempotency::release(conn, lease)?));
+    if released.is_err() {
+        tracing::warn!("a lease could not be given back");
+    }
+}
+
 /// Stores the answer under the key, in the transaction that decided it.
 pub(super) fn finish(
     ctx: &Context,

@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 use wallet_core::capture::Capture;
 use wallet_core::face::challenge::Asked;
 use wallet_core::face::judgement::judge as judge_face;
-use wallet_core::face::{Comparison, Liveness, Mode, Observation, Reason, Thresholds};
+use wallet_core::face::{Comparison, Liveness, Mode, Reason, Thresholds};
 use wallet_core::ids::LivenessSessionId;
-use wallet_core::onnx::{Engine, ModelError};
 use wallet_core::refusal::Refusal;
 
 use super::callers::RelyingParty;
-use super::captures::{self, Challenge, Seen};
+use super::captures::{self, Challenge, MAX_UNUSABLE};
 use super::charging::gate;
 use super::idempotency::Idempotency;
 use super::uses::{self, Call, End, Outcome, Verdict};
@@ -22,9 +21,6 @@ use crate::edge::models::Lane;
 use crate::stop::Flow;
 use crate::store::liveness_sessions::{self as sessions, LivenessSession};
 use crate::store::{Conn, audit};
-
-/// Captures that could not be judged, in one session.
-const MAX_UNUSABLE: i64 = 5;
 
 /// A session as it stands.
 #[derive(Serialize)]
@@ -102,7 +98,9 @@ pub fn judge(
 ) -> Flow<Outcome<LivenessJudgement>> {
     let call = Call { rp, service: Service::FaceLiveness, idempotency };
     let work = || {
-        let (seen, ()) = observe(ctx, rp, id, capture, |_, _| Ok(()))?;
+        let now = ctx.now();
+        let asked = challenge_of(ctx, rp, id, &capture, now)?;
+        let (seen, ()) = captures::observe(ctx, Lane::Use, asked, capture, now, |_, _| Ok(()))??;
         let (scale, thresholds) = (ctx.models.scale(), ctx.models.thresholds());
         let judgement = judge_face(&seen.observations, &of_nobody(), &scale, &thresholds);
         let judgement = judgement.with(seen.examined, &thresholds);
@@ -125,15 +123,14 @@ fn of_nobody() -> Comparison {
     Comparison { score: 1.0, threshold: 0.0, models: Vec::new() }
 }
 
-/// What the models see in a capture that answers an open session of the relying party.
-pub(super) fn observe<T: Send + 'static>(
+/// What a capture must show that answers an open session of the relying party.
+pub(super) fn challenge_of(
     ctx: &Context,
     rp: &RelyingParty,
     id: LivenessSessionId,
-    capture: Capture,
-    compare: impl FnOnce(&mut Engine, &mut [Observation]) -> Result<T, ModelError> + Send + 'static,
-) -> Flow<(Seen, T)> {
-    let now = ctx.now();
+    capture: &Capture,
+    now: Timestamp,
+) -> Flow<Asked> {
     let session = ctx.rp_store.read(|conn| Ok(sessions::find(conn, id, rp.id)?))?;
     let session = session.ok_or(Refusal::NotFound)?;
     if !is_open(&session, now) {
@@ -142,7 +139,7 @@ pub(super) fn observe<T: Send + 'static>(
     if *capture.nonce() != session.challenge.nonce {
         return Err(captures::nonce_mismatch().into());
     }
-    Ok(captures::observe(ctx, Lane::Use, session.challenge, capture, now, compare)??)
+    Ok(session.challenge)
 }
 
 /// Ends a session with what became of its capture, or counts a capture that could not be judged. Beside the charge: two captures

@@ -11,8 +11,9 @@ use wallet_core::onnx::{Engine, IdCardReading};
 use super::callers::RelyingParty;
 use super::idempotency::Idempotency;
 use super::uses::{self, Call, Outcome, Verdict};
-use super::{Context, enrolments, faces, liveness_sessions};
+use super::{Context, captures, enrolments, faces, liveness_sessions};
 use crate::billing::price::Service;
+use crate::edge::models::Lane;
 use crate::edge::source::Confirmation;
 use crate::stop::Flow;
 
@@ -62,12 +63,14 @@ pub fn verify(
 
 fn judge(ctx: &Context, rp: &RelyingParty, submission: Submission) -> Flow<Verdict<PersonVerification>> {
     let Submission { session, front, back, capture } = submission;
-    let today = ctx.today();
+    let (now, today) = (ctx.now(), ctx.today());
+    // Before the models have any work with it.
+    let asked = liveness_sessions::challenge_of(ctx, rp, session, &capture, now)?;
     let read = faces::on_worker(ctx, move |engine| enrolments::read_card(engine, &front, &back, today));
     let IdCardReading { card, portrait, screen_suspected, .. } = read?;
     let portrait = portrait.template;
     let compare = move |engine: &mut Engine, frames: &mut [Observation]| engine.compare(frames, &portrait);
-    let (seen, comparison) = liveness_sessions::observe(ctx, rp, session, capture, compare)?;
+    let (seen, comparison) = captures::observe(ctx, Lane::Use, asked, capture, now, compare)??;
     let (scale, thresholds) = (ctx.models.scale(), ctx.models.thresholds());
     let judgement = judge_face(&seen.observations, &comparison, &scale, &thresholds);
     let judgement = judgement.with(seen.examined, &thresholds);

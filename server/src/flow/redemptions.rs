@@ -25,7 +25,7 @@ use super::captures::{self, Challenge, Seen};
 use super::certificates::InForce;
 use super::charging::gate;
 use super::codes::{self, Presented};
-use super::idempotency::{Claim, Idempotency, answered, claim, seal};
+use super::idempotency::{Claim, Idempotency, answered, claim, give_back, seal};
 use super::retention::READABLE;
 use super::settlement::{self, Verdict};
 use super::{Context, random, templates, tokens};
@@ -33,7 +33,7 @@ use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::stop::{Flow, Stop};
 use crate::store::codes::Spending;
-use crate::store::idempotency::{self, Lease};
+use crate::store::idempotency::Lease;
 use crate::store::openings::{self, Outcome};
 use crate::store::redemptions::{self, Redemption, State};
 use crate::store::{Conn, attempts, audit, throttles};
@@ -224,12 +224,7 @@ pub fn judge(
         ctx.metrics.stage(Stage::RedemptionSettle, settle)
     });
     if judged.is_err() {
-        // Refused or broken before anything was decided: the same request may come again. Should this fail too, the lease
-        // runs out by itself.
-        let released = ctx.rp_store.write_volatile(|conn| Ok(idempotency::release(conn, &lease)?));
-        if released.is_err() {
-            tracing::warn!("a lease could not be given back");
-        }
+        give_back(ctx, &lease);
     }
     judged
 }
@@ -243,7 +238,7 @@ fn challenge_of<T>(
     let (redemption, beside) = found.ok_or(Refusal::NotFound)?;
     let is_open = redemption.state == State::Challenged
         && now <= redemption.challenge.deadline
-        && redemption.unusable_attempts < settlement::MAX_UNUSABLE;
+        && redemption.unusable_attempts < captures::MAX_UNUSABLE;
     if !is_open {
         return Err(Refusal::RedemptionClosed.into());
     }

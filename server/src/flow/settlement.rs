@@ -14,6 +14,7 @@ use wallet_core::receipt::ReceiptCharge;
 use wallet_core::refusal::{Reason, Refusal};
 
 use super::answers::{Answer, Judged, Kept, Unusable, faster, seal_answer};
+use super::captures::MAX_UNUSABLE;
 use super::certificates::InForce;
 use super::charging::{self, Attempted};
 use super::idempotency::{finish, seal};
@@ -37,9 +38,6 @@ pub(super) enum Verdict {
     /// Not judgeable.
     Unusable(Reason),
 }
-
-/// Captures that could not be judged, in one redemption.
-pub(super) const MAX_UNUSABLE: i64 = 5;
 
 /// Writes the outcome of an attempt submitted at `submitted_at`. All that is signed and sealed is made before the
 /// transaction, which then only writes, or finds that another attempt was faster.

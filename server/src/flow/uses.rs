@@ -12,13 +12,13 @@ use wallet_core::refusal::{Reason, Refusal};
 use super::answers::Unusable;
 use super::callers::RelyingParty;
 use super::charging::{self, Attempted, gate};
-use super::idempotency::{Idempotency, answered, claim_alone, finish};
+use super::idempotency::{Idempotency, answered, claim_alone, finish, give_back};
 use super::{Context, tokens};
 use crate::billing::posting::Balanced;
 use crate::billing::price::Service;
 use crate::stop::{Flow, Stop};
 use crate::store::attempts::{self, Attempt};
-use crate::store::idempotency::{self, Lease};
+use crate::store::idempotency::Lease;
 use crate::store::settlements::USE;
 use crate::store::{Conn, audit, charges, ledger};
 
@@ -121,11 +121,7 @@ pub(super) fn metered<T: Serialize + DeserializeOwned>(
         Err(stop) => Err(stop),
     };
     if settled.is_err() {
-        // Nothing was decided: the same call may come again. Should this fail too, the lease runs out by itself.
-        let released = ctx.rp_store.write_volatile(|conn| Ok(idempotency::release(conn, &lease)?));
-        if released.is_err() {
-            tracing::warn!("a lease could not be given back");
-        }
+        give_back(ctx, &lease);
     }
     settled
 }

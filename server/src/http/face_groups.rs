@@ -75,10 +75,10 @@ pub async fn add_face(
     uploads: Data<Uploads>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
-    let form = uploads::form(&uploads, request.headers(), body, &["picture"], &["label"]);
-    let Form { mut pictures, mut words, place } = ctx.metrics.stage_async(Stage::UseUpload, form).await?;
+    let form = uploads::form(&uploads, request.headers(), body, ["picture"], &["label"]);
+    let Form { pictures: [picture], mut words, place } =
+        ctx.metrics.stage_async(Stage::UseUpload, form).await?;
     let label = named("label", words.remove("label").unwrap_or_default())?;
-    let picture = pictures.remove("picture").unwrap_or_default();
     let added = run(ctx, move |ctx| {
         let _until_judged = place;
         face_groups::add_face(ctx, &rp.0, *id, label, picture)
@@ -109,9 +109,8 @@ pub async fn search(
         let expected = format!("1 to {MAX_MATCHES}");
         return Err(Refusal::RequestInvalid { field: "matches", expected }.into());
     }
-    let form = uploads::form(&uploads, request.headers(), body, &["picture"], &[]);
-    let Form { mut pictures, place, .. } = ctx.metrics.stage_async(Stage::UseUpload, form).await?;
-    let picture = pictures.remove("picture").unwrap_or_default();
+    let form = uploads::form(&uploads, request.headers(), body, ["picture"], &[]);
+    let Form { pictures: [picture], place, .. } = ctx.metrics.stage_async(Stage::UseUpload, form).await?;
     let sent = fingerprint([most.to_string().as_bytes(), &picture]);
     let idempotency = idempotency(&ctx, &request, key, &sent);
     let found = run(ctx, move |ctx| {

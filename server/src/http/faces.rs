@@ -21,9 +21,8 @@ pub async fn compare(
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     let key = key(&request)?;
-    let form = uploads::form(&uploads, request.headers(), body, &["first", "second"], &[]);
-    let Form { mut pictures, place, .. } = ctx.metrics.stage_async(Stage::UseUpload, form).await?;
-    let pictures = ["first", "second"].map(|name| pictures.remove(name).unwrap_or_default());
+    let form = uploads::form(&uploads, request.headers(), body, ["first", "second"], &[]);
+    let Form { pictures, place, .. } = ctx.metrics.stage_async(Stage::UseUpload, form).await?;
     let idempotency = idempotency(&ctx, &request, key, &fingerprint(&pictures));
     let compared = run(ctx, move |ctx| {
         let _until_judged = place;
@@ -40,9 +39,8 @@ pub async fn describe(
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     let key = key(&request)?;
-    let form = uploads::form(&uploads, request.headers(), body, &["picture"], &[]);
-    let Form { mut pictures, place, .. } = ctx.metrics.stage_async(Stage::UseUpload, form).await?;
-    let picture = pictures.remove("picture").unwrap_or_default();
+    let form = uploads::form(&uploads, request.headers(), body, ["picture"], &[]);
+    let Form { pictures: [picture], place, .. } = ctx.metrics.stage_async(Stage::UseUpload, form).await?;
     let idempotency = idempotency(&ctx, &request, key, &fingerprint([&picture]));
     let described = run(ctx, move |ctx| {
         let _until_judged = place;

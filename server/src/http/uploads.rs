@@ -83,16 +83,15 @@ impl From<MultipartError> for Problem {
 
 /// Reads the parts `front` and `back`.
 pub async fn document(uploads: &Uploads, headers: &HeaderMap, body: Multipart) -> Result<Document, Problem> {
-    let form = form(uploads, headers, body, &["front", "back"], &[]).await?;
-    let (mut pictures, place) = (form.pictures, form.place);
-    let [front, back] = ["front", "back"].map(|side| pictures.remove(side).unwrap_or_default());
+    let Form { pictures: [front, back], place, .. } =
+        form(uploads, headers, body, ["front", "back"], &[]).await?;
     Ok(Document { front, back, place })
 }
 
 /// A form of pictures and words, each once.
-pub struct Form {
-    /// The pictures that were asked for, by name.
-    pub pictures: BTreeMap<&'static str, Vec<u8>>,
+pub struct Form<const N: usize> {
+    /// The pictures, in the order in which they were asked for.
+    pub pictures: [Vec<u8>; N],
     /// The words that were sent, by name.
     pub words: BTreeMap<&'static str, String>,
     /// Kept until the pictures were looked at.
@@ -103,34 +102,34 @@ pub struct Form {
 const MAX_WORD_BYTES: usize = 256;
 
 /// Reads a form: every one of `pictures` must be there, any of `words` may be.
-pub async fn form(
+pub async fn form<const N: usize>(
     uploads: &Uploads,
     headers: &HeaderMap,
     body: Multipart,
-    pictures: &'static [&'static str],
+    pictures: [&'static str; N],
     words: &'static [&'static str],
-) -> Result<Form, Problem> {
+) -> Result<Form<N>, Problem> {
     require_multipart(headers)?;
-    let mut form = Form { pictures: BTreeMap::new(), words: BTreeMap::new(), place: uploads.place()? };
+    let place = uploads.place()?;
+    let mut sent: [(&'static str, Option<Vec<u8>>); N] = pictures.map(|name| (name, None));
+    let mut said = BTreeMap::new();
     each_part(body, async |name, part| {
-        if let Some(name) = pictures.iter().find(|picture| **picture == name) {
-            let before = form.pictures.insert(name, bytes_of(part, MAX_BYTES).await?);
-            return is_first(name, before.is_none());
+        if let Some((name, picture)) = sent.iter_mut().find(|(picture, _)| *picture == name) {
+            return once(picture, name, bytes_of(part, MAX_BYTES).await?);
         }
         if let Some(name) = words.iter().find(|word| **word == name) {
             let word = String::from_utf8(bytes_of(part, MAX_WORD_BYTES).await?);
             let word = word.map_err(|_| invalid(name, "text in UTF-8"))?;
-            let before = form.words.insert(name, word);
-            return is_first(name, before.is_none());
+            return is_first(name, said.insert(*name, word).is_none());
         }
         let known: Vec<_> = pictures.iter().chain(words).map(|name| format!("`{name}`")).collect();
         Err(invalid("body", format!("only the parts {}", known.join(", "))))
     })
     .await?;
-    match pictures.iter().find(|name| !form.pictures.contains_key(*name)) {
-        Some(missing) => Err(invalid(missing, "a part with a picture")),
-        None => Ok(form),
+    if let Some((missing, _)) = sent.iter().find(|(_, picture)| picture.is_none()) {
+        return Err(invalid(missing, "a part with a picture"));
     }
+    Ok(Form { pictures: sent.map(|(_, picture)| picture.unwrap_or_default()), words: said, place })
 }
 
 fn is_first(field: &'static str, first: bool) -> Result<(), Problem> {

@@ -1,11 +1,5 @@
 //! `cargo xtask bench attacks`
 
 fn main() -> std::process::ExitCode {
-    match ecert_tests::attacks::run() {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    ecert_tests::ended(ecert_tests::attacks::run())
 }

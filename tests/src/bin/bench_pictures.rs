@@ -1,11 +1,9 @@
-//! `cargo xtask bench pictures`.
+//! `cargo xtask bench pictures`
 
-#[cfg(target_os = "linux")]
-fn main() -> anyhow::Result<()> {
-    ecert_tests::bench_pictures::run()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn main() {
-    eprintln!("this bench reads /proc and runs on Linux only");
+fn main() -> std::process::ExitCode {
+    #[cfg(target_os = "linux")]
+    let done = ecert_tests::bench_pictures::run();
+    #[cfg(not(target_os = "linux"))]
+    let done = ecert_tests::only_on_linux();
+    ecert_tests::ended(done)
 }

@@ -29,7 +29,7 @@ pub struct Measures {
 impl Measures {
     /// From points and colours.
     pub fn of(points: [Point; POINTS], face_colour: Rgb, background: Option<Rgb>) -> Measures {
-        let eyes_open = (eye_open(&points, 36) + eye_open(&points, 42)) / 2.0;
+        let eyes_open = (eye_open(&points, LEFT_EYE) + eye_open(&points, RIGHT_EYE)) / 2.0;
         let gap = [(61, 67), (62, 66), (63, 65)].map(|(up, low)| distance(points[up], points[low]));
         let mouth_open = gap.iter().sum::<f32>() / 3.0 / eye_distance(&points);
         Measures { points, eyes_open, mouth_open, face_colour, background }
@@ -69,7 +69,12 @@ fn distance(p: Point, q: Point) -> f32 {
 }
 
 /// Soukupová and Čech's eye aspect ratio of the eye whose outer corner as seen from its left is point `first`.
-fn eye_open(points: &[Point; POINTS], first: usize) -> f32 {
+/// The first of an eye's six points; left and right as seen.
+pub(crate) const LEFT_EYE: usize = 36;
+pub(crate) const RIGHT_EYE: usize = 42;
+
+/// How far an eye is open: height over width of the lids' outline.
+pub(crate) fn eye_open(points: &[Point; POINTS], first: usize) -> f32 {
     let between = |a: usize, b: usize| distance(points[first + a], points[first + b]);
     (between(1, 5) + between(2, 4)) / (2.0 * between(0, 3)).max(1e-3)
 }

@@ -1,6 +1,6 @@
 //! Comparing with as few runs of the costly embedder as the answer needs.
 //!
-//! [`Engine::compare`] holds a capture against a reference, [`Engine::compare_two`] two pictures against each other; both give the one
+//! [`Engine::compare`] holds a capture against a reference, [`Engine::compare_faces`] two faces against each other; both give the one
 //! score of [`crate::face::comparison`]. [`Engine::complete`] is for what is to become a reference.
 
 use super::embedder::Embedder;
@@ -130,17 +130,6 @@ impl Embedders {
         Ok(self.comparison(score, if quick.is_some() { &both } else { &both[1..] }))
     }
 
-    fn compare_two(&mut self, a: &mut Observation, b: &mut Observation) -> Result<Comparison, ModelError> {
-        let quick = |a: &Observation, b: &Observation| {
-            cosine(a.template.get(Tier::Quick)?, b.template.get(Tier::Quick)?)
-        };
-        let is_sure = quick(a, b).is_some_and(|quick| self.scale.sure(quick).is_some());
-        if !is_sure {
-            self.complete(a)?;
-        }
-        self.compare(std::slice::from_mut(b), &a.template)
-    }
-
     fn compare_faces(&mut self, a: &AlignedFace, b: &AlignedFace) -> Result<Comparison, ModelError> {
         let quick = match (self.embed(Tier::Quick, a)?, self.embed(Tier::Quick, b)?) {
             (Some(a), Some(b)) => cosine(&a, &b),
@@ -169,8 +158,8 @@ impl Embedders {
 impl Engine {
     /// How alike a capture's frames and a reference are. The mean over the frames is compared: by the quick embedder, and where that
     /// is not sure also by the main one, on as many frames as make the score clear. `frames` may come back in another order, with
-    /// what was computed, and with what [`crate::face::matching::continuity`] needs. Errors when there is no frame, and with [`ModelError::OtherModel`] when the reference has no vector of
-    /// these models.
+    /// what was computed, and with what [`crate::face::matching::continuity`] needs. Errors when there is no frame, and with
+    /// [`ModelError::OtherModel`] when the reference has no vector of these models.
     pub fn compare(
         &mut self,
         frames: &mut [Observation],
@@ -178,15 +167,6 @@ impl Engine {
     ) -> Result<Comparison, ModelError> {
         self.embedders().relate(frames)?;
         self.embedders().compare(frames, reference)
-    }
-
-    /// How alike the faces of two pictures are.
-    pub fn compare_two(
-        &mut self,
-        a: &mut Observation,
-        b: &mut Observation,
-    ) -> Result<Comparison, ModelError> {
-        self.embedders().compare_two(a, b)
     }
 
     /// How alike two aligned faces are.

@@ -189,14 +189,13 @@ impl Engine {
         self.liveness.live(picture, face_box)
     }
 
-    /// What the face in the box looks like; `None` when its points coincide.
+    /// What the face with these points looks like; `None` when they coincide.
     pub fn appearance(
         &mut self,
         picture: &Picture,
-        face_box: &FaceBox,
+        points: &Points68,
     ) -> Result<Option<Appearance>, ModelError> {
-        let points = self.landmarks(picture, face_box)?;
-        let found = self.appearance.look(picture, &points)?;
+        let found = self.appearance.look(picture, points)?;
         Ok(found.map(|(age, gender)| {
             let (eyes_open, mouth_open) = (points.eyes_open(), points.mouth_open());
             Appearance { age, gender, eyes_open, mouth_open }

@@ -17,6 +17,7 @@ use ort::session::Session;
 
 use super::manifest::Role;
 use super::runtime::{ModelError, Models, run};
+use crate::face::measures::{LEFT_EYE, RIGHT_EYE, eye_open};
 use crate::face::{FaceBox, Landmarks, Point};
 use crate::picture::Picture;
 
@@ -54,10 +55,7 @@ impl Points68 {
 
     /// How far the eyes are open: height over width of the lids' outline, of the eye that is more shut.
     pub fn eyes_open(&self) -> f32 {
-        let eye = |[outer, up, up2, inner, down2, down]: [usize; 6]| {
-            (self.distance(up, down) + self.distance(up2, down2)) / (2.0 * self.distance(outer, inner))
-        };
-        eye([36, 37, 38, 39, 40, 41]).min(eye([42, 43, 44, 45, 46, 47]))
+        eye_open(&self.0, LEFT_EYE).min(eye_open(&self.0, RIGHT_EYE))
     }
 
     /// How far the mouth is open: height over width of the inner lips.

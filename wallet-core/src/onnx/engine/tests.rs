@@ -96,7 +96,7 @@ fn unsure_cases_need_both_embedders_and_a_manifest_without_the_quick_one_needs_n
         let by_main = engine.compare(&mut frames, &alone).unwrap();
         assert_eq!(by_main.models.len(), 1, "a reference of the main embedder alone");
         assert!(by_main.matches());
-        let two = engine.compare_two(&mut first.clone(), &mut frames[0].clone()).unwrap();
+        let two = engine.compare_faces(&first.aligned, &frames[0].aligned).unwrap();
         assert!(two.matches() && two.models.len() == used);
         let other =
             Embedding::normalise(crate::face::Space([9; 4]), reference.get(Tier::Main).unwrap().values());
