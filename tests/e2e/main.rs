@@ -8,6 +8,7 @@
 
 mod accuracy;
 mod bad_input;
+mod broken_models;
 mod callers;
 mod database;
 mod database_commands;

@@ -185,7 +185,16 @@ impl TestApp {
 
     /// Starts another replica: the same keys, and the databases that these flags name.
     pub async fn replica(&self, flags: &[&str]) -> anyhow::Result<TestApp> {
-        Self::start_in(Arc::clone(&self.folder), flags, Some(shared_models()), None)
+        self.replica_with(flags, Some(shared_models())).await
+    }
+
+    /// The same, with workers of its own when `models` is none.
+    pub async fn replica_with(
+        &self,
+        flags: &[&str],
+        models: Option<Arc<ModelWorkers>>,
+    ) -> anyhow::Result<TestApp> {
+        Self::start_in(Arc::clone(&self.folder), flags, models, None)
     }
 
     /// Where the keys are, and the database on SQLite.

@@ -68,12 +68,11 @@ fn distance(p: Point, q: Point) -> f32 {
     (p[0] - q[0]).hypot(p[1] - q[1])
 }
 
-/// Soukupová and Čech's eye aspect ratio of the eye whose outer corner as seen from its left is point `first`.
 /// The first of an eye's six points; left and right as seen.
 pub(crate) const LEFT_EYE: usize = 36;
 pub(crate) const RIGHT_EYE: usize = 42;
 
-/// How far an eye is open: height over width of the lids' outline.
+/// How far the eye that begins at point `first` is open: height over width of the lids' outline (Soukupová and Čech's eye aspect ratio).
 pub(crate) fn eye_open(points: &[Point; POINTS], first: usize) -> f32 {
     let between = |a: usize, b: usize| distance(points[first + a], points[first + b]);
     (between(1, 5) + between(2, 4)) / (2.0 * between(0, 3)).max(1e-3)

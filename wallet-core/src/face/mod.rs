@@ -138,6 +138,7 @@ pub enum Unusable {
     OverExposed,
     TurnedAway,
     Covered,
+    EyesClosed,
     TooFewFrames,
     TooManyFrames,
     FramesIdentical,
@@ -149,7 +150,7 @@ pub enum Unusable {
 
 impl Unusable {
     /// Every reason, for tables and for the API description.
-    pub const ALL: [Unusable; 15] = [
+    pub const ALL: [Unusable; 16] = [
         Unusable::NoFace,
         Unusable::SeveralFaces,
         Unusable::FaceTooSmall,
@@ -158,6 +159,7 @@ impl Unusable {
         Unusable::OverExposed,
         Unusable::TurnedAway,
         Unusable::Covered,
+        Unusable::EyesClosed,
         Unusable::TooFewFrames,
         Unusable::TooManyFrames,
         Unusable::FramesIdentical,
@@ -178,6 +180,7 @@ impl Unusable {
             Unusable::OverExposed => "over-exposed",
             Unusable::TurnedAway => "turned-away",
             Unusable::Covered => "covered",
+            Unusable::EyesClosed => "eyes-closed",
             Unusable::TooFewFrames => "too-few-frames",
             Unusable::TooManyFrames => "too-many-frames",
             Unusable::FramesIdentical => "frames-identical",
@@ -208,6 +211,7 @@ impl Unusable {
                 "请摘下口罩、墨镜等遮挡物",
                 "Take off whatever covers your face, such as a mask or dark glasses.",
             ),
+            Unusable::EyesClosed => ("请睁开眼睛", "Open your eyes."),
             Unusable::TooFewFrames => ("拍摄中断，请重新拍摄", "The capture was cut short: take it again."),
             Unusable::TooManyFrames => {
                 ("拍摄的画面过多，请重新拍摄", "The capture has too many frames: take it again.")
