@@ -87,6 +87,7 @@ impl Opened {
 pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening: &Opening) -> Flow<Opened> {
     let now = ctx.now();
     gate(rp, settlement::SERVICE)?;
+    ctx.models.has_room()?;
     let lease = idempotency.lease(rp, now);
     // Digits can't be given back, so another request under the same key must be noticed before they are used up.
     if matches!(opening.code, Code::Numeric(_))
