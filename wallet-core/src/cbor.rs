@@ -4,6 +4,9 @@
 //! nothing, and its recursion is bounded by [`Limits::depth`]. Since every value has one encoding only, two different
 //! byte strings never say the same: nothing that was signed or counted once comes back in another coat.
 
+/// The one tag that is read (RFC 9052 §2).
+pub const COSE_SIGN1: u64 = 18;
+
 /// How much a document may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -53,7 +56,7 @@ pub enum CborRefused {
     /// A text that is not UTF-8.
     #[error("a text is not UTF-8")]
     NotUtf8,
-    /// A float, `undefined` or an unassigned simple value: none of our formats has one.
+    /// A float, `undefined`, an unassigned simple value or a tag other than COSE_Sign1's: none of our formats has one.
     #[error("a kind of value that is not read")]
     Unsupported,
 }
@@ -89,6 +92,8 @@ impl<'a> Reader<'a> {
             },
             4 => (0..self.count(argument, 1)?).try_for_each(|_| self.item(below)),
             5 => self.map(argument, below),
+            // A small number as a bignum (tag 2) would be a second way to write it; of the rest none is ours.
+            6 if argument != COSE_SIGN1 => Err(CborRefused::Unsupported),
             6 => self.item(below),
             // false, true, null.
             _ if (20..=22).contains(&argument) => Ok(()),
@@ -163,7 +168,7 @@ mod tests {
     #[test]
     fn each_departure_from_the_one_form_has_its_word() {
         use CborRefused::*;
-        let cases: [(&[u8], CborRefused); 18] = [
+        let cases: [(&[u8], CborRefused); 20] = [
             (b"", NotWellFormed),
             (b"\x1c", NotWellFormed),
             (b"\x18", NotWellFormed),
@@ -182,6 +187,8 @@ mod tests {
             (b"\x5b\xff\xff\xff\xff\xff\xff\xff\xff", TooLong),
             (b"\x62\xc3\x28", NotUtf8),
             (b"\xf9\x3c\x00", Unsupported),
+            (b"\xc2\x41\x01", Unsupported),
+            (b"\xd8\x3d\x80", Unsupported),
         ];
         for (bytes, expected) in cases {
             assert_eq!(verdict(bytes), Err(expected), "{bytes:02x?}");

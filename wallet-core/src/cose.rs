@@ -7,11 +7,9 @@ use coset::{
     AsCborValue, CoseSign1, CoseSign1Builder, Header, HeaderBuilder, Label, TaggedCborSerializable as _, iana,
 };
 
-use crate::cbor::{self, CborRefused, Limits};
+use crate::cbor::{self, COSE_SIGN1, CborRefused, Limits};
 use crate::es256::{BadSignature, Es256Signer, PublicKey, SigningFailed};
 
-/// The tag of a COSE_Sign1.
-const TAG: u64 = 18;
 /// `x5chain` (RFC 9360 §2): the signer's certificate first.
 pub const X5CHAIN: i64 = 33;
 
@@ -43,7 +41,7 @@ impl UnverifiedSign1 {
         cbor::check(bytes, limits)?;
         let form = CoseRefused::Form;
         let message = match value(bytes)? {
-            Value::Tag(TAG, message) => *message,
+            Value::Tag(COSE_SIGN1, message) => *message,
             _ => return Err(form("tag 18 is missing")),
         };
         let part = |place: usize| message.as_array().and_then(|parts| parts.get(place));
