@@ -19,6 +19,7 @@ pub mod bench_search;
 #[cfg(target_os = "linux")]
 pub mod bench_serving;
 pub mod clients;
+pub mod craft;
 pub mod demo;
 pub mod faults;
 #[cfg(target_os = "linux")]

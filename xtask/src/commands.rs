@@ -64,8 +64,8 @@ pub(crate) fn demo(arguments: &[OsString]) -> Result<()> {
     hand_over(cargo)
 }
 
-/// Sets up, then runs all tests, and the end-to-end stories once more on PostgreSQL. Those that compare with OpenCV, and the
-/// second run, only where what they need can be had.
+/// Sets up, then runs all tests, and the end-to-end stories once more on PostgreSQL. Those that compare with OpenCV and with
+/// python-cwt, and the second run, only where what they need can be had.
 pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
     let cache = ready_cache()?;
     build_service(&cache)?;
@@ -79,6 +79,10 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
         let argument = argument.to_string_lossy();
         argument.starts_with("-p") || argument.starts_with("--package")
     });
+    match peer::python(&cache, Peer::Cose, &Progress::new()) {
+        Ok(python) => drop(suite.env("ECERT_COSE_PYTHON", python)),
+        Err(error) => eprintln!("MISSING: python-cwt, so nobody else reads our vectors\n{error:#}\n"),
+    }
     suite.arg("test").args((!chosen).then_some("--workspace")).args(arguments);
     if chosen || std::env::var_os(TEST_POSTGRES).is_some() {
         return hand_over(suite);
