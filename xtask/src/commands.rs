@@ -35,7 +35,8 @@ enum Needs {
 }
 
 /// Benches that are programs of `ecert-tests`.
-const PROGRAMS: [(&str, Needs); 5] = [
+const PROGRAMS: [(&str, Needs); 6] = [
+    ("log", Needs::Nothing),
     ("search", Needs::Nothing),
     ("pictures", Needs::Nothing),
     ("attacks", Needs::Models),
@@ -73,6 +74,12 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
     match peer::python(&cache, Peer::OpenCv, &Progress::new()) {
         Ok(python) => drop(suite.env("ECERT_OPENCV_PYTHON", python)),
         Err(error) => eprintln!("MISSING: OpenCV, so the comparisons with it are left out\n{error:#}\n"),
+    }
+    match peer::python(&cache, Peer::Cryptography, &Progress::new()) {
+        Ok(python) => drop(suite.env("ECERT_LOG_PYTHON", python)),
+        Err(error) => {
+            eprintln!("MISSING: cryptography, so nobody else reads the transparency log\n{error:#}\n");
+        }
     }
     // With --workspace cargo would not look at --package.
     let chosen = arguments.iter().any(|argument| {
