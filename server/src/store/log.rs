@@ -22,6 +22,9 @@ const LOG: &str = "log";
 /// The level under which entries are kept.
 const ENTRIES: i64 = -1;
 
+/// Rows in one `INSERT`: SQLite looks for each parameter among all those before it.
+const ROWS: usize = 200;
+
 /// The newest checkpoint.
 #[derive(Debug, Clone, Queryable)]
 pub struct Head {
@@ -142,7 +145,7 @@ pub fn append(conn: &mut Conn, size: u64, acts: &[(Commitment, Act)]) -> QueryRe
         Ok([Cell::Integer(number(index)?), id, actor, action].into_iter().chain(rest).collect())
     };
     let added: QueryResult<Vec<_>> = (size..).zip(acts).map(row).collect();
-    rows::insert(conn, &table, &added?)?;
+    added?.chunks(ROWS).try_for_each(|rows| rows::insert(conn, &table, rows))?;
 
     let mut rest: Vec<Commitment> = acts.iter().map(|(commitment, _)| *commitment).collect();
     let mut index = size / FULL as u64;
@@ -191,10 +194,14 @@ pub fn about(conn: &mut Conn, objects: &[String], first: u64, most: i64) -> Quer
     found.load::<(i64, Row)>(conn)?.into_iter().map(leaf).collect()
 }
 
-/// Leaves from `first` on, at most so many.
-pub fn from(conn: &mut Conn, first: u64, most: i64) -> QueryResult<Vec<(u64, Act)>> {
-    let found = entries::table.filter(entries::log_index.ge(number(first)?));
-    let found = found.order(entries::log_index).limit(most).select(columns!());
+/// Leaves from `first` up to `end`, at most so many.
+pub fn between(conn: &mut Conn, first: u64, end: u64, most: i64) -> QueryResult<Vec<(u64, Act)>> {
+    let found = entries::table
+        .filter(entries::log_index.ge(number(first)?))
+        .filter(entries::log_index.lt(i64::try_from(end).unwrap_or(i64::MAX)))
+        .order(entries::log_index)
+        .limit(most)
+        .select(columns!());
     found.load::<(i64, Row)>(conn)?.into_iter().map(leaf).collect()
 }
 
