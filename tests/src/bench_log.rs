@@ -15,7 +15,6 @@ use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use wallet_core::ids::AuditId;
-use wallet_core::log::Hash;
 use wallet_core::log::edge::Edge;
 use wallet_core::log::entry::Act;
 use wallet_core::log::tiles::{FULL, FromTiles, MissingTile, Tile};
@@ -240,8 +239,7 @@ fn prove(url: &str, secrets: &Secrets, leaves: u64, figures: &mut Figures) -> an
     for (index, _) in &large.probes {
         let began = Instant::now();
         let link = large.store.read(|conn| {
-            let tile =
-                |level, index| Ok::<Vec<Hash>, Trouble>(log::tile(conn, level, index).map_err(|_| Trouble)?);
+            let tile = |level, index| log::tile(conn, level, index).map_err(|_| Trouble);
             Ok(consistency(&mut FromTiles::new(tile), index + 1, large.size).ok())
         })?;
         ensure!(link.is_some(), "a tile is missing");
