@@ -114,7 +114,7 @@ async fn a_redemption_is_in_the_log_and_both_sides_can_prove_it() -> Test {
 
     let key = Reader(&app).key().await?;
     let judged = ("redemption.judge".to_owned(), "passed".to_owned());
-    assert_eq!(proven(&evidence(&receipt["log"])?, &key)?, [judged.clone()]);
+    assert_eq!(proven(&evidence(&receipt["log"])?, &key)?, std::slice::from_ref(&judged));
     holder.revoke().await?.expect_status(204)?;
     log::sequence(&app.context)?;
     let of_holder = log_of(&holder, "").await?.expect_status(200)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Subcommand;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 use wallet_core::log::entry::Evidence;
 use wallet_core::log::note::VerifierKey;
@@ -16,6 +16,7 @@ use crate::app::{self, Stores};
 use crate::config::Config;
 use crate::edge::clock::{Clock as _, SystemClock};
 use crate::edge::keys;
+use crate::flow::consistency::first_kept;
 use crate::flow::log::acts::{self, Inspected};
 use crate::flow::log::verify::{self, Published, Report};
 use crate::flow::log::{self, Keys};
@@ -111,8 +112,7 @@ fn checkpoint(config: &Config, json: bool) -> anyhow::Result<()> {
 
 fn verify_database(config: &Config, earlier: Option<&str>) -> anyhow::Result<Report> {
     let (stores, secrets) = open(config)?;
-    let kept = config.keep_days.map(|days| SignedDuration::from_hours(24 * (i64::from(days) - 1)));
-    let since = kept.and_then(|kept| SystemClock.now().checked_sub(kept).ok());
+    let since = config.keep_days.map(|days| first_kept(SystemClock.now(), days));
     let inspected = Inspected {
         rps: &stores.rps,
         holders: &stores.holders,
