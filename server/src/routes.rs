@@ -6,7 +6,7 @@ use actix_web::web::{ServiceConfig, delete, get, post, resource, to};
 
 use crate::http::{
     certificates, codes, enrolments, face_groups, faces, health, issuer, ledger, liveness_sessions, persons,
-    problem, redemptions, relying_parties, status_lists,
+    problem, redemptions, relying_parties, status_lists, transparency_log,
 };
 
 /// Everything the service answers to. /metrics is added by the metrics middleware.
@@ -19,6 +19,7 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/v1/enrolments/{id}/captures",                post().to(enrolments::submit_capture));
     at(api, "/v1/me/codes",                                post().to(codes::mint));
     at(api, "/v1/me/certificates/{id}/revocation",         post().to(certificates::revoke_by_holder));
+    at(api, "/v1/me/log",                                  get().to(transparency_log::of_holder));
 
     // Relying parties: an API key; an Idempotency-Key with every POST
     at(api, "/v1/redemptions",                             post().to(redemptions::open));
@@ -46,6 +47,8 @@ pub fn routes(api: &mut ServiceConfig) {
     // Anybody
     at(api, "/v1/revocations",                             post().to(certificates::revoke_by_paper));
     at(api, "/v1/status-lists/{number}",                   get().to(status_lists::show));
+    at(api, "/log/checkpoint",                             get().to(transparency_log::checkpoint));
+    at(api, "/log/tile/{path:.*}",                         get().to(transparency_log::tile));
     at(api, "/.well-known/ecert",                          get().to(issuer::metadata));
     at(api, "/healthz",                                    get().to(health::alive));
     at(api, "/readyz",                                     get().to(health::ready));

@@ -28,3 +28,4 @@ mod revocation;
 mod service;
 mod templates;
 mod third_party;
+mod transparency_log;

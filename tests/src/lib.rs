@@ -13,6 +13,8 @@ pub mod bench_db;
 #[cfg(target_os = "linux")]
 pub mod bench_documents;
 #[cfg(target_os = "linux")]
+pub mod bench_log;
+#[cfg(target_os = "linux")]
 pub mod bench_pictures;
 #[cfg(target_os = "linux")]
 pub mod bench_search;

@@ -18,6 +18,7 @@ pub mod dpop;
 pub mod ecert;
 pub mod es256;
 pub mod jws;
+pub mod log;
 pub mod receipt;
 pub mod status_list;
 

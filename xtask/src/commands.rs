@@ -35,7 +35,8 @@ enum Needs {
 }
 
 /// Benches that are programs of `ecert-tests`.
-const PROGRAMS: [(&str, Needs); 5] = [
+const PROGRAMS: [(&str, Needs); 6] = [
+    ("log", Needs::Nothing),
     ("search", Needs::Nothing),
     ("pictures", Needs::Nothing),
     ("attacks", Needs::Models),

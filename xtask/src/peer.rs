@@ -1,5 +1,5 @@
 //! The Python environments against which the tests and the benches compare: OpenCV, `face_recognition`, and python-cwt, which
-//! reads our certificates and codes.
+//! reads our certificates and codes, and brings what the transparency log is read with.
 //!
 //! They are no part of the product: only `cargo xtask test` and `cargo xtask bench` make them.
 
@@ -136,6 +136,7 @@ fn marker(peer: Peer) -> String {
         // As it always was, so that environments of earlier versions are taken.
         Peer::OpenCv => "4.14.0.94".to_owned(),
         Peer::FaceRecognition | Peer::Cose => [peer.wheels(), peer.sources()].concat().join("\n"),
+        Peer::FaceRecognition | Peer::Cryptography => [peer.wheels(), peer.sources()].concat().join("\n"),
     }
 }
 

@@ -4,6 +4,7 @@ mod admin;
 mod db;
 mod db_words;
 mod documents;
+mod log;
 mod models;
 mod receipts;
 mod register;
@@ -61,6 +62,9 @@ enum Action {
     /// What is kept of faces
     #[command(subcommand)]
     Templates(templates::TemplatesAction),
+    /// The transparency log: its checkpoint, whether it is whole, proofs out of it
+    #[command(subcommand)]
+    Log(log::LogAction),
     /// Receipts
     #[command(subcommand)]
     Receipts(receipts::ReceiptsAction),
@@ -106,6 +110,7 @@ fn try_run() -> anyhow::Result<ExitCode> {
         }
         Action::Models(action) => models::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Templates(action) => templates::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
+        Action::Log(action) => log::run(&cli.settings, action),
         Action::Receipts(action) => receipts::run(action),
     }
 }

@@ -20,6 +20,7 @@ pub mod issuer;
 pub mod jobs;
 pub mod ledger;
 pub mod liveness_sessions;
+pub mod log;
 mod metering;
 pub mod persons;
 pub mod pictures;

@@ -20,6 +20,7 @@ pub mod problem;
 pub mod redemptions;
 pub mod relying_parties;
 pub mod status_lists;
+pub mod transparency_log;
 pub mod uploads;
 pub mod uses;
 

@@ -11,6 +11,7 @@ use wallet_core::attributes::Attribute;
 use wallet_core::code::Code;
 use wallet_core::face::Mode;
 use wallet_core::ids::RedemptionId;
+use wallet_core::log::entry::Evidence;
 use wallet_core::refusal::Refusal;
 
 use super::callers::{By, RelyingParty};
@@ -21,6 +22,7 @@ use super::uploads::{self, Uploads};
 use crate::edge::metrics::Stage;
 use crate::flow::Context;
 use crate::flow::answers::{Answer, Judged};
+use crate::flow::log;
 use crate::flow::redemptions::{self, Opening, Shown};
 
 /// The body that opens a redemption.
@@ -101,10 +103,11 @@ pub async fn show(
     }
 }
 
-/// The receipts of a redemption.
+/// The receipts of a redemption, and the proofs that what was done in it is in the transparency log.
 #[derive(Serialize)]
 pub struct Receipts {
     receipts: Vec<String>,
+    log: Vec<Evidence>,
 }
 
 /// `GET /v1/redemptions/{id}/receipt`
@@ -112,6 +115,9 @@ pub async fn receipts(
     By(rp, id): By<RelyingParty, Path<RedemptionId>>,
     ctx: Data<Context>,
 ) -> Result<Json<Receipts>, Problem> {
-    let receipts = run(ctx, move |ctx| redemptions::receipts(ctx, &rp.0, *id)).await?;
-    Ok(Json(Receipts { receipts }))
+    let receipts = run(ctx, move |ctx| {
+        let receipts = redemptions::receipts(ctx, &rp.0, *id)?;
+        Ok(Receipts { receipts, log: log::evidence_about(ctx, &id.to_string(), &rp.0.id.to_string())? })
+    });
+    receipts.await.map(Json)
 }

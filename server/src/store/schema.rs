@@ -348,6 +348,46 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    log_queue (id) {
+        id -> Text,
+        actor -> Text,
+        action -> Text,
+        object -> Text,
+        outcome -> Text,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    log_entries (log_index) {
+        log_index -> BigInt,
+        id -> Text,
+        actor -> Text,
+        action -> Text,
+        object -> Text,
+        outcome -> Text,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    log_tiles (level, tile_index) {
+        level -> BigInt,
+        tile_index -> BigInt,
+        hashes -> Binary,
+    }
+}
+
+diesel::table! {
+    log_heads (name) {
+        name -> Text,
+        size -> BigInt,
+        checkpoint -> Text,
+        signed_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     admins,
     relying_parties,

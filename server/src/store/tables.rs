@@ -94,6 +94,10 @@ tables! {
     audit (actor, id);
     outbox (id);
     status_lists (number);
+    log_queue (id);
+    log_entries (log_index);
+    log_tiles (level, tile_index);
+    log_heads (name);
 }
 
 /// The SQL types that occur.
