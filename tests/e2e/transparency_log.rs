@@ -153,6 +153,25 @@ async fn a_holder_reads_their_own_log_page_by_page_and_nobody_elses() -> Test {
 }
 
 #[actix_web::test]
+async fn an_old_phone_sees_that_its_certificate_was_superseded_and_nothing_of_the_new_one() -> Test {
+    let app = TestApp::start().await?;
+    let (old, new) = (app.enrolled().await?, app.enrolled().await?);
+    log::sequence(&app.context)?;
+    let objects = async |holder: &Holder| -> anyhow::Result<Vec<(String, String)>> {
+        let page = log_of(holder, "").await?.expect_status(200)?;
+        let acts = evidence(&page["acts"])?.into_iter().map(|evidence| serde_json::from_str(&evidence.act));
+        let acts: Vec<Act> = acts.collect::<Result<_, _>>()?;
+        Ok(acts.into_iter().map(|act| (act.action, act.object)).collect())
+    };
+    let superseded = ("certificate.supersede".to_owned(), old.certificate()?);
+    let (seen, new_one) = (objects(&old).await?, new.certificate()?);
+    assert!(seen.contains(&superseded) && !seen.iter().any(|(_, object)| *object == new_one), "{seen:?}");
+    let seen = objects(&new).await?;
+    assert!(seen.contains(&superseded) && seen.iter().any(|(_, object)| *object == new_one), "{seen:?}");
+    Ok(())
+}
+
+#[actix_web::test]
 async fn what_is_public_says_nothing_and_may_be_kept_for_ever() -> Test {
     let app = TestApp::start().await?;
     let holder = app.enrolled().await?;

@@ -66,7 +66,7 @@ pub(super) fn issue(
         let advanced = enrolments::advance(conn, enrolment, &approved)?;
         advanced.map_err(|current| Refusal::EnrolmentNotAtThisStep { state: current.name() })?;
         let holder = holders::find_or_insert(conn, &eid, now)?;
-        supersede(conn, holder, id, now)?;
+        supersede(conn, device, holder, id, now)?;
         let status = status_lists::free_place(conn, now)?;
         let certificate = Certificate {
             id,
@@ -102,12 +102,14 @@ pub(super) fn issue(
 
 fn supersede(
     conn: &mut Conn,
+    device: &Device,
     holder: wallet_core::ids::HolderId,
     by: CertificateId,
     now: Timestamp,
 ) -> Flow<()> {
     for earlier in certificates::active_of_holder(conn, holder)? {
         end(conn, &earlier, Ended::Superseded, &format!("superseded by {by}"), now)?;
+        audit::append(conn, &device.jkt, "certificate.supersede", earlier.id, "done", now)?;
     }
     Ok(())
 }
