@@ -9,6 +9,7 @@
 mod accuracy;
 mod bad_input;
 mod callers;
+mod codes;
 mod database;
 mod database_commands;
 mod database_parity;
@@ -17,6 +18,7 @@ mod embedding;
 mod enrolment;
 mod face_services;
 mod liveness;
+mod numeric_limits;
 mod observability;
 mod odd_pictures;
 mod redemption;

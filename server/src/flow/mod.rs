@@ -13,6 +13,7 @@ pub mod consistency;
 pub mod enrolments;
 pub mod face_groups;
 pub mod faces;
+pub mod handles;
 pub mod health;
 pub mod idempotency;
 pub mod issuance;
@@ -21,6 +22,7 @@ pub mod jobs;
 pub mod ledger;
 pub mod liveness_sessions;
 mod metering;
+pub mod misses;
 pub mod persons;
 pub mod pictures;
 pub mod prices;
@@ -86,6 +88,8 @@ pub struct Context {
     pub keep_days: Option<u32>,
     /// What face groups are searched by.
     pub face_indexes: FaceIndexes,
+    /// What keeps digits from being guessed.
+    pub misses: misses::Misses,
     /// What may be a second old.
     pub caches: caches::Caches,
     /// This process, among those that share the databases.
