@@ -127,7 +127,7 @@ pub fn find(conn: &mut Conn, id: CertificateId) -> QueryResult<Option<Certificat
 }
 
 /// Whether a certificate is in force at `now`.
-pub(super) fn is_in_force(conn: &mut Conn, id: CertificateId, now: Timestamp) -> QueryResult<bool> {
+pub fn is_in_force(conn: &mut Conn, id: CertificateId, now: Timestamp) -> QueryResult<bool> {
     use certificates as c;
     let now = now.as_microsecond();
     let found = c::table
