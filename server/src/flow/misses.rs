@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use wallet_core::ids::RelyingPartyId;
 use wallet_core::refusal::Refusal;
 
@@ -27,34 +28,46 @@ const A_MINUTE_PER_TERMINAL: i64 = 3;
 const CLEAN_A_DAY: i64 = 2;
 /// The counter of all misses is parted, so that relying parties under attack do not wait for one another.
 const PARTS: u8 = 16;
-/// Digits of one relying party that are looked up at once in this process. Misses are counted after the look-up: this bounds how many
-/// can be tried before the first of them counts.
+/// Digits of one relying party that are looked up at once in this process; others wait. Misses are counted after the look-up: this bounds
+/// how many can be tried before the first of them counts.
 const AT_ONCE: u32 = 5;
-/// When whoever tries more at once may come again, in seconds.
+/// How long others wait. A look-up takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// When whoever waited in vain may come again, in seconds.
 const COME_AGAIN: u32 = 1;
 
 /// The limits of this process.
 pub struct Misses {
     breaker: i64,
-    looking: Arc<Mutex<HashMap<RelyingPartyId, u32>>>,
+    looking: Arc<Looking>,
+}
+
+/// How many look up digits, by relying party.
+#[derive(Debug, Default)]
+struct Looking {
+    counts: Mutex<HashMap<RelyingPartyId, u32>>,
+    left: Condvar,
 }
 
 /// Leave to look digits up, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Leave {
     rp: RelyingPartyId,
-    looking: Arc<Mutex<HashMap<RelyingPartyId, u32>>>,
+    looking: Arc<Looking>,
 }
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        let mut looking = self.looking.lock();
-        if let Some(count) = looking.get_mut(&self.rp) {
+        let mut counts = self.looking.counts.lock();
+        if let Some(count) = counts.get_mut(&self.rp) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                looking.remove(&self.rp);
+                counts.remove(&self.rp);
             }
         }
+        drop(counts);
+        // Whoever waits may wait for another relying party's, so all look.
+        self.looking.left.notify_all();
     }
 }
 
@@ -64,13 +77,15 @@ impl Misses {
         Misses { breaker: breaker.into(), looking: Arc::default() }
     }
 
-    fn enter(&self, rp: RelyingPartyId) -> Result<Leave, Refusal> {
-        let mut looking = self.looking.lock();
-        let count = looking.entry(rp).or_insert(0);
-        if *count >= AT_ONCE {
-            return Err(Refusal::RateLimited { retry_after: COME_AGAIN });
+    fn enter(&self, rp: RelyingPartyId, patience: Duration) -> Result<Leave, Refusal> {
+        let until = Instant::now() + patience;
+        let mut counts = self.looking.counts.lock();
+        while counts.get(&rp).is_some_and(|count| *count >= AT_ONCE) {
+            if self.looking.left.wait_until(&mut counts, until).timed_out() {
+                return Err(Refusal::RateLimited { retry_after: COME_AGAIN });
+            }
         }
-        *count += 1;
+        *counts.entry(rp).or_insert(0) += 1;
         Ok(Leave { rp, looking: Arc::clone(&self.looking) })
     }
 }
@@ -112,7 +127,7 @@ fn limited(now: Timestamp, window: i64) -> Refusal {
 
 /// Leave to look digits up, unless too many were missed. Hold it until a miss is counted.
 pub(super) fn admit(ctx: &Context, sender: Sender<'_>, now: Timestamp) -> Flow<Leave> {
-    let leave = ctx.misses.enter(sender.rp)?;
+    let leave = ctx.misses.enter(sender.rp, PATIENCE)?;
     ctx.rp_store.read(|conn| {
         let today = throttles::read(conn, &sender.subject(DAY), start(now, DAY))?;
         if today >= A_DAY {
@@ -157,12 +172,16 @@ mod tests {
     #[test]
     fn five_look_at_once_and_who_leaves_makes_room() {
         let (misses, rp) = (Misses::new(1), RelyingPartyId::first_at(Timestamp::UNIX_EPOCH));
-        let mut inside: Vec<Leave> = (0..AT_ONCE).map(|_| misses.enter(rp).unwrap()).collect();
-        assert_eq!(misses.enter(rp).unwrap_err(), Refusal::RateLimited { retry_after: COME_AGAIN });
-        misses.enter(RelyingPartyId::new(Timestamp::UNIX_EPOCH, &mut rand::rng())).unwrap();
-        inside.pop();
-        inside.push(misses.enter(rp).unwrap());
+        let enter = |rp| misses.enter(rp, Duration::from_millis(10));
+        let mut inside: Vec<Leave> = (0..AT_ONCE).map(|_| enter(rp).unwrap()).collect();
+        assert_eq!(enter(rp).unwrap_err(), Refusal::RateLimited { retry_after: COME_AGAIN });
+        enter(RelyingPartyId::new(Timestamp::UNIX_EPOCH, &mut rand::rng())).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| misses.enter(rp, PATIENCE).unwrap());
+            inside.pop();
+            inside.push(waiting.join().unwrap());
+        });
         inside.clear();
-        assert!(misses.looking.lock().is_empty());
+        assert!(misses.looking.counts.lock().is_empty());
     }
 }

@@ -98,12 +98,14 @@ pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening
         return Ok(earlier);
     }
     let mac = idempotency.mac(ctx, rp);
-    // Until a miss is counted, or there was none.
-    let _leave = match &opening.code {
+    let leave = match &opening.code {
         Code::Numeric(_) => Some(misses::admit(ctx, sender(rp, opening), now)?),
         Code::Qr(_) => None,
     };
-    let done = present(ctx, rp, opening, now).and_then(|(asked, presented)| {
+    let presented = present(ctx, rp, opening, now);
+    // Held until a miss is counted; whoever missed nothing makes room at once.
+    let _leave = leave.filter(|_| presented.is_err());
+    let done = presented.and_then(|(asked, presented)| {
         let spending = presented.spending(rp.id, mac, now);
         let challenged = |id| challenged(id, rp, opening, &asked, &presented, now);
         if ctx.rounds.in_one && presented.is_qr() {
