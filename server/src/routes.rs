@@ -18,6 +18,7 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/v1/enrolments/{id}/confirmation",            post().to(enrolments::confirm));
     at(api, "/v1/enrolments/{id}/captures",                post().to(enrolments::submit_capture));
     at(api, "/v1/me/codes",                                post().to(codes::mint));
+    at(api, "/v1/me/handles",                              post().to(codes::refill));
     at(api, "/v1/me/certificates/{id}/revocation",         post().to(certificates::revoke_by_holder));
     at(api, "/v1/me/log",                                  get().to(transparency_log::of_holder));
 

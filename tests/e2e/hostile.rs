@@ -18,9 +18,10 @@ const MALFORMED: &str = "400 code-malformed";
 const UNKNOWN: &str = "404 code-unknown";
 const REDEEMED: &str = "409 code-already-redeemed";
 
-/// A code that the holder's phone could have made now, with random bytes for its jti.
-fn fresh(app: &TestApp, holder: &mut Holder) -> anyhow::Result<Q1> {
-    Ok(Q1::at(holder.handle()?, rand::random(), app.context.now().as_second()))
+/// A code that the holder's phone could have made now, with random bytes for its jti, and the key of its handle.
+fn fresh(app: &TestApp, holder: &mut Holder) -> anyhow::Result<(Q1, SigningKey)> {
+    let handle = holder.handle()?;
+    Ok((Q1::at(handle.id, rand::random(), app.context.now().as_second()), handle.key.clone()))
 }
 
 fn stranger() -> SigningKey {
@@ -114,16 +115,16 @@ async fn nothing_was_billed(app: &TestApp, rps: &[&RelyingParty]) -> Test {
 async fn hostile_codes_are_refused_in_their_words_and_cost_nothing() -> Test {
     let app = TestApp::start().await?;
     let (mut holder, rp) = (app.enrolled().await?, app.relying_party().await?);
-    let code = fresh(&app, &mut holder)?;
-    for (place, text) in malformed(&code, &holder.key).iter().enumerate() {
+    let (code, key) = fresh(&app, &mut holder)?;
+    for (place, text) in malformed(&code, &key).iter().enumerate() {
         assert_eq!(rp.redeem(text).await?.refusal(), MALFORMED, "malformed {place}");
     }
-    for (place, text) in forged(&code, &holder.key).iter().enumerate() {
+    for (place, text) in forged(&code, &key).iter().enumerate() {
         assert_eq!(rp.redeem(text).await?.refusal(), UNKNOWN, "forged {place}");
     }
     nothing_was_billed(&app, &[&rp]).await?;
     // After all that the code itself is as good as before.
-    rp.redeem(&code.text(&holder.key)).await?.expect_status(201)?;
+    rp.redeem(&code.text(&key)).await?.expect_status(201)?;
     Ok(())
 }
 
@@ -132,13 +133,13 @@ async fn a_spent_code_has_no_second_life_in_another_coat() -> Test {
     let app = TestApp::start().await?;
     let (mut holder, rp, other) =
         (app.enrolled().await?, app.relying_party().await?, app.relying_party().await?);
-    let code = fresh(&app, &mut holder)?;
-    let open = rp.open(&code.text(&holder.key)).await?;
+    let (code, key) = fresh(&app, &mut holder)?;
+    let open = rp.open(&code.text(&key)).await?;
     let coats = [
-        code.text(&holder.key),
-        with_signature(&code, &holder.key, |signature| *signature = mirrored(*signature)),
-        Q1 { share: 3, ..code.clone() }.text(&holder.key),
-        Q1 { iat: code.iat + 1, exp: code.exp + 1, ..code.clone() }.text(&holder.key),
+        code.text(&key),
+        with_signature(&code, &key, |signature| *signature = mirrored(*signature)),
+        Q1 { share: 3, ..code.clone() }.text(&key),
+        Q1 { iat: code.iat + 1, exp: code.exp + 1, ..code.clone() }.text(&key),
     ];
     for (place, text) in coats.iter().enumerate() {
         assert_eq!(rp.redeem(text).await?.refusal(), REDEEMED, "coat {place}");
@@ -156,10 +157,10 @@ async fn whichever_s_a_phone_makes_its_code_is_redeemed() -> Test {
     let app = TestApp::start().await?;
     let (mut holder, rp) = (app.enrolled().await?, app.relying_party().await?);
     for _ in 0..2 {
-        let code = fresh(&app, &mut holder)?;
-        let twin = with_signature(&code, &holder.key, |signature| *signature = mirrored(*signature));
+        let (code, key) = fresh(&app, &mut holder)?;
+        let twin = with_signature(&code, &key, |signature| *signature = mirrored(*signature));
         rp.redeem(&twin).await?.expect_status(201)?;
-        assert_eq!(rp.redeem(&code.text(&holder.key)).await?.refusal(), REDEEMED);
+        assert_eq!(rp.redeem(&code.text(&key)).await?.refusal(), REDEEMED);
     }
     Ok(())
 }

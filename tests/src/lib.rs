@@ -9,6 +9,8 @@
 pub mod app;
 pub mod attacks;
 #[cfg(target_os = "linux")]
+pub mod bench_codes;
+#[cfg(target_os = "linux")]
 pub mod bench_db;
 #[cfg(target_os = "linux")]
 pub mod bench_documents;
@@ -34,6 +36,7 @@ pub mod postgres;
 pub mod samples;
 pub mod service;
 pub mod specimen;
+pub mod timing;
 
 /// How a bench's program ends: an error is told on the error stream.
 pub fn ended(done: anyhow::Result<()>) -> std::process::ExitCode {

@@ -42,6 +42,16 @@ macro_rules! ids {
             pub fn first_at(time: Timestamp) -> Self {
                 Self(Ulid::from_parts(milliseconds(time), 0))
             }
+
+            /// The ULID's 16 bytes, for where a text would be too long.
+            pub fn to_bytes(self) -> [u8; 16] {
+                self.0.to_bytes()
+            }
+
+            /// The id with these 16 bytes.
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Ulid::from_bytes(bytes))
+            }
         }
 
         impl fmt::Display for $name {

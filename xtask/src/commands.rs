@@ -32,16 +32,19 @@ enum Needs {
     Fonts,
     /// `ecert` with its models.
     Service,
+    /// A service in its own process, that judges no faces.
+    WithoutFace,
 }
 
 /// Benches that are programs of `ecert-tests`.
-const PROGRAMS: [(&str, Needs); 6] = [
+const PROGRAMS: [(&str, Needs); 7] = [
     ("log", Needs::Nothing),
     ("search", Needs::Nothing),
     ("pictures", Needs::Nothing),
     ("attacks", Needs::Models),
     ("documents", Needs::Fonts),
     ("serving", Needs::Service),
+    ("codes", Needs::WithoutFace),
 ];
 /// Benches that count work on pixels: these want the optimiser, the rest of the tests would only build longer.
 const DRAW_FAST: [&str; 2] = ["--config", "profile.dev.package.ecert-tests.opt-level=2"];
@@ -181,7 +184,10 @@ fn bench_program(name: &str, needs: Needs, json: bool, arguments: &[OsString]) -
     if needs == Needs::Fonts {
         tools::ensure_all(&[Tool::NotoCjk, Tool::Wenkai, Tool::Zenhei, Tool::OcrB], &Progress::new())?;
     }
-    let mut run = if needs == Needs::Nothing { plain_cargo() } else { cargo(&ready_cache()?) };
+    let mut run = match needs {
+        Needs::Nothing | Needs::WithoutFace => plain_cargo(),
+        Needs::Models | Needs::Fonts | Needs::Service => cargo(&ready_cache()?),
+    };
     let measured = ["--profile", "measure"];
     if needs == Needs::Service {
         let mut build = plain_cargo();
@@ -190,6 +196,9 @@ fn bench_program(name: &str, needs: Needs, json: bool, arguments: &[OsString]) -
     }
     let counts = matches!(needs, Needs::Models | Needs::Fonts);
     run.args(["run", "--quiet"]).args(if counts { DRAW_FAST } else { measured });
+    if needs == Needs::WithoutFace {
+        run.args(["--features", "ecert-server/bench-without-face"]);
+    }
     run.args(["--package", "ecert-tests", "--bin", &format!("bench-{name}"), "--"]);
     run.args(json.then_some("--json")).args(arguments);
     hand_over(run)

@@ -81,7 +81,7 @@ enum Task {
         after_help = "Example: cargo xtask bench face --json\n         cargo xtask bench db -- --quick"
     )]
     Bench {
-        /// What to measure: face, serving, attacks, documents, search, pictures, db
+        /// What to measure: face, serving, attacks, documents, search, pictures, codes, db
         name: String,
         /// Print the figures as JSON
         #[arg(long)]

@@ -136,7 +136,6 @@ fn marker(peer: Peer) -> String {
         // As it always was, so that environments of earlier versions are taken.
         Peer::OpenCv => "4.14.0.94".to_owned(),
         Peer::FaceRecognition | Peer::Cose => [peer.wheels(), peer.sources()].concat().join("\n"),
-        Peer::FaceRecognition | Peer::Cryptography => [peer.wheels(), peer.sources()].concat().join("\n"),
     }
 }
 

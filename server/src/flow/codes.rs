@@ -5,8 +5,7 @@ use serde::Serialize;
 use wallet_core::attributes::Share;
 use wallet_core::code::Code;
 use wallet_core::code::numeric::{LIFETIME, NumericCode};
-use wallet_core::code::qr::UnverifiedQr;
-use wallet_core::es256::sha256;
+use wallet_core::code::qr::{Bound, UnverifiedQr};
 use wallet_core::ids::{CertificateId, RedemptionId, RelyingPartyId};
 use wallet_core::refusal::Refusal;
 
@@ -50,28 +49,28 @@ pub(super) struct Presented {
     numeric: Option<[u8; 32]>,
 }
 
-/// Finds what a code stands for. Wrong, expired, and signed by another key are not told apart: `None`.
-pub(super) fn resolve(ctx: &Context, code: &Code, now: Timestamp) -> Flow<Option<Presented>> {
+/// Finds what a code stands for. Wrong, expired, bound to something else and signed by another key are not told apart: `None`.
+pub(super) fn resolve(ctx: &Context, code: &Code, asked: &Bound, now: Timestamp) -> Flow<Option<Presented>> {
     match code {
-        Code::Qr(qr) => resolve_qr(ctx, qr.as_ref().clone(), now),
+        Code::Qr(qr) => resolve_qr(ctx, qr.as_ref().clone(), asked, now),
         Code::Numeric(digits) => resolve_numeric(ctx, digits, now),
     }
 }
 
-fn resolve_qr(ctx: &Context, qr: UnverifiedQr, now: Timestamp) -> Flow<Option<Presented>> {
-    let handle_hash = sha256(qr.handle());
-    let found = ctx.rounds.handles.join(handle_hash)?;
+fn resolve_qr(ctx: &Context, qr: UnverifiedQr, asked: &Bound, now: Timestamp) -> Flow<Option<Presented>> {
+    let found = ctx.rounds.handles.join(*qr.named())?;
     // An unknown handle is checked against a key all the same, so that it takes the time of a known one.
     let (certificate, key) = match found {
         Some((certificate, key)) => (Some(certificate), key),
         None => (None, ctx.signer.public_key()),
     };
     let verified = qr.verify(&key);
-    let (Some(certificate), Ok(q1)) = (certificate, verified) else { return Ok(None) };
-    if !q1.is_current(now) {
+    let (Some(certificate), Ok(code)) = (certificate, verified) else { return Ok(None) };
+    let showing = code.showing();
+    if !showing.is_current(now) || !code.is_good_for(asked) {
         return Ok(None);
     }
-    Ok(Some(Presented { certificate, share: q1.share, code_id: q1.jti.to_vec(), numeric: None }))
+    Ok(Some(Presented { certificate, share: showing.share, code_id: showing.jti.to_vec(), numeric: None }))
 }
 
 fn resolve_numeric(ctx: &Context, code: &NumericCode, now: Timestamp) -> Flow<Option<Presented>> {

@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use wallet_core::attributes::Attribute;
+use wallet_core::code::qr::serial_hash;
 use wallet_core::document::{IdCard, Sex};
 use wallet_core::ecert::{AssuranceLevel, Claims, Disclosure, StatusReference, sign::sign};
-use wallet_core::es256::sha256;
 use wallet_core::face::Template;
 use wallet_core::ids::CertificateId;
 use wallet_core::jws::base64url;
@@ -18,24 +18,20 @@ use super::{Context, later, random, status_lists, templates};
 use crate::stop::Flow;
 use crate::store::certificates::{Certificate, Ended};
 use crate::store::enrolments::{Enrolment, State};
-use crate::store::{Conn, audit, certificates, enrolments, holders};
+use crate::store::{Conn, audit, certificates, enrolments, handles, holders};
 
 /// How long a certificate lasts: a face changes, a card is replaced.
-const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365);
-/// Handles given to a wallet at once, one for each code; 64 last weeks.
-const HANDLES: usize = 64;
+pub(super) const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365);
 /// Crockford's base 32: no I, L, O or U to misread on paper.
 const PAPER_ALPHABET: [u8; 32] = *b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// What the wallet receives. The server keeps none of the handles or the revocation code, only their hashes.
+/// What the wallet receives. The server does not keep the revocation code, only its hash. Handles for codes are the wallet's to ask for.
 #[derive(Serialize)]
 pub struct Issued {
     certificate_id: CertificateId,
     /// The E-cert: a tagged COSE_Sign1, base64url.
     certificate: String,
     disclosures: Vec<Disclosure>,
-    /// 16 bytes each, base64url; one for each QR.
-    handles: Vec<String>,
     /// On paper, for a lost phone: 20 letters and digits in groups of five.
     revocation_code: String,
     assurance_level: AssuranceLevel,
@@ -56,7 +52,7 @@ pub(super) fn issue(
     let expires_at = later(issued_at, LIFETIME);
     let id = CertificateId::new(now, &mut rand::rng());
     let disclosures = disclosures(card);
-    let handles: Vec<[u8; 16]> = (0..HANDLES).map(|_| random()).collect();
+    let serial = random();
     let revocation_code = paper_code();
     let eid = Eid::derive(&ctx.secrets.eid, card.number.as_str());
     let sealed_attributes = ctx.vault.seal_json(&attributes_context(id), &disclosures)?;
@@ -82,18 +78,15 @@ pub(super) fn issue(
             expires_at,
         };
         certificates::insert(conn, &certificate, &paper_code_hash(&revocation_code))?;
-        for handle in &handles {
-            certificates::insert_handle(conn, &sha256(handle), id)?;
-        }
+        handles::insert_serial(conn, &serial_hash(&serial), id)?;
         audit::append(conn, &device.jkt, "certificate.issue", id, "done", now)?;
-        let claims = claims(ctx, &certificate, &disclosures);
+        let claims = claims(ctx, serial, &certificate, &disclosures);
         Ok(sign(&claims, ctx.signer.chain(), ctx.signer.as_ref())?)
     })?;
     Ok(Issued {
         certificate_id: id,
         certificate: base64url(&bytes),
         disclosures,
-        handles: handles.iter().map(|handle| base64url(handle)).collect(),
         revocation_code,
         assurance_level: assurance,
         expires_at,
@@ -114,11 +107,11 @@ fn supersede(
     Ok(())
 }
 
-fn claims(ctx: &Context, certificate: &Certificate, disclosures: &[Disclosure]) -> Claims {
+fn claims(ctx: &Context, cti: [u8; 16], certificate: &Certificate, disclosures: &[Disclosure]) -> Claims {
     let (list, index) = certificate.status;
     Claims {
         issuer: ctx.public_url.clone(),
-        cti: random(),
+        cti,
         issued_at: certificate.issued_at,
         expires_at: certificate.expires_at,
         device: certificate.device_key.clone(),

@@ -13,6 +13,7 @@ pub mod consistency;
 pub mod enrolments;
 pub mod face_groups;
 pub mod faces;
+pub mod handles;
 pub mod health;
 pub mod idempotency;
 pub mod issuance;
@@ -22,6 +23,7 @@ pub mod ledger;
 pub mod liveness_sessions;
 pub mod log;
 mod metering;
+pub mod misses;
 pub mod persons;
 pub mod pictures;
 pub mod prices;
@@ -87,6 +89,8 @@ pub struct Context {
     pub keep_days: Option<u32>,
     /// What face groups are searched by.
     pub face_indexes: FaceIndexes,
+    /// What keeps digits from being guessed.
+    pub misses: misses::Misses,
     /// What may be a second old.
     pub caches: caches::Caches,
     /// This process, among those that share the databases.

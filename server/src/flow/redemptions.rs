@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use wallet_core::attributes::Attribute;
 use wallet_core::capture::Capture;
 use wallet_core::code::Code;
+use wallet_core::code::qr::Bound;
 use wallet_core::face::challenge::Asked;
 use wallet_core::face::judgement::judge as judge_face;
 use wallet_core::face::{Mode, Observation};
 use wallet_core::ids::RedemptionId;
+use wallet_core::money::Amount;
 use wallet_core::onnx::Engine;
 use wallet_core::refusal::Refusal;
 
@@ -26,6 +28,7 @@ use super::certificates::InForce;
 use super::charging::gate;
 use super::codes::{self, Presented};
 use super::idempotency::{Claim, Idempotency, answered, claim, give_back, seal};
+use super::misses::{self, Sender};
 use super::retention::READABLE;
 use super::settlement::{self, Verdict};
 use super::{Context, random, templates, tokens};
@@ -36,11 +39,7 @@ use crate::store::codes::Spending;
 use crate::store::idempotency::Lease;
 use crate::store::openings::{self, Outcome};
 use crate::store::redemptions::{self, Redemption, State};
-use crate::store::{Conn, attempts, audit, throttles};
-
-/// Well-formed digits that were not known, per relying party: a minute, and a day. A QR is signed and can't be guessed,
-/// so expired pictures of one must not shut a relying party out.
-const MISSES: [(i64, i64); 2] = [(60, 5), (86_400, 100)];
+use crate::store::{attempts, audit};
 
 /// A request to redeem.
 #[derive(Debug)]
@@ -53,6 +52,10 @@ pub struct Opening {
     pub attributes: Option<BTreeSet<Attribute>>,
     /// How liveness is to be shown.
     pub liveness: Mode,
+    /// What the person is about to pay or sign for; a code that is bound to an amount is good for that alone.
+    pub amount: Option<Amount>,
+    /// Which of the relying party's tills or tablets it comes from.
+    pub terminal: Option<String>,
 }
 
 /// An open redemption.
@@ -96,7 +99,14 @@ pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening
         return Ok(earlier);
     }
     let mac = idempotency.mac(ctx, rp);
-    let done = present(ctx, rp, opening, now).and_then(|(asked, presented)| {
+    let leave = match &opening.code {
+        Code::Numeric(_) => Some(misses::admit(ctx, sender(rp, opening), now)?),
+        Code::Qr(_) => None,
+    };
+    let presented = present(ctx, rp, opening, now);
+    // Held until a miss is counted; whoever missed nothing makes room at once.
+    let _leave = leave.filter(|_| presented.is_err());
+    let done = presented.and_then(|(asked, presented)| {
         let spending = presented.spending(rp.id, mac, now);
         let challenged = |id| challenged(id, rp, opening, &asked, &presented, now);
         if ctx.rounds.in_one && presented.is_qr() {
@@ -172,10 +182,8 @@ fn present(
         Some(asked) if asked.is_subset(covered) => asked.clone(),
         Some(_) => return Err(Refusal::AttributeNotAllowed.into()),
     };
-    if matches!(opening.code, Code::Numeric(_)) {
-        ctx.rp_store.read(|conn| limit_misses(conn, rp, now))?;
-    }
-    let presented = codes::resolve(ctx, &opening.code, now)?;
+    let bound = Bound::to(rp.id, &opening.purpose, opening.amount);
+    let presented = codes::resolve(ctx, &opening.code, &bound, now)?;
     Ok((asked, presented.ok_or(Refusal::CodeUnknown)?))
 }
 
@@ -325,7 +333,7 @@ fn refuse(
     if on_record.contains(&refusal) {
         ctx.rp_store.write_guarded(|conn| {
             if refusal == Refusal::CodeUnknown && matches!(opening.code, Code::Numeric(_)) {
-                count_miss(conn, rp, now)?;
+                misses::count(conn, sender(rp, opening), now)?;
             }
             Ok(audit::append(conn, rp.id, "redemption.open", "-", refusal.code(), now)?)
         })?;
@@ -333,24 +341,6 @@ fn refuse(
     Ok(refusal.into())
 }
 
-fn limit_misses(conn: &mut Conn, rp: &RelyingParty, now: Timestamp) -> Flow<()> {
-    for (window, most) in MISSES {
-        let start = now.as_second() / window * window;
-        if throttles::read(conn, &miss_subject(rp, window), start)? >= most {
-            let wait = u32::try_from(start + window - now.as_second()).unwrap_or(1).max(1);
-            return Err(Refusal::RateLimited { retry_after: wait }.into());
-        }
-    }
-    Ok(())
-}
-
-fn count_miss(conn: &mut Conn, rp: &RelyingParty, now: Timestamp) -> Flow<()> {
-    for (window, _) in MISSES {
-        throttles::count(conn, &miss_subject(rp, window), now.as_second() / window * window)?;
-    }
-    Ok(())
-}
-
-fn miss_subject(rp: &RelyingParty, window: i64) -> String {
-    format!("code-misses/{window}/{}", rp.id)
+fn sender<'a>(rp: &RelyingParty, opening: &'a Opening) -> Sender<'a> {
+    Sender { rp: rp.id, terminal: opening.terminal.as_deref() }
 }

@@ -12,6 +12,7 @@ use wallet_core::code::Code;
 use wallet_core::face::Mode;
 use wallet_core::ids::RedemptionId;
 use wallet_core::log::entry::Evidence;
+use wallet_core::money::{Amount, Micros};
 use wallet_core::refusal::Refusal;
 
 use super::callers::{By, RelyingParty};
@@ -36,6 +37,34 @@ pub struct OpenRequest {
     /// Left out where it is not given, so that the fingerprint of a request is the same as before there were modes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     liveness: Option<Mode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    amount: Option<Amount>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    terminal: Option<String>,
+}
+
+/// A terminal's name, in letters of ASCII.
+const MAX_TERMINAL: usize = 64;
+
+impl OpenRequest {
+    fn check(&self) -> Result<(), Refusal> {
+        let invalid =
+            |field, expected: &str| Refusal::RequestInvalid { field, expected: expected.to_owned() };
+        if self.purpose.chars().any(char::is_control) {
+            return Err(invalid("purpose", "the name of a registered purpose"));
+        }
+        if self.amount.is_some_and(|amount| amount.micros < Micros::ZERO) {
+            return Err(invalid("amount", "an amount that is not below zero"));
+        }
+        let is_name = |terminal: &String| {
+            (1..=MAX_TERMINAL).contains(&terminal.len())
+                && terminal.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if !self.terminal.as_ref().is_none_or(is_name) {
+            return Err(invalid("terminal", "1 to 64 visible characters of ASCII"));
+        }
+        Ok(())
+    }
 }
 
 /// `POST /v1/redemptions`
@@ -47,13 +76,11 @@ pub async fn open(
     let body = body.into_inner();
     let asked = serde_json::to_vec(&body).map_err(Problem::internal)?;
     let idempotency = idempotency(&ctx, &request, key(&request)?, &asked);
-    if body.purpose.chars().any(char::is_control) {
-        let expected = "the name of a registered purpose".to_owned();
-        return Err(Refusal::RequestInvalid { field: "purpose", expected }.into());
-    }
+    body.check()?;
     let code: Code = body.code.parse().map_err(|_| Refusal::CodeMalformed)?;
     let liveness = body.liveness.unwrap_or_default();
-    let opening = Opening { code, purpose: body.purpose, attributes: body.attributes, liveness };
+    let OpenRequest { purpose, attributes, amount, terminal, .. } = body;
+    let opening = Opening { code, purpose, attributes, liveness, amount, terminal };
     let opened = run(ctx, move |ctx| {
         let open = || redemptions::open(ctx, &rp.0, &idempotency, &opening);
         ctx.metrics.stage(Stage::RedemptionOpen, open)

@@ -1,4 +1,4 @@
-//! Certificates and the handles by which a QR names one.
+//! Certificates.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use wallet_core::ids::{CertificateId, HolderId};
 use wallet_core::pairwise::Eid;
 
 use super::columns::{array, damaged, parse, time};
-use super::schema::{certificates, handles, holders};
+use super::schema::{certificates, holders};
 use super::{Conn, exactly_one};
 
 /// A certificate as the server keeps it.
@@ -120,15 +120,6 @@ pub fn insert(
     diesel::insert_into(c::table).values(row).execute(conn).map(drop)
 }
 
-/// Ties a handle, known here by its hash, to a certificate.
-pub fn insert_handle(conn: &mut Conn, handle_hash: &[u8; 32], certificate: CertificateId) -> QueryResult<()> {
-    let row = (
-        handles::handle_hash.eq(handle_hash.as_slice()),
-        handles::certificate_id.eq(certificate.to_string()),
-    );
-    diesel::insert_into(handles::table).values(row).execute(conn).map(drop)
-}
-
 /// The certificate with this id.
 pub fn find(conn: &mut Conn, id: CertificateId) -> QueryResult<Option<Certificate>> {
     let found = certificates::table.filter(certificates::id.eq(id.to_string())).select(columns!());
@@ -136,7 +127,7 @@ pub fn find(conn: &mut Conn, id: CertificateId) -> QueryResult<Option<Certificat
 }
 
 /// Whether a certificate is in force at `now`.
-pub(super) fn is_in_force(conn: &mut Conn, id: CertificateId, now: Timestamp) -> QueryResult<bool> {
+pub fn is_in_force(conn: &mut Conn, id: CertificateId, now: Timestamp) -> QueryResult<bool> {
     use certificates as c;
     let now = now.as_microsecond();
     let found = c::table
@@ -162,23 +153,6 @@ pub(super) fn with_eids(
         known.insert(certificate.id, (certificate, eid));
     }
     Ok(ids.iter().map(|id| known.get(id).cloned()).collect())
-}
-
-/// The certificate that each handle names, and the device key that its codes are signed with, in the order of the hashes.
-pub fn keys_of_handles(
-    conn: &mut Conn,
-    handle_hashes: &[[u8; 32]],
-) -> QueryResult<Vec<Option<(CertificateId, PublicKey)>>> {
-    let found = handles::table
-        .inner_join(certificates::table.on(certificates::id.eq(handles::certificate_id)))
-        .filter(handles::handle_hash.eq_any(handle_hashes.iter().map(|hash| hash.as_slice())))
-        .select((handles::handle_hash, certificates::id, certificates::device_key));
-    let mut known = HashMap::new();
-    for (hash, id, key) in found.load::<(Vec<u8>, String, Vec<u8>)>(conn)? {
-        let key = PublicKey::from_sec1(&key).map_err(|error| damaged(&error))?;
-        known.insert(hash, (parse(&id)?, key));
-    }
-    Ok(handle_hashes.iter().map(|hash| known.get(hash.as_slice()).cloned()).collect())
 }
 
 /// The newest certificate of a device.

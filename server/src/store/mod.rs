@@ -32,6 +32,7 @@ pub mod codes;
 pub mod devices;
 pub mod enrolments;
 pub mod face_groups;
+pub mod handles;
 pub mod health;
 pub mod holders;
 pub mod idempotency;

@@ -160,6 +160,8 @@ diesel::table! {
     handles (handle_hash) {
         handle_hash -> Binary,
         certificate_id -> Text,
+        public_key -> Nullable<Binary>,
+        issued_at -> BigInt,
     }
 }
 

@@ -26,6 +26,15 @@ pub fn read(conn: &mut Conn, subject: &str, window_start: i64) -> QueryResult<i6
     Ok(counter.first(conn).optional()?.unwrap_or(0))
 }
 
+/// What several counters stand at together.
+pub fn sum(conn: &mut Conn, subjects: &[String], window_start: i64) -> QueryResult<i64> {
+    let counters = throttles::table
+        .filter(throttles::subject.eq_any(subjects))
+        .filter(throttles::window_start.eq(window_start))
+        .select(throttles::count);
+    Ok(counters.load::<i64>(conn)?.into_iter().sum())
+}
+
 /// Drops counters of windows that began before `start`.
 pub fn forget(conn: &mut Conn, start: i64) -> QueryResult<usize> {
     diesel::delete(throttles::table.filter(throttles::window_start.lt(start))).execute(conn)

@@ -1,4 +1,4 @@
-//! A wallet: a P-256 key of its own, DPoP on every request, QR codes that it signs by itself.
+//! A wallet: a P-256 key of its own, DPoP on every request, QR codes that it signs by itself, each by a handle's key.
 
 use std::sync::Arc;
 
@@ -11,9 +11,11 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use wallet_core::attributes::Share;
 use wallet_core::capture::Statement;
-use wallet_core::code::qr::Q1;
+use wallet_core::code::handles::{BATCH, Handle, Handles};
+use wallet_core::code::qr::{BareCert, Bound, Q1, Q2, Q3};
 use wallet_core::dpop::{Request, prove};
-use wallet_core::es256::Es256Signer as _;
+use wallet_core::ecert::Disclosure;
+use wallet_core::es256::{Es256Signer as _, PublicKey};
 use wallet_core::jws::{base64url, from_base64url};
 
 use super::relying_party::capture_form;
@@ -35,7 +37,8 @@ pub struct Holder {
     pub enrolment: String,
     /// What was issued.
     pub issued: Value,
-    used_handles: usize,
+    /// What its codes are made with.
+    pub handles: Handles<SigningKey>,
 }
 
 impl Holder {
@@ -49,7 +52,7 @@ impl Holder {
             token: None,
             enrolment: String::new(),
             issued: Value::Null,
-            used_handles: 0,
+            handles: Handles::default(),
         }
     }
 
@@ -148,10 +151,11 @@ impl Holder {
         Answer::to(self.request(Method::POST, &path)?.multipart(form)).await
     }
 
-    /// The whole enrolment, up to the E-cert.
+    /// The whole enrolment, up to the E-cert and handles for its codes.
     pub async fn enrol(&mut self, photos: &CardPhotos, frames: &[Vec<u8>]) -> anyhow::Result<Value> {
         let nonce = self.reach_challenge(photos).await?;
         self.issued = self.submit_capture(&nonce, frames).await?.expect_status(200)?;
+        self.refill().await?;
         Ok(self.issued.clone())
     }
 
@@ -160,17 +164,50 @@ impl Holder {
         text(&self.issued, "/certificate_id")
     }
 
-    /// The next unused handle.
-    pub fn handle(&mut self) -> anyhow::Result<[u8; 16]> {
-        let handle = text(&self.issued, &format!("/handles/{}", self.used_handles))?;
-        self.used_handles += 1;
-        from_base64url(&handle)?.try_into().ok().context("a handle has 16 bytes")
+    /// Makes a batch of keys and fetches a handle for each; what the server said.
+    pub async fn refill(&mut self) -> anyhow::Result<Value> {
+        let keys: Vec<SigningKey> =
+            (0..BATCH).map(|_| SigningKey::generate_from_rng(&mut rand::rng())).collect();
+        let refilled = self.send_keys(&keys).await?.expect_status(201)?;
+        let handles = refilled["handles"].as_array().context("no handles")?;
+        for (key, handle) in keys.into_iter().zip(handles) {
+            let id = from_base64url(handle.as_str().unwrap_or_default())?;
+            let id = id.try_into().ok().context("a handle has 16 bytes")?;
+            self.handles.add([Handle { id, key }]);
+        }
+        Ok(refilled)
+    }
+
+    /// Sends public keys for handles.
+    pub async fn send_keys(&self, keys: &[SigningKey]) -> anyhow::Result<Answer> {
+        let keys: Vec<String> = keys.iter().map(|key| base64url(&PublicKey::from(key).to_sec1())).collect();
+        self.post("/v1/me/handles", &json!({ "keys": keys })).await
+    }
+
+    /// The handle and the key for the next code.
+    pub fn handle(&mut self) -> anyhow::Result<&Handle<SigningKey>> {
+        self.handles.take().context("the wallet has no handles")
     }
 
     /// A fresh QR, made without the network.
     pub fn qr(&mut self, share: Share) -> anyhow::Result<String> {
+        let now = self.clock.now();
         let handle = self.handle()?;
-        Ok(Q1::new(handle, rand::random(), share, self.clock.now()).sign(&self.key)?)
+        Ok(Q1::new(handle.id, share, now, &mut rand::rng()).sign(&handle.key)?)
+    }
+
+    /// A fresh QR that is good for one thing only.
+    pub fn bound_qr(&mut self, share: Share, bound: Bound) -> anyhow::Result<String> {
+        let now = self.clock.now();
+        let handle = self.handle()?;
+        Ok(Q2::new(handle.id, share, bound, now, &mut rand::rng()).sign(&handle.key)?)
+    }
+
+    /// A fresh QR that holds the E-cert itself.
+    pub fn offline_qr(&self, share: Share) -> anyhow::Result<String> {
+        let ecert = BareCert::of(&from_base64url(&text(&self.issued, "/certificate")?)?)?;
+        let disclosures: Vec<Disclosure> = serde_json::from_value(self.issued["disclosures"].clone())?;
+        Ok(Q3::new(ecert, &disclosures, share, self.clock.now(), &mut rand::rng()).sign(&self.key)?)
     }
 
     /// Sixteen digits from the server.

@@ -81,6 +81,7 @@ async fn enrol(cast: &mut Cast, report: &mut Report) -> anyhow::Result<()> {
     let issued = cast.holder.submit_capture(&nonce, &frames(cast, 0, 6)).await?.expect_status(200)?;
     let seen = format!("{} {}", text(&issued, "/state")?, text(&issued, "/assurance_level")?);
     cast.holder.issued = issued;
+    cast.holder.refill().await?;
     println!("holder has the E-cert {}\n", cast.holder.certificate()?);
     report.row("enrol: card + six frames", "approved IAL2", &seen, begun, charges(&cast.admin).await?);
     Ok(())

@@ -1,5 +1,6 @@
 //! The ways to present an E-cert once: a QR that the phone signs by itself, or 16 digits that the server mints.
 
+pub mod handles;
 pub mod numeric;
 pub mod qr;
 

@@ -24,7 +24,7 @@ pub(crate) fn hold() {
     judged("codes.json", about, cases(), |input| match input.text.parse::<Code>().map_err(text)? {
         Code::Qr(code) => {
             let code = code.verify(&PublicKey::from(&device())).map_err(text)?;
-            if code.is_current(input.now) { Ok(()) } else { Err(NOT_CURRENT.to_owned()) }
+            if code.showing().is_current(input.now) { Ok(()) } else { Err(NOT_CURRENT.to_owned()) }
         }
         Code::Numeric(_) => Ok(()),
     })
