@@ -21,6 +21,7 @@ pub mod status_list;
 
 // Presentation.
 pub mod code;
+pub mod redemption;
 
 // The person and the document.
 pub mod capture;

@@ -207,6 +207,49 @@ diesel::table! {
         closed_at -> Nullable<BigInt>,
         sealed_answer -> Nullable<Binary>,
         liveness -> Nullable<Text>,
+        phase -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    approvals (rp_id, redemption_id) {
+        rp_id -> Text,
+        redemption_id -> Text,
+        number -> BigInt,
+        wrong_numbers -> BigInt,
+        amount_currency -> Nullable<Text>,
+        amount_micros -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    standing_numbers (number_mac) {
+        number_mac -> Binary,
+        holder_id -> Text,
+        share -> Text,
+        made_at -> BigInt,
+        ended_at -> Nullable<BigInt>,
+        reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    past_uses (certificate_id, redemption_id) {
+        certificate_id -> Text,
+        redemption_id -> Text,
+        rp_id -> Text,
+    }
+}
+
+diesel::table! {
+    over_askings (certificate_id, code_id, rp_id) {
+        certificate_id -> Text,
+        code_id -> Binary,
+        rp_id -> Text,
+        purpose -> Text,
+        asked -> Text,
+        refusal -> Text,
+        at -> BigInt,
     }
 }
 
@@ -365,8 +408,12 @@ diesel::allow_tables_to_appear_in_same_query!(
     handles,
     numeric_codes,
     spent_codes,
+    standing_numbers,
+    past_uses,
+    over_askings,
     jws_headers,
     redemptions,
+    approvals,
     attempts,
     ledger_transactions,
     postings,

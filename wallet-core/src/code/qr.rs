@@ -250,7 +250,7 @@ mod tests {
     fn parsed(text: &str) -> UnverifiedQr {
         match text.parse().unwrap() {
             Code::Qr(code) => *code,
-            Code::Numeric(_) => panic!("not a QR"),
+            Code::Numeric(_) | Code::Standing(_) => panic!("not a QR"),
         }
     }
 
