@@ -234,7 +234,10 @@ mod tests {
         for _ in 0..MAX_CAPTURES {
             state = state.after(Event::Unusable, at(1)).unwrap();
         }
-        assert_eq!((state.after(Event::Judged { passed: true }, at(1)), state.word(at(1))), (Err(NotNow), "expired"));
+        assert_eq!(
+            (state.after(Event::Judged { passed: true }, at(1)), state.word(at(1))),
+            (Err(NotNow), "expired")
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod admins;
 pub mod answers;
+pub mod approvals;
 pub mod caches;
 pub mod callers;
 pub mod captures;
@@ -21,6 +22,7 @@ pub mod jobs;
 pub mod ledger;
 pub mod liveness_sessions;
 mod metering;
+pub mod past_uses;
 pub mod persons;
 pub mod pictures;
 pub mod prices;
@@ -28,6 +30,7 @@ pub mod redemptions;
 pub mod relying_parties;
 pub mod retention;
 pub mod settlement;
+pub mod standing_numbers;
 pub mod status_lists;
 pub mod templates;
 mod tokens;

@@ -16,7 +16,9 @@ use wallet_core::face::challenge::Asked;
 use wallet_core::face::judgement::judge as judge_face;
 use wallet_core::face::{Mode, Observation};
 use wallet_core::ids::RedemptionId;
+use wallet_core::money::Amount;
 use wallet_core::onnx::Engine;
+use wallet_core::redemption::{Cancellation, Device, Event, State};
 use wallet_core::refusal::Refusal;
 
 use super::answers::{self, Answer, Judged};
@@ -28,14 +30,15 @@ use super::codes::{self, Presented};
 use super::idempotency::{Claim, Idempotency, answered, claim, give_back, seal};
 use super::retention::READABLE;
 use super::settlement::{self, Verdict};
-use super::{Context, random, templates, tokens};
+use super::{Context, approvals, past_uses, random, templates, tokens};
 use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::stop::{Flow, Stop};
+use crate::store::approvals::{self as approval_rows, Approval};
 use crate::store::codes::Spending;
 use crate::store::idempotency::Lease;
 use crate::store::openings::{self, Outcome};
-use crate::store::redemptions::{self, Redemption, State};
+use crate::store::redemptions::{self, Judged as JudgedRow, Redemption};
 use crate::store::{Conn, attempts, audit, throttles};
 
 /// Well-formed digits that were not known, per relying party: a minute, and a day. A QR is signed and can't be guessed,
@@ -53,27 +56,75 @@ pub struct Opening {
     pub attributes: Option<BTreeSet<Attribute>>,
     /// How liveness is to be shown.
     pub liveness: Mode,
+    /// On whose device.
+    pub capture: Device,
+    /// What it is about, if it is about money; only where the holder is asked.
+    pub amount: Option<Amount>,
 }
 
-/// An open redemption.
+/// A redemption that is not judged, as its relying party sees it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Opened {
     id: RedemptionId,
     state: String,
     purpose: String,
     asked: BTreeSet<Attribute>,
-    challenge: Challenge,
+    /// While a capture on the relying party's own device is awaited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    challenge: Option<Challenge>,
+    /// Two digits to show to the holder, who enters them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    number: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    amount: Option<Amount>,
+    /// Until when the holder may answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    answer_by: Option<Timestamp>,
+    /// Who did not want it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancelled_by: Option<String>,
 }
 
 impl Opened {
+    /// As it was opened.
     fn of(redemption: &Redemption) -> Self {
+        let challenge = Some(Challenge::from(&redemption.challenge));
+        Opened { challenge, ..Opened::in_state(redemption, "challenged") }
+    }
+
+    fn in_state(redemption: &Redemption, state: &str) -> Self {
         Opened {
             id: redemption.id,
-            state: "challenged".to_owned(),
+            state: state.to_owned(),
             purpose: redemption.purpose.clone(),
             asked: redemption.asked.clone(),
-            challenge: Challenge::from(&redemption.challenge),
+            challenge: None,
+            number: None,
+            amount: None,
+            answer_by: None,
+            cancelled_by: None,
         }
+    }
+
+    /// As it stands now.
+    pub(super) fn at(redemption: &Redemption, approval: Option<&Approval>, now: Timestamp) -> Self {
+        let mut opened = Opened::in_state(redemption, redemption.state.word(now));
+        opened.amount = approval.and_then(|approval| approval.amount);
+        match redemption.state {
+            State::AwaitingHolder { deadline } => {
+                opened.answer_by = Some(deadline);
+                opened.number = approval.map(|approval| format!("{:02}", approval.number));
+            }
+            state if state.awaits_capture_on(Device::RelyingParty, now) => {
+                opened.challenge = Some(Challenge::from(&redemption.challenge));
+            }
+            State::Cancelled(Cancellation::ByRelyingParty) => {
+                opened.cancelled_by = Some("relying_party".to_owned());
+            }
+            State::Cancelled(_) => opened.cancelled_by = Some("holder".to_owned()),
+            _ => {}
+        }
+        opened
     }
 }
 
@@ -87,9 +138,9 @@ impl Opened {
 pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening: &Opening) -> Flow<Opened> {
     let now = ctx.now();
     gate(rp, settlement::SERVICE)?;
-    let lease = idempotency.lease(rp, now);
+    let lease = idempotency.lease(rp.id, now);
     // Digits can't be given back, so another request under the same key must be noticed before they are used up.
-    if matches!(opening.code, Code::Numeric(_))
+    if (opening.code.is_digits() || opening.capture == Device::Holder)
         && let Some(earlier) = earlier(ctx, &lease)?
     {
         return Ok(earlier);
@@ -98,6 +149,9 @@ pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening
     let done = present(ctx, rp, opening, now).and_then(|(asked, presented)| {
         let spending = presented.spending(rp.id, mac, now);
         let challenged = |id| challenged(id, rp, opening, &asked, &presented, now);
+        if opening.capture == Device::Holder {
+            return approvals::ask(ctx, &lease, &presented, spending, challenged, opening.amount);
+        }
         if ctx.rounds.in_one && presented.is_qr() {
             let redemption = challenged(spending.spent.redemption);
             if let Some(opened) = write(ctx, &lease, &presented, redemption, Some(spending.clone()), now)? {
@@ -111,7 +165,7 @@ pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening
     match done {
         Err(Stop::Refused(refusal)) if !matches!(refusal, Refusal::Overloaded { .. }) => {
             let earlier = earlier(ctx, &lease)?;
-            earlier.map_or_else(|| Err(refuse(ctx, rp, opening, refusal, now)?), Ok)
+            earlier.map_or_else(|| Err(refuse(ctx, rp, idempotency, opening, refusal, now)?), Ok)
         }
         done => done,
     }
@@ -126,7 +180,8 @@ fn write(
     spending: Option<Spending>,
     at: Timestamp,
 ) -> Flow<Option<Opened>> {
-    let (opened, kept) = (Opened::of(&redemption), seal(ctx, lease, &Kept { redemption: redemption.id })?);
+    let (opened, kept) =
+        (Opened::of(&redemption), seal(ctx, lease, &Kept { redemption: redemption.id, opened: None })?);
     let opening = openings::Opening { spending, redemption, lease: lease.clone(), kept, at };
     match ctx.rounds.openings.join(opening)? {
         Outcome::Opened => Ok(Some(opened)),
@@ -143,14 +198,20 @@ fn write(
 
 /// What is kept of the answer to an opening: the rest is made from the redemption itself.
 #[derive(Serialize, Deserialize)]
-struct Kept {
-    redemption: RedemptionId,
+pub(super) struct Kept {
+    pub(super) redemption: RedemptionId,
+    /// The whole of it where the redemption moves on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) opened: Option<Opened>,
 }
 
 /// The answer that the same request was given before.
 fn earlier(ctx: &Context, lease: &Lease) -> Flow<Option<Opened>> {
     ctx.rp_store.read(|conn| {
-        let Some(Kept { redemption }) = answered(ctx, conn, lease)? else { return Ok(None) };
+        let Some(Kept { redemption, opened }) = answered(ctx, conn, lease)? else { return Ok(None) };
+        if opened.is_some() {
+            return Ok(opened);
+        }
         let redemption = redemptions::find(conn, redemption, lease.rp)?;
         let redemption =
             redemption.ok_or_else(|| anyhow::anyhow!("a redemption that was answered is missing"))?;
@@ -171,7 +232,12 @@ fn present(
         Some(asked) if asked.is_subset(covered) => asked.clone(),
         Some(_) => return Err(Refusal::AttributeNotAllowed.into()),
     };
-    if matches!(opening.code, Code::Numeric(_)) {
+    if matches!(opening.code, Code::Standing(_)) && opening.capture == Device::RelyingParty {
+        // Whether it is somebody's number or not: the same answer.
+        let expected = "\"holder\" with an E-cert number".to_owned();
+        return Err(Refusal::RequestInvalid { field: "capture", expected }.into());
+    }
+    if opening.code.is_digits() {
         ctx.rp_store.read(|conn| limit_misses(conn, rp, now))?;
     }
     let presented = codes::resolve(ctx, &opening.code, now)?;
@@ -186,6 +252,8 @@ fn challenged(
     presented: &Presented,
     now: Timestamp,
 ) -> Redemption {
+    let challenge = Asked::now(opening.liveness, random(), now);
+    let deadline = challenge.deadline;
     Redemption {
         id,
         rp: rp.id,
@@ -193,9 +261,9 @@ fn challenged(
         purpose: opening.purpose.clone(),
         asked: asked.clone(),
         share: presented.share,
-        challenge: Asked::now(opening.liveness, random(), now),
-        unusable_attempts: 0,
-        state: State::Challenged,
+        challenge,
+        state: State::Challenged { on: Device::RelyingParty, deadline, unusable: 0 },
+        judged: None,
     }
 }
 
@@ -208,38 +276,47 @@ pub fn judge(
     capture: Capture,
 ) -> Flow<Answer> {
     let now = ctx.now();
-    let lease = idempotency.lease(rp, now);
     gate(rp, settlement::SERVICE)?;
-    let found = match ctx.metrics.stage(Stage::RedemptionClaim, || claim(ctx, &lease, id, now))? {
+    judge_on(ctx, &idempotency.lease(rp.id, now), id, Device::RelyingParty, capture, now)
+}
+
+/// Judges a capture that was taken on this device, under a lease of the relying party that pays.
+pub(super) fn judge_on(
+    ctx: &Context,
+    lease: &Lease,
+    id: RedemptionId,
+    device: Device,
+    capture: Capture,
+    now: Timestamp,
+) -> Flow<Answer> {
+    let found = match ctx.metrics.stage(Stage::RedemptionClaim, || claim(ctx, lease, id, now))? {
         Claim::Claimed(found) => *found,
         Claim::Answered(kept) => {
-            let earlier = ctx.rp_store.read(|conn| answers::recall(conn, rp.id, id, &kept))?;
+            let earlier = ctx.rp_store.read(|conn| answers::recall(conn, lease.rp, id, &kept))?;
             return earlier.open(ctx, id);
         }
     };
-    let judged = challenge_of(found, &capture, now).and_then(|(redemption, certificate)| {
+    let judged = challenge_of(found, device, &capture, now).and_then(|(redemption, certificate)| {
         let certificate = InForce::of(ctx, redemption.certificate, certificate, now)?;
         let verdict = evaluate(ctx, &certificate, redemption.challenge, capture, now)?;
-        let settle = || settlement::settle(ctx, &lease, redemption, certificate, verdict, now);
+        let settle = || settlement::settle(ctx, lease, redemption, certificate, verdict, now);
         ctx.metrics.stage(Stage::RedemptionSettle, settle)
     });
     if judged.is_err() {
-        give_back(ctx, &lease);
+        give_back(ctx, lease);
     }
     judged
 }
 
-/// The redemption that a capture answers, if it is open; with what else was found.
+/// The redemption that a capture on this device answers, if it is open; with what else was found.
 fn challenge_of<T>(
     found: Option<(Redemption, T)>,
+    device: Device,
     capture: &Capture,
     now: Timestamp,
 ) -> Flow<(Redemption, T)> {
     let (redemption, beside) = found.ok_or(Refusal::NotFound)?;
-    let is_open = redemption.state == State::Challenged
-        && now <= redemption.challenge.deadline
-        && redemption.unusable_attempts < captures::MAX_UNUSABLE;
-    if !is_open {
+    if !redemption.state.awaits_capture_on(device, now) {
         return Err(Refusal::RedemptionClosed.into());
     }
     if *capture.nonce() != redemption.challenge.nonce {
@@ -278,7 +355,7 @@ fn evaluate(
 
 /// A redemption as it stands.
 pub enum Shown {
-    /// Still waiting for a capture.
+    /// Waiting for a capture, or over without one that could be judged.
     Open(Opened),
     /// Judged, and readable.
     Judged(Box<Judged>),
@@ -289,18 +366,34 @@ pub fn show(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Shown> {
     let now = ctx.now();
     let redemption =
         ctx.rp_store.read(|conn| Ok(redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?))?;
-    match &redemption.state {
-        State::Judged { sealed_answer: Some(sealed), closed_at, .. }
-            if now.duration_since(*closed_at) <= READABLE =>
-        {
+    match &redemption.judged {
+        Some(JudgedRow { sealed_answer: Some(sealed), at }) if now.duration_since(*at) <= READABLE => {
             let judged = answers::open_answer(ctx, id, sealed)?;
             ctx.rp_store.write(|conn| Ok(audit::append(conn, rp.id, "redemption.read", id, "done", now)?))?;
             Ok(Shown::Judged(judged))
         }
-        State::Judged { .. } => Err(Refusal::NotFound.into()),
-        State::Challenged if now > redemption.challenge.deadline => Err(Refusal::RedemptionClosed.into()),
-        State::Challenged => Ok(Shown::Open(Opened::of(&redemption))),
+        Some(_) => Err(Refusal::NotFound.into()),
+        None => {
+            let approval = ctx.rp_store.read(|conn| Ok(approval_rows::find(conn, rp.id, id)?))?;
+            Ok(Shown::Open(Opened::at(&redemption, approval.as_ref(), now)))
+        }
     }
+}
+
+/// The relying party takes an open redemption back, at no cost. Taking it back twice is no error; nor is it that the holder did so before.
+pub fn cancel(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Opened> {
+    let now = ctx.now();
+    ctx.rp_store.write(|conn| {
+        let mut redemption = redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?;
+        if !matches!(redemption.state, State::Cancelled(_)) {
+            let event = Event::Cancelled(Cancellation::ByRelyingParty);
+            let next = redemption.state.after(event, now).map_err(|_| Refusal::RedemptionClosed)?;
+            redemptions::advance(conn, &redemption, next, &redemption.challenge)?;
+            audit::append(conn, rp.id, "redemption.cancel", id, "done", now)?;
+            redemption.state = next;
+        }
+        Ok(Opened::at(&redemption, None, now))
+    })
 }
 
 /// The signed receipts of a redemption's attempts, oldest first. They hold no personal data and stay readable.
@@ -316,14 +409,20 @@ pub fn receipts(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Vec<
 fn refuse(
     ctx: &Context,
     rp: &RelyingParty,
+    idempotency: &Idempotency,
     opening: &Opening,
     refusal: Refusal,
     now: Timestamp,
 ) -> Flow<Stop> {
     let on_record = [Refusal::PurposeNotRegistered, Refusal::AttributeNotAllowed, Refusal::CodeUnknown];
     if on_record.contains(&refusal) {
+        let is_unknown = match refusal {
+            Refusal::CodeUnknown => true,
+            // Who asks for too much must not learn for nothing which digits are good: these count as well.
+            _ => !past_uses::tell_of_over_asking(ctx, rp, idempotency, opening, &refusal)?,
+        };
         ctx.rp_store.write_guarded(|conn| {
-            if refusal == Refusal::CodeUnknown && matches!(opening.code, Code::Numeric(_)) {
+            if is_unknown && opening.code.is_digits() {
                 count_miss(conn, rp, now)?;
             }
             Ok(audit::append(conn, rp.id, "redemption.open", "-", refusal.code(), now)?)
@@ -332,7 +431,7 @@ fn refuse(
     Ok(refusal.into())
 }
 
-fn limit_misses(conn: &mut Conn, rp: &RelyingParty, now: Timestamp) -> Flow<()> {
+pub(super) fn limit_misses(conn: &mut Conn, rp: &RelyingParty, now: Timestamp) -> Flow<()> {
     for (window, most) in MISSES {
         let start = now.as_second() / window * window;
         if throttles::read(conn, &miss_subject(rp, window), start)? >= most {

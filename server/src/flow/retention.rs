@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::Context;
 use crate::stop::Flow;
 use crate::store::{
-    codes, devices, enrolments, face_groups, idempotency, jobs, liveness_sessions, outbox, redemptions,
-    throttles,
+    codes, devices, enrolments, face_groups, idempotency, jobs, liveness_sessions, outbox, past_uses,
+    redemptions, throttles,
 };
 
 /// How long an answer with personal data can be read again, by its address or its Idempotency-Key.
@@ -29,6 +29,7 @@ pub fn forget(ctx: &Context) -> Flow<()> {
     ctx.holder_store.write(|conn| {
         devices::forget_proofs(conn, now)?;
         enrolments::abandon_expired(conn, now)?;
+        past_uses::keep(conn, before(SHORT))?;
         codes::forget(conn, before(SHORT))?;
         outbox::forget_done(conn, before(DONE_EFFECTS))?;
         Ok(())

@@ -11,6 +11,8 @@ use wallet_core::attributes::Attribute;
 use wallet_core::code::Code;
 use wallet_core::face::Mode;
 use wallet_core::ids::RedemptionId;
+use wallet_core::money::{Amount, Micros};
+use wallet_core::redemption::Device;
 use wallet_core::refusal::Refusal;
 
 use super::callers::{By, RelyingParty};
@@ -21,7 +23,7 @@ use super::uploads::{self, Uploads};
 use crate::edge::metrics::Stage;
 use crate::flow::Context;
 use crate::flow::answers::{Answer, Judged};
-use crate::flow::redemptions::{self, Opening, Shown};
+use crate::flow::redemptions::{self, Opened, Opening, Shown};
 
 /// The body that opens a redemption.
 #[derive(Serialize, Deserialize)]
@@ -34,6 +36,19 @@ pub struct OpenRequest {
     /// Left out where it is not given, so that the fingerprint of a request is the same as before there were modes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     liveness: Option<Mode>,
+    /// Left out likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capture: Option<CaptureOn>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    amount: Option<Amount>,
+}
+
+/// On whose device the face is captured.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CaptureOn {
+    Rp,
+    Holder,
 }
 
 /// `POST /v1/redemptions`
@@ -51,7 +66,16 @@ pub async fn open(
     }
     let code: Code = body.code.parse().map_err(|_| Refusal::CodeMalformed)?;
     let liveness = body.liveness.unwrap_or_default();
-    let opening = Opening { code, purpose: body.purpose, attributes: body.attributes, liveness };
+    let capture = match body.capture {
+        None | Some(CaptureOn::Rp) => Device::RelyingParty,
+        Some(CaptureOn::Holder) => Device::Holder,
+    };
+    if body.amount.is_some_and(|amount| amount.micros <= Micros::ZERO || capture == Device::RelyingParty) {
+        let expected = "more than nothing, and with `capture` \"holder\", who is asked about it".to_owned();
+        return Err(Refusal::RequestInvalid { field: "amount", expected }.into());
+    }
+    let (purpose, attributes, amount) = (body.purpose, body.attributes, body.amount);
+    let opening = Opening { code, purpose, attributes, liveness, capture, amount };
     let opened = run(ctx, move |ctx| {
         let open = || redemptions::open(ctx, &rp.0, &idempotency, &opening);
         ctx.metrics.stage(Stage::RedemptionOpen, open)
@@ -99,6 +123,14 @@ pub async fn show(
         Shown::Open(opened) => Ok(HttpResponse::Ok().json(opened)),
         Shown::Judged(judged) => Ok(HttpResponse::Ok().json(judged)),
     }
+}
+
+/// `POST /v1/redemptions/{id}:cancel`
+pub async fn cancel(
+    By(rp, id): By<RelyingParty, Path<RedemptionId>>,
+    ctx: Data<Context>,
+) -> Result<Json<Opened>, Problem> {
+    run(ctx, move |ctx| redemptions::cancel(ctx, &rp.0, *id)).await.map(Json)
 }
 
 /// The receipts of a redemption.

@@ -23,6 +23,7 @@ mod transact;
 mod trouble;
 
 pub mod admins;
+pub mod approvals;
 pub mod attempts;
 pub mod audit;
 pub mod certificates;
@@ -41,10 +42,12 @@ pub mod ledger;
 pub mod liveness_sessions;
 pub mod openings;
 pub mod outbox;
+pub mod past_uses;
 pub mod redemptions;
 pub mod register;
 pub mod relying_parties;
 pub mod settlements;
+pub mod standing_numbers;
 pub mod status_lists;
 pub mod throttles;
 
