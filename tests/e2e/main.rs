@@ -7,11 +7,13 @@
 )]
 
 mod accuracy;
+mod approvals;
 mod bad_input;
 mod callers;
 mod database;
 mod database_commands;
 mod database_parity;
+mod disclosure;
 mod documents;
 mod embedding;
 mod enrolment;
@@ -23,5 +25,6 @@ mod redemption;
 mod replicas;
 mod revocation;
 mod service;
+mod standing_number;
 mod templates;
 mod third_party;

@@ -1,5 +1,9 @@
 //! The tables, as the migrations make them. Times are microseconds, ids and enumerations are text.
 
+mod of_approvals;
+
+pub use of_approvals::{approvals, over_askings, past_uses, standing_numbers};
+
 diesel::table! {
     changes (subject) {
         subject -> Text,
@@ -212,48 +216,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    approvals (rp_id, redemption_id) {
-        rp_id -> Text,
-        redemption_id -> Text,
-        number -> BigInt,
-        wrong_numbers -> BigInt,
-        amount_currency -> Nullable<Text>,
-        amount_micros -> Nullable<BigInt>,
-    }
-}
-
-diesel::table! {
-    standing_numbers (number_mac) {
-        number_mac -> Binary,
-        holder_id -> Text,
-        share -> Text,
-        made_at -> BigInt,
-        ended_at -> Nullable<BigInt>,
-        reason -> Nullable<Text>,
-    }
-}
-
-diesel::table! {
-    past_uses (certificate_id, redemption_id) {
-        certificate_id -> Text,
-        redemption_id -> Text,
-        rp_id -> Text,
-    }
-}
-
-diesel::table! {
-    over_askings (certificate_id, code_id, rp_id) {
-        certificate_id -> Text,
-        code_id -> Binary,
-        rp_id -> Text,
-        purpose -> Text,
-        asked -> Text,
-        refusal -> Text,
-        at -> BigInt,
-    }
-}
-
-diesel::table! {
     attempts (rp_id, redemption_id, id) {
         rp_id -> Text,
         redemption_id -> Text,
@@ -408,12 +370,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     handles,
     numeric_codes,
     spent_codes,
-    standing_numbers,
-    past_uses,
-    over_askings,
     jws_headers,
     redemptions,
-    approvals,
     attempts,
     ledger_transactions,
     postings,
