@@ -5,8 +5,9 @@ use actix_web::Route;
 use actix_web::web::{ServiceConfig, delete, get, post, resource, to};
 
 use crate::http::{
-    certificates, codes, enrolments, face_groups, faces, health, issuer, ledger, liveness_sessions, persons,
-    problem, redemptions, relying_parties, status_lists, transparency_log,
+    approvals, certificates, codes, enrolments, face_groups, faces, health, issuer, ledger,
+    liveness_sessions, persons, problem, redemptions, relying_parties, standing_numbers, status_lists,
+    transparency_log,
 };
 
 /// Everything the service answers to. /metrics is added by the metrics middleware.
@@ -19,11 +20,17 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/v1/enrolments/{id}/captures",                post().to(enrolments::submit_capture));
     at(api, "/v1/me/codes",                                post().to(codes::mint));
     at(api, "/v1/me/handles",                              post().to(codes::refill));
+    trio(api, "/v1/me/number", get().to(standing_numbers::show), post().to(standing_numbers::make), delete().to(standing_numbers::switch_off));
+    at(api, "/v1/me/redemptions",                          get().to(approvals::list));
+    at(api, "/v1/me/redemptions/{id}",                     get().to(approvals::show));
+    at(api, "/v1/me/redemptions/{id}/approval",            post().to(approvals::decide));
+    at(api, "/v1/me/redemptions/{id}/captures",            post().to(approvals::submit_capture));
     at(api, "/v1/me/certificates/{id}/revocation",         post().to(certificates::revoke_by_holder));
     at(api, "/v1/me/log",                                  get().to(transparency_log::of_holder));
 
     // Relying parties: an API key; an Idempotency-Key with every POST
     at(api, "/v1/redemptions",                             post().to(redemptions::open));
+    at(api, "/v1/redemptions/{id}:cancel",                 post().to(redemptions::cancel));
     at(api, "/v1/redemptions/{id}",                        get().to(redemptions::show));
     at(api, "/v1/redemptions/{id}/captures",               post().to(redemptions::submit_capture));
     at(api, "/v1/redemptions/{id}/receipt",                get().to(redemptions::receipts));
@@ -43,6 +50,7 @@ pub fn routes(api: &mut ServiceConfig) {
     // Admins: a bearer token
     at(api, "/v1/admin/relying-parties",                   post().to(relying_parties::admit));
     at(api, "/v1/admin/certificates/{id}/revocation",      post().to(certificates::revoke_by_admin));
+    at(api, "/v1/admin/certificates/{id}/number/revocation", post().to(standing_numbers::revoke_by_admin));
     at(api, "/v1/admin/ledger",                            get().to(ledger::trial_balance));
 
     // Anybody
@@ -63,4 +71,11 @@ fn at(api: &mut ServiceConfig, path: &str, route: Route) {
 /// One address with two methods.
 fn pair(api: &mut ServiceConfig, path: &str, one: Route, other: Route) {
     api.service(resource(path).route(one).route(other).default_service(to(problem::wrong_method)));
+}
+
+/// One address with three methods.
+fn trio(api: &mut ServiceConfig, path: &str, one: Route, other: Route, third: Route) {
+    api.service(
+        resource(path).route(one).route(other).route(third).default_service(to(problem::wrong_method)),
+    );
 }

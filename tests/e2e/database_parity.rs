@@ -19,8 +19,10 @@ const PARTITIONED: [&str; 3] = ["attempts", "audit", "charges"];
 /// Indexes over times that grow with the table: a BRIN says of each block what it spans, and costs next to nothing.
 const BY_BLOCK: [&str; 3] = ["idempotency_keys_created_at", "redemptions_opened_at", "spent_codes_spent_at"];
 /// Columns that PostgreSQL is told to compare byte by byte, as SQLite does anyhow.
-const BYTEWISE: [&str; 44] = [
+const BYTEWISE: [&str; 52] = [
     "api_keys.rp_id",
+    "approvals.redemption_id",
+    "approvals.rp_id",
     "attempts.charge_id",
     "attempts.id",
     "attempts.redemption_id",
@@ -53,6 +55,11 @@ const BYTEWISE: [&str; 44] = [
     "log_queue.id",
     "numeric_codes.certificate_id",
     "outbox.id",
+    "over_askings.certificate_id",
+    "over_askings.rp_id",
+    "past_uses.certificate_id",
+    "past_uses.redemption_id",
+    "past_uses.rp_id",
     "postings.book",
     "postings.transaction_id",
     "purposes.rp_id",
@@ -63,6 +70,7 @@ const BYTEWISE: [&str; 44] = [
     "spent_codes.certificate_id",
     "spent_codes.redemption_id",
     "spent_codes.rp_id",
+    "standing_numbers.holder_id",
     "subscriptions.rp_id",
 ];
 

@@ -7,6 +7,7 @@
 )]
 
 mod accuracy;
+mod approvals;
 mod bad_input;
 mod broken_models;
 mod callers;
@@ -14,6 +15,7 @@ mod codes;
 mod database;
 mod database_commands;
 mod database_parity;
+mod disclosure;
 mod documents;
 mod embedding;
 mod enrolment;
@@ -28,6 +30,7 @@ mod redemption;
 mod replicas;
 mod revocation;
 mod service;
+mod standing_number;
 mod templates;
 mod third_party;
 mod transparency_log;

@@ -38,6 +38,12 @@ macro_rules! ids {
                 Self(ulid_at(now, rng))
             }
 
+            /// The moment it is of, in whole milliseconds.
+            pub fn moment(self) -> Timestamp {
+                let milliseconds = i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX);
+                Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::MAX)
+            }
+
             /// The least id of the moment `time`: a bound between those before and those from then on.
             pub fn first_at(time: Timestamp) -> Self {
                 Self(Ulid::from_parts(milliseconds(time), 0))

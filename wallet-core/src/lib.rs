@@ -24,6 +24,7 @@ pub mod status_list;
 
 // Presentation.
 pub mod code;
+pub mod redemption;
 
 // The person and the document.
 pub mod capture;

@@ -17,12 +17,18 @@ const MAX_REASON: usize = 200;
 
 /// An admin revokes, with a reason.
 pub fn revoke_by_admin(ctx: &Context, admin: AdminId, id: CertificateId, reason: &str) -> Flow<()> {
+    let reason = checked_reason(reason)?;
+    revoke(ctx, &admin.to_string(), reason, |conn| Ok(certificates::find(conn, id)?))
+}
+
+/// A reason as it is put on record.
+pub(super) fn checked_reason(reason: &str) -> Result<&str, Refusal> {
     let reason = reason.trim();
     if reason.is_empty() || reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
         let expected = format!("1 to {MAX_REASON} characters");
-        return Err(Refusal::RequestInvalid { field: "reason", expected }.into());
+        return Err(Refusal::RequestInvalid { field: "reason", expected });
     }
-    revoke(ctx, &admin.to_string(), reason, |conn| Ok(certificates::find(conn, id)?))
+    Ok(reason)
 }
 
 /// The holder revokes their own.

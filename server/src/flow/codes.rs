@@ -6,6 +6,7 @@ use wallet_core::attributes::Share;
 use wallet_core::code::Code;
 use wallet_core::code::numeric::{LIFETIME, NumericCode};
 use wallet_core::code::qr::{Bound, UnverifiedQr};
+use wallet_core::code::standing::StandingNumber;
 use wallet_core::ids::{CertificateId, RedemptionId, RelyingPartyId};
 use wallet_core::refusal::Refusal;
 
@@ -15,6 +16,7 @@ use super::{Context, later};
 use crate::stop::Flow;
 use crate::store::certificates;
 use crate::store::codes::{self, Minted, Spending, Spent};
+use crate::store::standing_numbers::{self, Standing};
 
 /// Sixteen digits for the holder to read out.
 #[derive(Serialize)]
@@ -47,6 +49,8 @@ pub(super) struct Presented {
     /// What makes the code one-time.
     code_id: Vec<u8>,
     numeric: Option<[u8; 32]>,
+    /// Whether it is the number that stands: then each request is a use of its own.
+    pub(super) standing: bool,
 }
 
 /// Finds what a code stands for. Wrong, expired, bound to something else and signed by another key are not told apart: `None`.
@@ -54,6 +58,7 @@ pub(super) fn resolve(ctx: &Context, code: &Code, asked: &Bound, now: Timestamp)
     match code {
         Code::Qr(qr) => resolve_qr(ctx, qr.as_ref().clone(), asked, now),
         Code::Numeric(digits) => resolve_numeric(ctx, digits, now),
+        Code::Standing(number) => resolve_standing(ctx, number),
     }
 }
 
@@ -70,7 +75,13 @@ fn resolve_qr(ctx: &Context, qr: UnverifiedQr, asked: &Bound, now: Timestamp) ->
     if !showing.is_current(now) || !code.is_good_for(asked) {
         return Ok(None);
     }
-    Ok(Some(Presented { certificate, share: showing.share, code_id: showing.jti.to_vec(), numeric: None }))
+    Ok(Some(Presented {
+        certificate,
+        share: showing.share,
+        code_id: showing.jti.to_vec(),
+        numeric: None,
+        standing: false,
+    }))
 }
 
 fn resolve_numeric(ctx: &Context, code: &NumericCode, now: Timestamp) -> Flow<Option<Presented>> {
@@ -78,13 +89,31 @@ fn resolve_numeric(ctx: &Context, code: &NumericCode, now: Timestamp) -> Flow<Op
     let minted = ctx.holder_store.read(|conn| Ok(codes::find(conn, &mac)?))?;
     let Some(minted) = minted.filter(|minted| now < minted.expires_at) else { return Ok(None) };
     let Minted { certificate, share, .. } = minted;
-    Ok(Some(Presented { certificate, share, code_id: mac.to_vec(), numeric: Some(mac) }))
+    Ok(Some(Presented { certificate, share, code_id: mac.to_vec(), numeric: Some(mac), standing: false }))
+}
+
+/// A standing number stands for its holder's certificate of the moment.
+fn resolve_standing(ctx: &Context, number: &StandingNumber) -> Flow<Option<Presented>> {
+    let mac = number.mac(&ctx.secrets.code);
+    ctx.holder_store.read(|conn| {
+        let Some(Standing { holder, share, .. }) = standing_numbers::find(conn, &mac)? else {
+            return Ok(None);
+        };
+        let certificate = certificates::active_of_holder(conn, holder)?.pop();
+        Ok(certificate.map(|certificate| Presented {
+            certificate: certificate.id,
+            share,
+            code_id: Vec::new(),
+            numeric: None,
+            standing: true,
+        }))
+    })
 }
 
 impl Presented {
     /// Whether the phone made it, and not the server.
     pub(super) fn is_qr(&self) -> bool {
-        self.numeric.is_none()
+        self.numeric.is_none() && !self.standing
     }
 
     /// What is to be noted when it is used up, for a redemption that is given its id here.
@@ -92,7 +121,7 @@ impl Presented {
         let redemption = RedemptionId::new(now, &mut rand::rng());
         Spending {
             certificate: self.certificate,
-            code_id: self.code_id.clone(),
+            code_id: if self.standing { request_mac.clone() } else { self.code_id.clone() },
             rp,
             spent: Spent { redemption, request_mac },
             at: now,

@@ -1,8 +1,9 @@
 //! Issuing an E-cert, in one transaction with everything that belongs to it.
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use wallet_core::attributes::Attribute;
+use wallet_core::attributes::{Attribute, Source, has_reached};
 use wallet_core::code::qr::serial_hash;
 use wallet_core::document::{IdCard, Sex};
 use wallet_core::ecert::{AssuranceLevel, Claims, Disclosure, StatusReference, sign::sign};
@@ -51,11 +52,12 @@ pub(super) fn issue(
     let issued_at = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let expires_at = later(issued_at, LIFETIME);
     let id = CertificateId::new(now, &mut rand::rng());
-    let disclosures = disclosures(card);
+    let on_document = disclosures(card);
+    let disclosures = [on_document.clone(), derived(&on_document, card.birth, ctx.today())].concat();
     let serial = random();
     let revocation_code = paper_code();
     let eid = Eid::derive(&ctx.secrets.eid, card.number.as_str());
-    let sealed_attributes = ctx.vault.seal_json(&attributes_context(id), &disclosures)?;
+    let sealed_attributes = ctx.vault.seal_json(&attributes_context(id), &on_document)?;
     let sealed_template = templates::seal(ctx, id, template)?;
     let bytes = ctx.holder_store.write(|conn| {
         let approved = State::Approved { certificate: id };
@@ -134,8 +136,23 @@ fn disclosures(card: &IdCard) -> Vec<Disclosure> {
         (Attribute::Address, card.address.clone()),
         (Attribute::DocumentNumber, card.number.as_str().to_owned()),
     ];
-    let disclosure = |(name, value)| Disclosure { name, value, salt: base64url(&random::<16>()) };
-    values.into_iter().map(disclosure).collect()
+    values.into_iter().map(|(name, value)| salted(name, value)).collect()
+}
+
+fn salted(name: Attribute, value: String) -> Disclosure {
+    Disclosure { name, value, salt: base64url(&random::<16>()) }
+}
+
+/// What follows from the document, for the wallet to disclose by itself where nobody can ask the server: ages as of `today`, so that a
+/// yes stays one. The server makes them anew from the document each time, and keeps none.
+fn derived(on_document: &[Disclosure], birth: Date, today: Date) -> Vec<Disclosure> {
+    let whole = |of: Attribute| on_document.iter().find(|disclosure| disclosure.name == of);
+    let value = |name: Attribute| match name.source() {
+        Source::Document => None,
+        Source::Age(years) => Some(has_reached(years, birth, today).to_string()),
+        Source::Masked(of) => whole(of).map(|whole| name.mask(&whole.value)),
+    };
+    Attribute::ALL.into_iter().filter_map(|name| value(name).map(|value| salted(name, value))).collect()
 }
 
 /// 20 characters of five random bits: 100 bits.

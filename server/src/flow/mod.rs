@@ -3,6 +3,7 @@
 
 pub mod admins;
 pub mod answers;
+pub mod approvals;
 pub mod caches;
 pub mod callers;
 pub mod captures;
@@ -24,6 +25,7 @@ pub mod liveness_sessions;
 pub mod log;
 mod metering;
 pub mod misses;
+pub mod past_uses;
 pub mod persons;
 pub mod pictures;
 pub mod prices;
@@ -31,6 +33,7 @@ pub mod redemptions;
 pub mod relying_parties;
 pub mod retention;
 pub mod settlement;
+pub mod standing_numbers;
 pub mod status_lists;
 pub mod templates;
 mod tokens;

@@ -9,7 +9,7 @@ use super::issuance;
 use crate::stop::Flow;
 use crate::store::{
     codes, devices, enrolments, face_groups, handles, idempotency, jobs, liveness_sessions, outbox,
-    redemptions, throttles,
+    past_uses, redemptions, throttles,
 };
 
 /// How long an answer with personal data can be read again, by its address or its Idempotency-Key.
@@ -35,6 +35,7 @@ pub fn forget(ctx: &Context) -> Flow<()> {
     ctx.holder_store.write(|conn| {
         devices::forget_proofs(conn, now)?;
         enrolments::abandon_expired(conn, now)?;
+        past_uses::keep(conn, before(SHORT))?;
         codes::forget(conn, before(SHORT))?;
         throttles::forget(conn, before(SHORT).as_second())?;
         handles::forget_before(conn, CertificateId::first_at(before(issuance::LIFETIME + ENDED_HANDLES)))?;

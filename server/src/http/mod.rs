@@ -2,6 +2,7 @@
 //!
 //! Invariant: a handler that needs a caller takes it as an argument ([`callers`]); there is no way to forget the check.
 
+pub mod approvals;
 pub mod callers;
 pub mod certificates;
 pub mod codes;
@@ -19,6 +20,7 @@ pub mod persons;
 pub mod problem;
 pub mod redemptions;
 pub mod relying_parties;
+pub mod standing_numbers;
 pub mod status_lists;
 pub mod transparency_log;
 pub mod uploads;

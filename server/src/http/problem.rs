@@ -98,6 +98,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::CaptureUnusable(_)
         | Refusal::DocumentUnusable(_)
         | Refusal::EnrolmentRefused(_)
+        | Refusal::NumberMismatch { .. }
         | Refusal::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         Refusal::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
         Refusal::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,

@@ -13,6 +13,7 @@ use wallet_core::face::Mode;
 use wallet_core::ids::RedemptionId;
 use wallet_core::log::entry::Evidence;
 use wallet_core::money::{Amount, Micros};
+use wallet_core::redemption::Device;
 use wallet_core::refusal::Refusal;
 
 use super::callers::{By, RelyingParty};
@@ -24,7 +25,7 @@ use crate::edge::metrics::Stage;
 use crate::flow::Context;
 use crate::flow::answers::{Answer, Judged};
 use crate::flow::log;
-use crate::flow::redemptions::{self, Opening, Shown};
+use crate::flow::redemptions::{self, Opened, Opening, Shown};
 
 /// The body that opens a redemption.
 #[derive(Serialize, Deserialize)]
@@ -37,10 +38,21 @@ pub struct OpenRequest {
     /// Left out where it is not given, so that the fingerprint of a request is the same as before there were modes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     liveness: Option<Mode>,
+    /// Left out likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capture: Option<CaptureOn>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     amount: Option<Amount>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     terminal: Option<String>,
+}
+
+/// On whose device the face is captured.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CaptureOn {
+    Rp,
+    Holder,
 }
 
 /// A terminal's name, in letters of ASCII.
@@ -79,8 +91,12 @@ pub async fn open(
     body.check()?;
     let code: Code = body.code.parse().map_err(|_| Refusal::CodeMalformed)?;
     let liveness = body.liveness.unwrap_or_default();
+    let capture = match body.capture {
+        None | Some(CaptureOn::Rp) => Device::RelyingParty,
+        Some(CaptureOn::Holder) => Device::Holder,
+    };
     let OpenRequest { purpose, attributes, amount, terminal, .. } = body;
-    let opening = Opening { code, purpose, attributes, liveness, amount, terminal };
+    let opening = Opening { code, purpose, attributes, liveness, capture, amount, terminal };
     let opened = run(ctx, move |ctx| {
         let open = || redemptions::open(ctx, &rp.0, &idempotency, &opening);
         ctx.metrics.stage(Stage::RedemptionOpen, open)
@@ -128,6 +144,14 @@ pub async fn show(
         Shown::Open(opened) => Ok(HttpResponse::Ok().json(opened)),
         Shown::Judged(judged) => Ok(HttpResponse::Ok().json(judged)),
     }
+}
+
+/// `POST /v1/redemptions/{id}:cancel`
+pub async fn cancel(
+    By(rp, id): By<RelyingParty, Path<RedemptionId>>,
+    ctx: Data<Context>,
+) -> Result<Json<Opened>, Problem> {
+    run(ctx, move |ctx| redemptions::cancel(ctx, &rp.0, *id)).await.map(Json)
 }
 
 /// The receipts of a redemption, and the proofs that what was done in it is in the transparency log.

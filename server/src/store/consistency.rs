@@ -88,6 +88,11 @@ pub fn of_rps(since: Since) -> Vec<Check> {
         ("unusable-attempts-miscounted", format!(
             "r.id{{)row}} AS line FROM redemptions r WHERE r.id >= '{red}' AND r.unusable_attempts <> \
              (SELECT COUNT(*) FROM attempts a WHERE {its_attempt} AND a.outcome = 'unusable')")),
+        ("cancelled-and-judged",
+            "id{)row} AS line FROM redemptions WHERE phase IS NOT NULL AND phase <> 'holder' AND state <> 'challenged'".to_owned()),
+        ("captured-by-a-holder-nobody-asked",
+            "r.id{)row} AS line FROM redemptions r LEFT JOIN approvals p ON p.rp_id = r.rp_id AND p.redemption_id = r.id \
+             WHERE r.phase IN ('awaiting_holder', 'holder') AND p.redemption_id IS NULL".to_owned()),
         ("charge-without-its-attempt", format!(
             "c.id{{)row}} AS line FROM charges c WHERE NOT EXISTS (SELECT 1 FROM attempts a WHERE {charged} \
              AND a.id = c.attempt_id AND a.charge_id = c.id AND a.service = c.service)")),

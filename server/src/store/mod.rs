@@ -23,6 +23,7 @@ mod transact;
 mod trouble;
 
 pub mod admins;
+pub mod approvals;
 pub mod attempts;
 pub mod audit;
 pub mod certificates;
@@ -43,10 +44,12 @@ pub mod liveness_sessions;
 pub mod log;
 pub mod openings;
 pub mod outbox;
+pub mod past_uses;
 pub mod redemptions;
 pub mod register;
 pub mod relying_parties;
 pub mod settlements;
+pub mod standing_numbers;
 pub mod status_lists;
 pub mod throttles;
 

@@ -1,5 +1,9 @@
 //! The tables, as the migrations make them. Times are microseconds, ids and enumerations are text.
 
+mod of_approvals;
+
+pub use of_approvals::{approvals, over_askings, past_uses, standing_numbers};
+
 diesel::table! {
     changes (subject) {
         subject -> Text,
@@ -209,6 +213,7 @@ diesel::table! {
         closed_at -> Nullable<BigInt>,
         sealed_answer -> Nullable<Binary>,
         liveness -> Nullable<Text>,
+        phase -> Nullable<Text>,
     }
 }
 

@@ -80,8 +80,12 @@ tables! {
     handles (handle_hash);
     numeric_codes (code_mac);
     spent_codes (certificate_id, code_id);
+    standing_numbers (number_mac);
+    past_uses (certificate_id, redemption_id);
+    over_askings (certificate_id, code_id, rp_id);
     jws_headers (id);
     redemptions (rp_id, id);
+    approvals (rp_id, redemption_id);
     attempts (rp_id, redemption_id, id);
     ledger_transactions (book, id);
     postings (book, transaction_id, line);

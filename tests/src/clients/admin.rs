@@ -53,6 +53,12 @@ impl Admin {
             .await
     }
 
+    /// Ends the standing number of a certificate's holder.
+    pub async fn revoke_number(&self, certificate: &str, reason: &str) -> anyhow::Result<Answer> {
+        let path = format!("/v1/admin/certificates/{certificate}/number/revocation");
+        self.post(&path, &json!({ "reason": reason })).await
+    }
+
     /// The trial balance.
     pub async fn ledger(&self) -> anyhow::Result<Answer> {
         Answer::to(self.http.get(format!("{}/v1/admin/ledger", self.base)).bearer_auth(&self.token)).await

@@ -64,7 +64,8 @@ impl Holder {
 
     /// A request with everything a holder's request needs.
     pub fn request(&self, method: Method, path: &str) -> anyhow::Result<RequestBuilder> {
-        let url = format!("{}{path}", self.base);
+        // RFC 9449 §4.2: `htu` is without query.
+        let url = format!("{}{}", self.base, path.split('?').next().unwrap_or_default());
         self.request_with(method.clone(), path, &self.proof(method.as_str(), &url)?)
     }
 
@@ -226,5 +227,69 @@ impl Holder {
     pub async fn revoke_by_paper(&self, code: &str) -> anyhow::Result<Answer> {
         let request = self.http.post(format!("{}/v1/revocations", self.base));
         Answer::to(request.json(&json!({ "revocation_code": code }))).await
+    }
+}
+
+/// Who asks, who asked, and the face on one's own phone.
+impl Holder {
+    /// GETs a path.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        Answer::to(self.request(Method::GET, path)?).await
+    }
+
+    /// Everything that was, or is, asked.
+    pub async fn redemptions(&self) -> anyhow::Result<Value> {
+        self.get("/v1/me/redemptions").await?.expect_status(200)
+    }
+
+    /// What is asked in one redemption.
+    pub async fn redemption(&self, id: &str) -> anyhow::Result<Answer> {
+        self.get(&format!("/v1/me/redemptions/{id}")).await
+    }
+
+    /// Agrees, with the number that the other side shows.
+    pub async fn agree(&self, id: &str, number: &str) -> anyhow::Result<Answer> {
+        self.decide(id, &json!({ "decision": "agree", "number": number })).await
+    }
+
+    /// Answers in any way.
+    pub async fn decide(&self, id: &str, decision: &Value) -> anyhow::Result<Answer> {
+        self.post(&format!("/v1/me/redemptions/{id}/approval"), decision).await
+    }
+
+    /// Shows the face on one's own phone.
+    pub async fn show_face(&self, id: &str, nonce: &[u8; 16], frames: &[Vec<u8>]) -> anyhow::Result<Answer> {
+        self.show_face_signed(id, nonce, frames, &self.key).await
+    }
+
+    /// The same, signed by a given key.
+    pub async fn show_face_signed(
+        &self,
+        id: &str,
+        nonce: &[u8; 16],
+        frames: &[Vec<u8>],
+        key: &SigningKey,
+    ) -> anyhow::Result<Answer> {
+        let statement = Statement::about(nonce, frames, 200);
+        let signature = key.sign(&serde_json::to_vec(&statement)?)?;
+        let form = capture_form(&statement, frames)?.text("signature", base64url(&signature));
+        let path = format!("/v1/me/redemptions/{id}/captures");
+        Answer::to(self.request(Method::POST, &path)?.multipart(form)).await
+    }
+
+    /// Gets a standing number.
+    pub async fn number(&self, share: &str) -> anyhow::Result<String> {
+        let made = self.post("/v1/me/number", &json!({ "share": share })).await?.expect_status(201)?;
+        text(&made, "/number")
+    }
+
+    /// Whether there is one.
+    pub async fn shown_number(&self) -> anyhow::Result<Answer> {
+        self.get("/v1/me/number").await
+    }
+
+    /// Switches it off.
+    pub async fn switch_number_off(&self) -> anyhow::Result<Answer> {
+        Answer::to(self.request(Method::DELETE, "/v1/me/number")?).await
     }
 }

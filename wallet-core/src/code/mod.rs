@@ -3,6 +3,7 @@
 pub mod handles;
 pub mod numeric;
 pub mod qr;
+pub mod standing;
 
 use std::str::FromStr;
 
@@ -13,6 +14,15 @@ pub enum Code {
     Qr(Box<qr::UnverifiedQr>),
     /// Sixteen digits.
     Numeric(numeric::NumericCode),
+    /// The sixteen digits that stand: good for an approval on the holder's own phone only.
+    Standing(standing::StandingNumber),
+}
+
+impl Code {
+    /// Whether it could be guessed, so that wrong ones are counted: a QR is signed.
+    pub fn is_digits(&self) -> bool {
+        !matches!(self, Code::Qr(_))
+    }
 }
 
 /// The text is no code: a wrong letter, length or check digit. It is answered at once and counted against nobody.
@@ -26,7 +36,10 @@ impl FromStr for Code {
     fn from_str(text: &str) -> Result<Self, CodeMalformed> {
         match text.strip_prefix(qr::PREFIX) {
             Some(body) => qr::UnverifiedQr::parse(body).map(Box::new).map(Code::Qr),
-            None => text.parse().map(Code::Numeric),
+            None => match text.parse() {
+                Ok(code) => Ok(Code::Numeric(code)),
+                Err(CodeMalformed) => text.parse().map(Code::Standing),
+            },
         }
     }
 }
