@@ -7,7 +7,7 @@ use ecert_tests::clients::{Answer, Holder, RelyingParty, root};
 use wallet_core::attributes::Share;
 use wallet_core::ecert::{UnverifiedCert, verify::verify};
 use wallet_core::jws::from_base64url;
-use wallet_core::status_list::{Status, StatusList};
+use wallet_core::status_list::{Status, StatusList, Trust};
 
 type Test = anyhow::Result<()>;
 
@@ -73,7 +73,8 @@ async fn the_published_list_follows_for_whoever_verifies_offline() -> Test {
     let key = app.context.signer.public_key();
     let status = async || -> anyhow::Result<Option<Status>> {
         let token = Answer::to(reqwest::Client::new().get(&place.uri)).await?.expect_status(200)?;
-        let list = StatusList::verify(token.as_str().unwrap(), &place.uri, &key, jiff::Timestamp::now())?;
+        let (token, now) = (token.as_str().unwrap(), jiff::Timestamp::now());
+        let list = StatusList::verify_jwt(token, &place.uri, Trust::Key(&key), now)?;
         Ok(list.get(place.index))
     };
     assert_eq!(status().await?, Some(Status::Valid));

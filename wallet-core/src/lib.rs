@@ -11,7 +11,9 @@ pub mod pairwise;
 pub mod refusal;
 
 // Proof: signatures and what is signed.
+pub mod cbor;
 pub mod chain;
+pub mod cose;
 pub mod dpop;
 pub mod ecert;
 pub mod es256;

@@ -18,6 +18,7 @@ use qrcode::{EcLevel, QrCode};
 
 use super::CodeMalformed;
 use crate::attributes::Share;
+use crate::cbor::{self, Limits};
 use crate::es256::{BadSignature, Es256Signer, PublicKey, SigningFailed};
 
 /// What every E-Cert QR begins with.
@@ -30,6 +31,7 @@ pub const LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 pub const SKEW: SignedDuration = SignedDuration::from_secs(30);
 /// Base45 of the largest code we make is 174 characters; more is not ours and is not decoded.
 const MAX_BASE45: usize = 256;
+const LIMITS: Limits = Limits { bytes: 192, depth: 3, items: 8, string: 128 };
 
 /// What a Q1 says.
 #[derive(Clone, PartialEq, Eq)]
@@ -114,6 +116,11 @@ impl UnverifiedQr {
             return Err(CodeMalformed);
         }
         let bytes = base45::decode(base45).map_err(|_| CodeMalformed)?;
+        // The decoder drops what a last pair of letters says above 255: one code, one text.
+        if base45::encode(&bytes) != base45 {
+            return Err(CodeMalformed);
+        }
+        cbor::check(&bytes, &LIMITS).map_err(|_| CodeMalformed)?;
         let signed = CoseSign1::from_tagged_slice(&bytes).map_err(|_| CodeMalformed)?;
         let expected = HeaderBuilder::new().algorithm(iana::Algorithm::ES256).build();
         if signed.protected.header != expected
@@ -123,6 +130,7 @@ impl UnverifiedQr {
             return Err(CodeMalformed);
         }
         let payload = signed.payload.as_deref().ok_or(CodeMalformed)?;
+        cbor::check(payload, &LIMITS).map_err(|_| CodeMalformed)?;
         let claimed = read_payload(payload)?;
         Ok(Self { claimed, signed })
     }
