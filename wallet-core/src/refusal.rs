@@ -98,6 +98,8 @@ pub enum Refusal {
     },
     /// The certificate, or the one behind the code, is revoked or expired.
     CertificateRevoked,
+    /// The certificate, or the one behind the code, is suspended; it may come back.
+    CertificateSuspended,
     /// Bytes or pixels above the bound.
     CaptureTooLarge,
     /// Not a picture of a kind that is accepted.
@@ -145,6 +147,7 @@ impl Refusal {
             Refusal::FaceGroupOutdated => "face-group-outdated",
             Refusal::EnrolmentNotAtThisStep { .. } => "enrolment-not-at-this-step",
             Refusal::CertificateRevoked => "certificate-revoked",
+            Refusal::CertificateSuspended => "certificate-suspended",
             Refusal::CaptureTooLarge => "capture-too-large",
             Refusal::MediaUnsupported => "media-unsupported",
             Refusal::CaptureUnusable(_) => "capture-unusable",
@@ -190,6 +193,7 @@ impl Refusal {
                 "the group's templates are of a model that is no longer used: make a new group"
             }
             Refusal::CertificateRevoked => "the certificate is no longer valid",
+            Refusal::CertificateSuspended => "the certificate is suspended; it may become valid again",
             Refusal::CaptureTooLarge => "a picture is at most 8 MiB and 40 megapixels, a capture 24 MiB",
             Refusal::MediaUnsupported => {
                 "send JPEG, PNG or WebP, 8 bits a channel, not animated, in the documented parts"
@@ -220,6 +224,13 @@ impl Refusal {
             }
             Refusal::CertificateRevoked => Some(
                 ("该电子证已失效，请重新申领", "This E-cert is no longer valid; please enrol again").into(),
+            ),
+            Refusal::CertificateSuspended => Some(
+                (
+                    "该电子证已被暂停使用，请联系签发机构",
+                    "This E-cert is suspended; please ask the issuer about it",
+                )
+                    .into(),
             ),
             Refusal::MediaUnsupported | Refusal::CaptureTooLarge => {
                 Some(("照片无法使用，请重新拍摄", "The picture can't be used; please take another").into())

@@ -1,7 +1,9 @@
 //! The ways to present an E-cert once: a QR that the phone signs by itself, or 16 digits that the server mints.
 
 pub mod numeric;
+pub mod paper;
 pub mod qr;
+pub mod sheet;
 
 use std::str::FromStr;
 
