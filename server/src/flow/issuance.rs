@@ -3,6 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use wallet_core::attributes::Attribute;
+use wallet_core::code::paper::PaperCode;
+use wallet_core::code::sheet::Sheet;
 use wallet_core::document::{IdCard, Sex};
 use wallet_core::ecert::{AssuranceLevel, Claims, Disclosure, StatusReference, sign::sign};
 use wallet_core::es256::sha256;
@@ -13,19 +15,17 @@ use wallet_core::pairwise::Eid;
 use wallet_core::refusal::Refusal;
 
 use super::callers::Device;
-use super::certificates::{end, paper_code_hash};
-use super::{Context, later, random, status_lists, templates};
+use super::certificates::{Ended, end};
+use super::{Context, later, random, sponsorships, status_lists, templates};
 use crate::stop::Flow;
-use crate::store::certificates::{Certificate, Ended};
+use crate::store::certificates::{Certificate, Standing};
 use crate::store::enrolments::{Enrolment, State};
-use crate::store::{Conn, audit, certificates, enrolments, holders};
+use crate::store::{Conn, audit, certificates, enrolments, holders, revocations};
 
 /// How long a certificate lasts: a face changes, a card is replaced.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365);
 /// Handles given to a wallet at once, one for each code; 64 last weeks.
 const HANDLES: usize = 64;
-/// Crockford's base 32: no I, L, O or U to misread on paper.
-const PAPER_ALPHABET: [u8; 32] = *b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// What the wallet receives. The server keeps none of the handles or the revocation code, only their hashes.
 #[derive(Serialize)]
@@ -36,8 +36,10 @@ pub struct Issued {
     disclosures: Vec<Disclosure>,
     /// 16 bytes each, base64url; one for each QR.
     handles: Vec<String>,
-    /// On paper, for a lost phone: 20 letters and digits in groups of five.
+    /// On paper, for a lost phone: 18 digits in groups of six.
     revocation_code: String,
+    /// The same as a page to print, HTML. We keep neither, so neither can be asked for again.
+    revocation_sheet: String,
     assurance_level: AssuranceLevel,
     expires_at: Timestamp,
 }
@@ -57,7 +59,7 @@ pub(super) fn issue(
     let id = CertificateId::new(now, &mut rand::rng());
     let disclosures = disclosures(card);
     let handles: Vec<[u8; 16]> = (0..HANDLES).map(|_| random()).collect();
-    let revocation_code = paper_code();
+    let revocation_code = PaperCode::mint(&mut rand::rng());
     let eid = Eid::derive(&ctx.secrets.eid, card.number.as_str());
     let sealed_attributes = ctx.vault.seal_json(&attributes_context(id), &disclosures)?;
     let sealed_template = templates::seal(ctx, id, template)?;
@@ -77,11 +79,15 @@ pub(super) fn issue(
             assurance,
             sealed_attributes: sealed_attributes.clone(),
             sealed_template: sealed_template.clone(),
-            active: true,
+            standing: Standing::Active,
             issued_at,
             expires_at,
         };
-        certificates::insert(conn, &certificate, &paper_code_hash(&revocation_code))?;
+        if let Some(sponsorship) = enrolment.sponsorship {
+            sponsorships::use_up(conn, sponsorship, now)?;
+        }
+        let paper = revocation_code.mac(&ctx.secrets.code);
+        certificates::insert(conn, &certificate, &paper, enrolment.sponsorship)?;
         for handle in &handles {
             certificates::insert_handle(conn, &sha256(handle), id)?;
         }
@@ -94,7 +100,8 @@ pub(super) fn issue(
         certificate: base64url(&bytes),
         disclosures,
         handles: handles.iter().map(|handle| base64url(handle)).collect(),
-        revocation_code,
+        revocation_sheet: sheet(ctx, &revocation_code, id, expires_at),
+        revocation_code: revocation_code.grouped(),
         assurance_level: assurance,
         expires_at,
     })
@@ -106,8 +113,8 @@ fn supersede(
     by: CertificateId,
     now: Timestamp,
 ) -> Flow<()> {
-    for earlier in certificates::active_of_holder(conn, holder)? {
-        end(conn, &earlier, Ended::Superseded, &format!("superseded by {by}"), now)?;
+    for earlier in revocations::open_of_holder(conn, holder)? {
+        end(conn, earlier, &Ended::Superseded { by }, now)?;
     }
     Ok(())
 }
@@ -143,13 +150,9 @@ fn disclosures(card: &IdCard) -> Vec<Disclosure> {
     values.into_iter().map(disclosure).collect()
 }
 
-/// 20 characters of five random bits: 100 bits.
-fn paper_code() -> String {
-    let letters = random::<20>().map(|byte| {
-        let place = usize::from(byte % 32);
-        char::from(PAPER_ALPHABET.get(place).copied().unwrap_or(b'0'))
-    });
-    letters.chunks(5).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
+fn sheet(ctx: &Context, code: &PaperCode, certificate: CertificateId, expires_at: Timestamp) -> String {
+    let expires_on = ctx.zone.to_datetime(expires_at).date();
+    Sheet { code, certificate, expires_on, service: &ctx.public_url }.to_html()
 }
 
 /// What sealed attributes of a certificate are bound to.

@@ -69,6 +69,8 @@ pub struct IssuerMetadata {
     /// DER in base64: signer, issuing CA, root.
     x5c: Vec<String>,
     signing_key: Jwk,
+    /// Where all status lists are named (Token Status List, "Status List Aggregation").
+    status_list_aggregation_endpoint: String,
     consent: ConsentText,
 }
 
@@ -79,6 +81,7 @@ pub fn metadata(ctx: &Context) -> IssuerMetadata {
         issuer: ctx.public_url.clone(),
         x5c: chain.map(|der| STANDARD.encode(der)).collect(),
         signing_key: Jwk::of(&ctx.signer.public_key()),
+        status_list_aggregation_endpoint: format!("{}/v1/status-lists", ctx.public_url),
         consent: ConsentText {
             version: CONSENT_VERSION,
             purposes: ConsentPurpose::ALL.map(|id| PurposeText { id, text: id.text() }).into(),

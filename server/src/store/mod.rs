@@ -44,7 +44,9 @@ pub mod outbox;
 pub mod redemptions;
 pub mod register;
 pub mod relying_parties;
+pub mod revocations;
 pub mod settlements;
+pub mod sponsorships;
 pub mod status_lists;
 pub mod throttles;
 

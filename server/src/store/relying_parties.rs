@@ -81,6 +81,12 @@ pub fn subscribe(conn: &mut Conn, rp: RelyingPartyId, service: &str, now: Timest
     diesel::insert_into(subscriptions::table).values(row).execute(conn).map(drop)
 }
 
+/// Whether there is such a relying party.
+pub fn exists(conn: &mut Conn, id: RelyingPartyId) -> QueryResult<bool> {
+    let found = relying_parties::table.find(id.to_string());
+    diesel::dsl::select(diesel::dsl::exists(found)).get_result(conn)
+}
+
 /// The relying party behind each unrevoked key, and the hash of the key's secret, in the order of `keys`. One query, with a row for
 /// each pair of a purpose and a service: there are few of either.
 pub fn by_keys(conn: &mut Conn, keys: &[ApiKeyId]) -> QueryResult<Vec<Option<ByKey>>> {

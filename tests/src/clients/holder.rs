@@ -18,6 +18,7 @@ use wallet_core::jws::{base64url, from_base64url};
 
 use super::relying_party::capture_form;
 use super::{Answer, fresh_key, nonce, text};
+use crate::app::{card, enrolment_frames};
 use crate::motion::capture::Taken;
 use crate::specimen::CardPhotos;
 
@@ -85,13 +86,23 @@ impl Holder {
 
     /// Agrees to all three purposes.
     pub async fn start(&mut self) -> anyhow::Result<Value> {
+        self.start_under(None).await?.expect_status(201)
+    }
+
+    /// The same, under a relying party's sponsorship.
+    pub async fn start_under(&mut self, sponsorship: Option<&str>) -> anyhow::Result<Answer> {
         let consent = &self.issuer().await?["consent"];
         let purposes: Vec<&Value> =
             consent["purposes"].as_array().into_iter().flatten().map(|p| &p["id"]).collect();
-        let consent = json!({ "consent": { "version": consent["version"], "purposes": purposes } });
-        let started = self.post("/v1/enrolments", &consent).await?.expect_status(201)?;
-        self.token = Some(text(&started, "/access_token")?);
-        self.enrolment = text(&started, "/id")?;
+        let mut body = json!({ "consent": { "version": consent["version"], "purposes": purposes } });
+        if let Some(sponsorship) = sponsorship {
+            body["sponsorship"] = sponsorship.into();
+        }
+        let started = self.post("/v1/enrolments", &body).await?;
+        if started.status == 201 {
+            self.token = Some(text(&started.body, "/access_token")?);
+            self.enrolment = text(&started.body, "/id")?;
+        }
         Ok(started)
     }
 
@@ -155,6 +166,15 @@ impl Holder {
         Ok(self.issued.clone())
     }
 
+    /// The specimen's person's enrolment under a sponsorship.
+    pub async fn enrol_under(&mut self, sponsorship: &str) -> anyhow::Result<()> {
+        self.start_under(Some(sponsorship)).await?.expect_status(201)?;
+        self.submit_document(card()).await?.expect_status(200)?;
+        let nonce = self.confirm().await?;
+        self.issued = self.submit_capture(&nonce, &enrolment_frames()).await?.expect_status(200)?;
+        Ok(())
+    }
+
     /// The id of the certificate.
     pub fn certificate(&self) -> anyhow::Result<String> {
         text(&self.issued, "/certificate_id")
@@ -187,7 +207,16 @@ impl Holder {
 
     /// Revokes with the paper code, from any phone.
     pub async fn revoke_by_paper(&self, code: &str) -> anyhow::Result<Answer> {
-        let request = self.http.post(format!("{}/v1/revocations", self.base));
-        Answer::to(request.json(&json!({ "revocation_code": code }))).await
+        self.revoke_by_sheet(json!({ "revocation_code": code })).await
+    }
+
+    /// The same with any body.
+    pub async fn revoke_by_sheet(&self, body: Value) -> anyhow::Result<Answer> {
+        Answer::to(self.http.post(format!("{}/v1/revocations", self.base)).json(&body)).await
+    }
+
+    /// The paper code, as it stands on the sheet.
+    pub fn paper(&self) -> anyhow::Result<String> {
+        text(&self.issued, "/revocation_code")
     }
 }
