@@ -139,6 +139,16 @@ async fn revoked_between_code_and_face_it_is_refused_and_not_charged() -> Test {
     Ok(())
 }
 
+/// The specimen's person, enrolled under a sponsorship.
+pub(super) async fn enrolled_under(app: &TestApp, sponsorship: &str) -> anyhow::Result<Holder> {
+    let mut holder = app.holder();
+    holder.start_under(Some(sponsorship)).await?.expect_status(201)?;
+    holder.submit_document(card()).await?.expect_status(200)?;
+    let nonce = holder.confirm().await?;
+    holder.issued = holder.submit_capture(&nonce, &enrolment_frames()).await?.expect_status(200)?;
+    Ok(holder)
+}
+
 #[actix_web::test]
 async fn a_sponsor_ends_what_was_issued_under_its_word_and_learns_no_more() -> Test {
     let app = TestApp::start().await?;
@@ -148,8 +158,7 @@ async fn a_sponsor_ends_what_was_issued_under_its_word_and_learns_no_more() -> T
     let (path, why) = (format!("/v1/sponsorships/{id}"), json!({ "reason": "cessation" }));
     assert_eq!(json!([&given["state"], &given["used"]]), json!(["open", false]));
 
-    let mut holder = app.holder();
-    holder.enrol_under(&id).await?;
+    let mut holder = enrolled_under(&app, &id).await?;
     let shown = sponsor.get(&path).await?.expect_status(200)?;
     assert_eq!(json!([&shown["state"], &shown["used"]]), json!(["used", true]));
     assert!(!shown.to_string().contains("crt_") && !shown.to_string().contains("hol_"));

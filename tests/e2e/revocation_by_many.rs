@@ -11,7 +11,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use wallet_core::ids::CertificateId;
 
-use crate::revocation::{Test, is_revoked};
+use crate::revocation::{Test, enrolled_under, is_revoked};
 
 /// So many more certificates like that of a holder.
 fn more_like(app: &TestApp, holder: &Holder, count: u32) -> anyhow::Result<Vec<String>> {
@@ -98,7 +98,7 @@ async fn one_wrong_line_and_nothing_is_done() -> Test {
         assert_eq!(answer.refusal(), "400 request-invalid", "{file}");
         assert!(answer.body["detail"].as_str().unwrap().contains("line "), "{file}");
     }
-    assert_eq!(app.admin.revoke_csv(vec![b'x'; 17 << 20]).await?.refusal(), "400 request-invalid");
+    assert_eq!(app.admin.revoke_csv(vec![b'x'; (16 << 20) + 1]).await?.refusal(), "400 request-invalid");
     let url = format!("{}/v1/admin/certificates:revoke", app.base);
     let as_text = Client::new().post(url).bearer_auth(app.admin.token()).body(good);
     assert_eq!(Answer::to(as_text).await?.refusal(), "400 request-invalid");
@@ -130,8 +130,7 @@ async fn an_admin_ends_all_that_a_relying_party_sponsored() -> Test {
     let (sponsor, other) = (app.relying_party().await?, app.relying_party().await?);
     let given = sponsor.post_json("/v1/sponsorships", &json!({})).await?.expect_status(201)?;
     let unused = sponsor.post_json("/v1/sponsorships", &json!({})).await?.expect_status(201)?;
-    let mut holder = app.holder();
-    holder.enrol_under(&text(&given, "/id")?).await?;
+    let mut holder = enrolled_under(&app, &text(&given, "/id")?).await?;
     let path = |rp: &str| format!("/v1/admin/relying-parties/{rp}/sponsorships/revocation");
     let why = json!({ "reason": "cessation" });
     assert_eq!(app.admin.post(&path(&other.id), &why).await?.expect_status(200)?["revoked"], 0);

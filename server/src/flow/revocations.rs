@@ -64,10 +64,10 @@ pub fn check(file: &[u8]) -> Result<Checked, Refusal> {
         return Err(wrong(1, &format!("must be the header {}", HEADER.join(","))));
     }
     let mut checked = Checked { revocations: Vec::new(), lines: HashMap::new() };
+    let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
     for record in records {
-        let record =
-            record.map_err(|error| wrong(error.position().map_or(1, csv::Position::line), "is not CSV"))?;
-        let line = record.position().map_or(1, csv::Position::line);
+        let record = record.map_err(|error| wrong(lines.of(error.position()), "is not CSV"))?;
+        let line = lines.of(record.position());
         if checked.revocations.len() == MAX_LINES {
             return Err(wrong(line, &format!("is one more than the {MAX_LINES} that a file may have")));
         }
@@ -78,6 +78,28 @@ pub fn check(file: &[u8]) -> Result<Checked, Refusal> {
         checked.revocations.push(revocation);
     }
     Ok(checked)
+}
+
+/// Counts lines as an editor does. The reader's own count is of where it went on, before blank lines and the second half of CR LF.
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line of a record behind those that were asked for before.
+    fn of(&mut self, position: Option<&csv::Position>) -> u64 {
+        let from = position.and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(self.at);
+        while let Some(byte) = self.text.get(self.at) {
+            if self.at >= from && !matches!(byte, b'\r' | b'\n') {
+                break;
+            }
+            self.line += u64::from(*byte == b'\n');
+            self.at += 1;
+        }
+        self.line
+    }
 }
 
 fn revocation(record: &StringRecord) -> Result<Revocation, String> {

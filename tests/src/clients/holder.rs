@@ -18,7 +18,6 @@ use wallet_core::jws::{base64url, from_base64url};
 
 use super::relying_party::capture_form;
 use super::{Answer, fresh_key, nonce, text};
-use crate::app::{card, enrolment_frames};
 use crate::motion::capture::Taken;
 use crate::specimen::CardPhotos;
 
@@ -164,15 +163,6 @@ impl Holder {
         let nonce = self.reach_challenge(photos).await?;
         self.issued = self.submit_capture(&nonce, frames).await?.expect_status(200)?;
         Ok(self.issued.clone())
-    }
-
-    /// The specimen's person's enrolment under a sponsorship.
-    pub async fn enrol_under(&mut self, sponsorship: &str) -> anyhow::Result<()> {
-        self.start_under(Some(sponsorship)).await?.expect_status(201)?;
-        self.submit_document(card()).await?.expect_status(200)?;
-        let nonce = self.confirm().await?;
-        self.issued = self.submit_capture(&nonce, &enrolment_frames()).await?.expect_status(200)?;
-        Ok(())
     }
 
     /// The id of the certificate.
