@@ -6,8 +6,8 @@ use actix_web::web::{ServiceConfig, delete, get, post, resource, to};
 
 use crate::http::{
     approvals, certificates, codes, enrolments, face_groups, faces, health, issuer, ledger,
-    liveness_sessions, persons, problem, redemptions, relying_parties, standing_numbers, status_lists,
-    transparency_log,
+    liveness_sessions, paper, persons, problem, redemptions, relying_parties, revocations, sponsorships,
+    standing_numbers, status_lists, transparency_log,
 };
 
 /// Everything the service answers to. /metrics is added by the metrics middleware.
@@ -47,14 +47,25 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/v1/face-groups/{id}/faces",                  post().to(face_groups::add_face));
     at(api, "/v1/face-groups/{id}/faces/{face}",           delete().to(face_groups::remove_face));
 
+    at(api, "/v1/sponsorships",                            post().to(sponsorships::create));
+    at(api, "/v1/sponsorships/{id}",                       get().to(sponsorships::show));
+    at(api, "/v1/sponsorships/{id}/revocation",            post().to(sponsorships::revoke));
+
     // Admins: a bearer token
     at(api, "/v1/admin/relying-parties",                   post().to(relying_parties::admit));
+    at(api, "/v1/admin/relying-parties/{id}/sponsorships/revocation", post().to(sponsorships::revoke_all));
+    at(api, "/v1/admin/holders/{id}/revocation",           post().to(revocations::revoke_holder));
+    at(api, "/v1/admin/certificates:revoke",               post().to(revocations::revoke_csv));
+    at(api, "/v1/admin/certificates/{id}",                 get().to(certificates::show));
     at(api, "/v1/admin/certificates/{id}/revocation",      post().to(certificates::revoke_by_admin));
     at(api, "/v1/admin/certificates/{id}/number/revocation", post().to(standing_numbers::revoke_by_admin));
+    pair(api, "/v1/admin/certificates/{id}/suspension",    post().to(certificates::suspend), delete().to(certificates::reactivate));
     at(api, "/v1/admin/ledger",                            get().to(ledger::trial_balance));
 
     // Anybody
-    at(api, "/v1/revocations",                             post().to(certificates::revoke_by_paper));
+    at(api, "/revoke",                                     get().to(paper::show));
+    at(api, "/v1/revocations",                             post().to(paper::revoke));
+    at(api, "/v1/status-lists",                            get().to(status_lists::all));
     at(api, "/v1/status-lists/{number}",                   get().to(status_lists::show));
     at(api, "/log/checkpoint",                             get().to(transparency_log::checkpoint));
     at(api, "/log/tile/{path:.*}",                         get().to(transparency_log::tile));

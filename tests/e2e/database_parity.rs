@@ -19,7 +19,7 @@ const PARTITIONED: [&str; 3] = ["attempts", "audit", "charges"];
 /// Indexes over times that grow with the table: a BRIN says of each block what it spans, and costs next to nothing.
 const BY_BLOCK: [&str; 3] = ["idempotency_keys_created_at", "redemptions_opened_at", "spent_codes_spent_at"];
 /// Columns that PostgreSQL is told to compare byte by byte, as SQLite does anyhow.
-const BYTEWISE: [&str; 52] = [
+const BYTEWISE: [&str; 56] = [
     "api_keys.rp_id",
     "approvals.redemption_id",
     "approvals.rp_id",
@@ -31,11 +31,13 @@ const BYTEWISE: [&str; 52] = [
     "audit.id",
     "certificates.holder_id",
     "certificates.id",
+    "certificates.sponsorship_id",
     "charges.attempt_id",
     "charges.id",
     "charges.redemption_id",
     "charges.rp_id",
     "charges.transaction_id",
+    "enrolments.sponsorship_id",
     "face_groups.id",
     "face_groups.rp_id",
     "group_faces.group_id",
@@ -70,6 +72,8 @@ const BYTEWISE: [&str; 52] = [
     "spent_codes.certificate_id",
     "spent_codes.redemption_id",
     "spent_codes.rp_id",
+    "sponsorships.id",
+    "sponsorships.rp_id",
     "standing_numbers.holder_id",
     "subscriptions.rp_id",
 ];

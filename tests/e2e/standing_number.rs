@@ -57,7 +57,7 @@ async fn a_number_that_was_replaced_switched_off_or_revoked_is_an_unknown_code()
     }
     let revoked = holder.number("full").await?;
     for _ in 0..2 {
-        app.admin.revoke_number(&holder.certificate()?, "given to a swindler").await?.expect_status(204)?;
+        app.admin.revoke_number(&holder.certificate()?, "misuse").await?.expect_status(204)?;
     }
     let unknown = rp.ask_holder(&StandingNumber::mint(&mut rand::rng()).grouped()).await?;
     assert_eq!(unknown.refusal(), "404 code-unknown");
@@ -65,7 +65,7 @@ async fn a_number_that_was_replaced_switched_off_or_revoked_is_an_unknown_code()
         assert_eq!(rp.ask_holder(&number).await?.body, unknown.body);
     }
     assert_eq!(holder.shown_number().await?.expect_status(200)?, json!({ "on": false }));
-    let nobody = app.admin.revoke_number("crt_01ARZ3NDEKTSV4RRFFQ69G5FAV", "x").await?;
+    let nobody = app.admin.revoke_number("crt_01ARZ3NDEKTSV4RRFFQ69G5FAV", "other").await?;
     assert_eq!(nobody.refusal(), "404 not-found");
     assert_eq!(app.admin.revoke_number(&holder.certificate()?, " ").await?.refusal(), "400 request-invalid");
     Ok(())

@@ -112,6 +112,8 @@ ids! {
     HolderId = "hol";
     /// An E-cert.
     CertificateId = "crt";
+    /// A relying party's word for a person who is to enrol.
+    SponsorshipId = "spo";
     /// One use of a code by one relying party.
     RedemptionId = "red";
     /// One use of a service that is no redemption.

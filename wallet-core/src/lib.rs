@@ -9,6 +9,7 @@ pub mod ids;
 pub mod money;
 pub mod pairwise;
 pub mod refusal;
+pub mod revocation;
 
 // Proof: signatures and what is signed.
 pub mod cbor;

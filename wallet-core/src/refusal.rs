@@ -103,6 +103,8 @@ pub enum Refusal {
     },
     /// The certificate, or the one behind the code, is revoked or expired.
     CertificateRevoked,
+    /// The certificate, or the one behind the code, is suspended; it may come back.
+    CertificateSuspended,
     /// Bytes or pixels above the bound.
     CaptureTooLarge,
     /// Not a picture of a kind that is accepted.
@@ -151,6 +153,7 @@ impl Refusal {
             Refusal::FaceGroupOutdated => "face-group-outdated",
             Refusal::EnrolmentNotAtThisStep { .. } => "enrolment-not-at-this-step",
             Refusal::CertificateRevoked => "certificate-revoked",
+            Refusal::CertificateSuspended => "certificate-suspended",
             Refusal::CaptureTooLarge => "capture-too-large",
             Refusal::MediaUnsupported => "media-unsupported",
             Refusal::CaptureUnusable(_) => "capture-unusable",
@@ -201,6 +204,7 @@ impl Refusal {
                 "the group's templates are of a model that is no longer used: make a new group"
             }
             Refusal::CertificateRevoked => "the certificate is no longer valid",
+            Refusal::CertificateSuspended => "the certificate is suspended; it may become valid again",
             Refusal::CaptureTooLarge => "a picture is at most 8 MiB and 40 megapixels, a capture 24 MiB",
             Refusal::MediaUnsupported => {
                 "send JPEG, PNG or WebP, 8 bits a channel, not animated, in the documented parts"
@@ -236,6 +240,13 @@ impl Refusal {
                 (
                     "数字不符：请核对对方屏幕上的数字；如果不是您本人操作，请拒绝",
                     "Compare with the number on their screen; if this is not you, refuse",
+                )
+                    .into(),
+            ),
+            Refusal::CertificateSuspended => Some(
+                (
+                    "该电子证已被暂停使用，请联系签发机构",
+                    "This E-cert is suspended; please ask the issuer about it",
                 )
                     .into(),
             ),

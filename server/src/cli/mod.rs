@@ -1,6 +1,7 @@
 //! The command line: `ecert serve` and what is done on the machine itself.
 
 mod admin;
+mod certificates;
 mod db;
 mod db_words;
 mod documents;
@@ -47,6 +48,9 @@ enum Action {
     /// Admins
     #[command(subcommand)]
     Admin(admin::AdminAction),
+    /// Certificates: many of them at once
+    #[command(subcommand)]
+    Certificates(certificates::CertificatesAction),
     /// The database: bring up to date, look, check, back up, restore, move
     #[command(subcommand)]
     Db(db::DbAction),
@@ -102,6 +106,7 @@ fn try_run() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Action::Admin(action) => admin::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
+        Action::Certificates(action) => certificates::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Db(action) => db::run(&cli.settings, action),
         Action::Register(action) => register::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Documents(action) => {

@@ -14,9 +14,9 @@ use super::callers::Device;
 use super::certificates::{in_force, referred_to};
 use super::{Context, later};
 use crate::stop::Flow;
-use crate::store::certificates;
 use crate::store::codes::{self, Minted, Spending, Spent};
 use crate::store::standing_numbers::{self, Standing};
+use crate::store::{certificates, revocations};
 
 /// Sixteen digits for the holder to read out.
 #[derive(Serialize)]
@@ -92,14 +92,14 @@ fn resolve_numeric(ctx: &Context, code: &NumericCode, now: Timestamp) -> Flow<Op
     Ok(Some(Presented { certificate, share, code_id: mac.to_vec(), numeric: Some(mac), standing: false }))
 }
 
-/// A standing number stands for its holder's certificate of the moment.
+/// A standing number stands for its holder's certificate of the moment. That it is suspended is found out as for any other code.
 fn resolve_standing(ctx: &Context, number: &StandingNumber) -> Flow<Option<Presented>> {
     let mac = number.mac(&ctx.secrets.code);
     ctx.holder_store.read(|conn| {
         let Some(Standing { holder, share, .. }) = standing_numbers::find(conn, &mac)? else {
             return Ok(None);
         };
-        let certificate = certificates::active_of_holder(conn, holder)?.pop();
+        let certificate = revocations::open_of_holder(conn, holder)?.pop();
         Ok(certificate.map(|certificate| Presented {
             certificate: certificate.id,
             share,

@@ -11,7 +11,7 @@ use wallet_core::es256::sha256;
 use wallet_core::face::challenge::Asked;
 use wallet_core::face::judgement::judge;
 use wallet_core::face::{self, Comparison, Observation, Template};
-use wallet_core::ids::{ConsentId, EnrolmentId};
+use wallet_core::ids::{ConsentId, EnrolmentId, SponsorshipId};
 use wallet_core::jws::{self, base64url, x5c};
 use wallet_core::onnx::{Engine, IdCardReading, ModelError};
 use wallet_core::refusal::{Reason, Refusal};
@@ -19,7 +19,7 @@ use wallet_core::refusal::{Reason, Refusal};
 use super::callers::Device;
 use super::captures::{Challenge, Seen};
 use super::issuer::{CONSENT_VERSION, ConsentPurpose};
-use super::{Context, captures, issuance, later, pictures, random};
+use super::{Context, captures, issuance, later, pictures, random, sponsorships};
 use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::edge::source::Confirmation;
@@ -88,7 +88,12 @@ struct SealedDocument {
 }
 
 /// Begins an enrolment: all three purposes, in the current version.
-pub fn start(ctx: &Context, device: &Device, consent: &Consent) -> Flow<Started> {
+pub fn start(
+    ctx: &Context,
+    device: &Device,
+    consent: &Consent,
+    sponsorship: Option<SponsorshipId>,
+) -> Flow<Started> {
     let all: BTreeSet<_> = ConsentPurpose::ALL.into();
     if consent.version != CONSENT_VERSION || consent.purposes != all {
         return Err(Refusal::ConsentMissing.into());
@@ -100,12 +105,16 @@ pub fn start(ctx: &Context, device: &Device, consent: &Consent) -> Flow<Started>
         state: State::Started,
         tries: 0,
         expires_at: later(now, LIFETIME),
+        sponsorship,
     };
     let token_expires_at = later(now, TOKEN);
     let consent_id = ConsentId::new(now, &mut rand::rng());
     let consent_receipt = sign_consent(ctx, consent_id, &enrolment, now)?;
     let access_token = format!("et_{}", base64url(&random::<32>()));
     ctx.holder_store.write(|conn| {
+        if let Some(sponsorship) = sponsorship {
+            sponsorships::check(conn, sponsorship, now)?;
+        }
         devices::put(conn, device, &sha256(access_token.as_bytes()), token_expires_at)?;
         enrolments::insert(conn, &enrolment, now)?;
         enrolments::insert_consent(conn, consent_id, enrolment.id, CONSENT_VERSION, &consent_receipt, now)?;

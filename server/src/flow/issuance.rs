@@ -4,7 +4,9 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use wallet_core::attributes::{Attribute, Source, has_reached};
+use wallet_core::code::paper::PaperCode;
 use wallet_core::code::qr::serial_hash;
+use wallet_core::code::sheet::Sheet;
 use wallet_core::document::{IdCard, Sex};
 use wallet_core::ecert::{AssuranceLevel, Claims, Disclosure, StatusReference, sign::sign};
 use wallet_core::face::Template;
@@ -14,17 +16,15 @@ use wallet_core::pairwise::Eid;
 use wallet_core::refusal::Refusal;
 
 use super::callers::Device;
-use super::certificates::{end, paper_code_hash};
-use super::{Context, later, random, status_lists, templates};
+use super::certificates::{Ended, end};
+use super::{Context, later, random, sponsorships, status_lists, templates};
 use crate::stop::Flow;
-use crate::store::certificates::{Certificate, Ended};
+use crate::store::certificates::{Certificate, Standing};
 use crate::store::enrolments::{Enrolment, State};
-use crate::store::{Conn, audit, certificates, enrolments, handles, holders};
+use crate::store::{Conn, audit, certificates, enrolments, handles, holders, revocations};
 
 /// How long a certificate lasts: a face changes, a card is replaced.
 pub(super) const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365);
-/// Crockford's base 32: no I, L, O or U to misread on paper.
-const PAPER_ALPHABET: [u8; 32] = *b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// What the wallet receives. The server does not keep the revocation code, only its hash. Handles for codes are the wallet's to ask for.
 #[derive(Serialize)]
@@ -33,8 +33,10 @@ pub struct Issued {
     /// The E-cert: a tagged COSE_Sign1, base64url.
     certificate: String,
     disclosures: Vec<Disclosure>,
-    /// On paper, for a lost phone: 20 letters and digits in groups of five.
+    /// On paper, for a lost phone: 18 digits in groups of six.
     revocation_code: String,
+    /// The same as a page to print, HTML. We keep neither, so neither can be asked for again.
+    revocation_sheet: String,
     assurance_level: AssuranceLevel,
     expires_at: Timestamp,
 }
@@ -55,7 +57,7 @@ pub(super) fn issue(
     let on_document = disclosures(card);
     let disclosures = [on_document.clone(), derived(&on_document, card.birth, ctx.today())].concat();
     let serial = random();
-    let revocation_code = paper_code();
+    let revocation_code = PaperCode::mint(&mut rand::rng());
     let eid = Eid::derive(&ctx.secrets.eid, card.number.as_str());
     let sealed_attributes = ctx.vault.seal_json(&attributes_context(id), &on_document)?;
     let sealed_template = templates::seal(ctx, id, template)?;
@@ -75,11 +77,15 @@ pub(super) fn issue(
             assurance,
             sealed_attributes: sealed_attributes.clone(),
             sealed_template: sealed_template.clone(),
-            active: true,
+            standing: Standing::Active,
             issued_at,
             expires_at,
         };
-        certificates::insert(conn, &certificate, &paper_code_hash(&revocation_code))?;
+        if let Some(sponsorship) = enrolment.sponsorship {
+            sponsorships::use_up(conn, sponsorship, now)?;
+        }
+        let paper = revocation_code.mac(&ctx.secrets.code);
+        certificates::insert(conn, &certificate, &paper, enrolment.sponsorship)?;
         handles::insert_serial(conn, &serial_hash(&serial), id)?;
         audit::append(conn, &device.jkt, "certificate.issue", id, "done", now)?;
         let claims = claims(ctx, serial, &certificate, &disclosures);
@@ -89,7 +95,8 @@ pub(super) fn issue(
         certificate_id: id,
         certificate: base64url(&bytes),
         disclosures,
-        revocation_code,
+        revocation_sheet: sheet(ctx, &revocation_code, id, expires_at),
+        revocation_code: revocation_code.grouped(),
         assurance_level: assurance,
         expires_at,
     })
@@ -102,9 +109,9 @@ fn supersede(
     by: CertificateId,
     now: Timestamp,
 ) -> Flow<()> {
-    for earlier in certificates::active_of_holder(conn, holder)? {
-        end(conn, &earlier, Ended::Superseded, &format!("superseded by {by}"), now)?;
+    for earlier in revocations::open_of_holder(conn, holder)? {
         audit::append(conn, &device.jkt, "certificate.supersede", earlier.id, "done", now)?;
+        end(conn, earlier, &Ended::Superseded { by }, now)?;
     }
     Ok(())
 }
@@ -155,13 +162,9 @@ fn derived(on_document: &[Disclosure], birth: Date, today: Date) -> Vec<Disclosu
     Attribute::ALL.into_iter().filter_map(|name| value(name).map(|value| salted(name, value))).collect()
 }
 
-/// 20 characters of five random bits: 100 bits.
-fn paper_code() -> String {
-    let letters = random::<20>().map(|byte| {
-        let place = usize::from(byte % 32);
-        char::from(PAPER_ALPHABET.get(place).copied().unwrap_or(b'0'))
-    });
-    letters.chunks(5).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
+fn sheet(ctx: &Context, code: &PaperCode, certificate: CertificateId, expires_at: Timestamp) -> String {
+    let expires_on = ctx.zone.to_datetime(expires_at).date();
+    Sheet { code, certificate, expires_on, service: &ctx.public_url }.to_html()
 }
 
 /// What sealed attributes of a certificate are bound to.

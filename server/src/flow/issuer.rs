@@ -71,6 +71,8 @@ pub struct IssuerMetadata {
     x5c: Vec<String>,
     signing_key: Jwk,
     log: LogMetadata,
+    /// Where all status lists are named (Token Status List, "Status List Aggregation").
+    status_list_aggregation_endpoint: String,
     consent: ConsentText,
 }
 
@@ -90,6 +92,7 @@ pub fn metadata(ctx: &Context) -> Flow<IssuerMetadata> {
         x5c: chain.map(|der| STANDARD.encode(der)).collect(),
         signing_key: Jwk::of(&ctx.signer.public_key()),
         log: LogMetadata { url: format!("{}/log", ctx.public_url), key: log::verifier(ctx)?.to_string() },
+        status_list_aggregation_endpoint: format!("{}/v1/status-lists", ctx.public_url),
         consent: ConsentText {
             version: CONSENT_VERSION,
             purposes: ConsentPurpose::ALL.map(|id| PurposeText { id, text: id.text() }).into(),

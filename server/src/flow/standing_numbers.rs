@@ -9,7 +9,7 @@ use wallet_core::refusal::Refusal;
 
 use super::Context;
 use super::callers::Device;
-use super::certificates::{checked_reason, in_force};
+use super::certificates::{Said, in_force};
 use crate::stop::Flow;
 use crate::store::standing_numbers::{self, Standing};
 use crate::store::{Conn, audit, certificates};
@@ -84,11 +84,11 @@ pub fn switch_off(ctx: &Context, device: &Device) -> Flow<()> {
 }
 
 /// An admin ends the number of a certificate's holder, with a reason.
-pub fn revoke_by_admin(ctx: &Context, admin: AdminId, id: CertificateId, reason: &str) -> Flow<()> {
-    let (reason, now) = (checked_reason(reason)?, ctx.now());
+pub fn revoke_by_admin(ctx: &Context, admin: AdminId, id: CertificateId, said: &Said) -> Flow<()> {
+    let (why, now) = (said.check()?, ctx.now());
     ctx.holder_store.write(|conn| {
         let certificate = certificates::find(conn, id)?.ok_or(Refusal::NotFound)?;
-        let ended = standing_numbers::end(conn, certificate.holder, reason, now)?;
+        let ended = standing_numbers::end(conn, certificate.holder, why.reason.as_str(), now)?;
         let outcome = if ended { "done" } else { "already ended" };
         Ok(audit::append(conn, admin, "number.end", certificate.holder, outcome, now)?)
     })

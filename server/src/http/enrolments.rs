@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
-use wallet_core::ids::EnrolmentId;
+use wallet_core::ids::{EnrolmentId, SponsorshipId};
 use wallet_core::refusal::Refusal;
 
 use super::callers::{By, Holder, NewDevice};
@@ -22,6 +22,9 @@ use crate::flow::enrolments::{self, Consent, DocumentRead, Enrolled};
 #[serde(deny_unknown_fields)]
 pub struct StartRequest {
     consent: Consent,
+    /// Of a relying party that vouches for the person.
+    #[serde(default)]
+    sponsorship: Option<SponsorshipId>,
 }
 
 /// `POST /v1/enrolments`
@@ -30,7 +33,7 @@ pub async fn start(
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     let started = run(ctx, move |ctx| {
-        let start = || enrolments::start(ctx, &device.0, &body.consent);
+        let start = || enrolments::start(ctx, &device.0, &body.consent, body.sponsorship);
         ctx.metrics.stage(Stage::EnrolmentStart, start)
     });
     let started = started.await?;

@@ -11,6 +11,7 @@ use super::callers::{Admin, By, Holder};
 use super::problem::Problem;
 use super::run;
 use crate::flow::Context;
+use crate::flow::certificates::Said;
 use crate::flow::standing_numbers::{self, Shown};
 
 /// What the number may share.
@@ -18,13 +19,6 @@ use crate::flow::standing_numbers::{self, Shown};
 #[serde(deny_unknown_fields)]
 pub struct MakeRequest {
     share: Share,
-}
-
-/// Why an admin ends a number.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RevokeRequest {
-    reason: String,
 }
 
 /// `POST /v1/me/number`
@@ -49,9 +43,9 @@ pub async fn switch_off(holder: Holder, ctx: Data<Context>) -> Result<HttpRespon
 
 /// `POST /v1/admin/certificates/{id}/number/revocation`
 pub async fn revoke_by_admin(
-    By(admin, (id, body)): By<Admin, (Path<CertificateId>, Json<RevokeRequest>)>,
+    By(admin, (id, said)): By<Admin, (Path<CertificateId>, Json<Said>)>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
-    run(ctx, move |ctx| standing_numbers::revoke_by_admin(ctx, admin.0, *id, &body.reason)).await?;
+    run(ctx, move |ctx| standing_numbers::revoke_by_admin(ctx, admin.0, *id, &said)).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -57,10 +57,10 @@ const HOURLY: Job = Job {
 };
 
 const JOBS: [Job; 8] = [
-    // A revocation reaches the published list within half a second and the time of signing it.
+    // A revocation reaches the published list within a quarter of a second and the time of signing it.
     Job {
         name: "outbox",
-        look: Duration::from_millis(500),
+        look: Duration::from_millis(250),
         waits: status_lists::any_waits,
         work: status_lists::publish_waiting,
         every: SignedDuration::ZERO,

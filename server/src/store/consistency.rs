@@ -145,11 +145,14 @@ pub fn of_holders(since: Since) -> Vec<Check> {
     let its_spending = "s.certificate_id = n.certificate_id AND s.code_id = n.code_mac";
     let list = [
         ("two-active-certificates",
-            "holder_id{)row} AS line FROM certificates WHERE state = 'active' GROUP BY holder_id HAVING COUNT(*) > 1".to_owned()),
+            "holder_id{)row} AS line FROM certificates WHERE state IN ('active', 'suspended') GROUP BY holder_id HAVING COUNT(*) > 1".to_owned()),
         ("certificate-without-handles",
             // They end with the certificate, a while after it.
             format!("c.id{{)row}} AS line FROM certificates c WHERE c.expires_at > {codes} AND NOT EXISTS \
              (SELECT 1 FROM handles h WHERE h.certificate_id = c.id)")),
+        ("sponsored-by-nobody",
+            "c.id{)row} AS line FROM certificates c LEFT JOIN sponsorships s ON s.id = c.sponsorship_id \
+             WHERE c.sponsorship_id IS NOT NULL AND s.used_at IS NULL".to_owned()),
         ("approved-without-certificate",
             "e.id{)row} AS line FROM enrolments e LEFT JOIN certificates c ON c.id = e.certificate_id \
              WHERE e.state = 'approved' AND c.id IS NULL".to_owned()),

@@ -102,6 +102,12 @@ pub fn is_served(conn: &mut Conn, id: RelyingPartyId, service: &str) -> QueryRes
     Ok((state.first::<String>(conn).optional()?.as_deref() == Some("active"), bought))
 }
 
+/// Whether there is such a relying party.
+pub fn exists(conn: &mut Conn, id: RelyingPartyId) -> QueryResult<bool> {
+    let found = relying_parties::table.find(id.to_string());
+    diesel::dsl::select(diesel::dsl::exists(found)).get_result(conn)
+}
+
 /// The relying party behind each unrevoked key, and the hash of the key's secret, in the order of `keys`. One query, with a row for
 /// each pair of a purpose and a service: there are few of either.
 pub fn by_keys(conn: &mut Conn, keys: &[ApiKeyId]) -> QueryResult<Vec<Option<ByKey>>> {

@@ -112,6 +112,7 @@ diesel::table! {
         created_at -> BigInt,
         expires_at -> BigInt,
         liveness -> Nullable<Text>,
+        sponsorship_id -> Nullable<Text>,
     }
 }
 
@@ -157,6 +158,10 @@ diesel::table! {
         ended_at -> Nullable<BigInt>,
         issued_at -> BigInt,
         expires_at -> BigInt,
+        suspended_at -> Nullable<BigInt>,
+        note -> Nullable<Text>,
+        superseded_by -> Nullable<Text>,
+        sponsorship_id -> Nullable<Text>,
     }
 }
 
@@ -352,6 +357,19 @@ diesel::table! {
         number -> BigInt,
         token -> Text,
         published_at -> BigInt,
+        cwt -> Nullable<Binary>,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    sponsorships (id) {
+        id -> Text,
+        rp_id -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
     }
 }
 
@@ -422,5 +440,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     throttles,
     audit,
     outbox,
-    status_lists
+    status_lists,
+    sponsorships
 );

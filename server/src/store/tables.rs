@@ -72,6 +72,7 @@ tables! {
     prices (service, valid_from);
     devices (jkt);
     proofs (jkt, jti);
+    sponsorships (id);
     enrolments (id);
     consents (id);
     register_entries (person_mac);
@@ -176,6 +177,10 @@ tuples! {
     A B C D E F G H I J K L M;
     A B C D E F G H I J K L M N;
     A B C D E F G H I J K L M N O;
+    A B C D E F G H I J K L M N O P;
+    A B C D E F G H I J K L M N O P Q;
+    A B C D E F G H I J K L M N O P Q R;
+    A B C D E F G H I J K L M N O P Q R S;
 }
 
 #[cfg(test)]

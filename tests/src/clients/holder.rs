@@ -89,13 +89,23 @@ impl Holder {
 
     /// Agrees to all three purposes.
     pub async fn start(&mut self) -> anyhow::Result<Value> {
+        self.start_under(None).await?.expect_status(201)
+    }
+
+    /// The same, under a relying party's sponsorship.
+    pub async fn start_under(&mut self, sponsorship: Option<&str>) -> anyhow::Result<Answer> {
         let consent = &self.issuer().await?["consent"];
         let purposes: Vec<&Value> =
             consent["purposes"].as_array().into_iter().flatten().map(|p| &p["id"]).collect();
-        let consent = json!({ "consent": { "version": consent["version"], "purposes": purposes } });
-        let started = self.post("/v1/enrolments", &consent).await?.expect_status(201)?;
-        self.token = Some(text(&started, "/access_token")?);
-        self.enrolment = text(&started, "/id")?;
+        let mut body = json!({ "consent": { "version": consent["version"], "purposes": purposes } });
+        if let Some(sponsorship) = sponsorship {
+            body["sponsorship"] = sponsorship.into();
+        }
+        let started = self.post("/v1/enrolments", &body).await?;
+        if started.status == 201 {
+            self.token = Some(text(&started.body, "/access_token")?);
+            self.enrolment = text(&started.body, "/id")?;
+        }
         Ok(started)
     }
 
@@ -225,8 +235,17 @@ impl Holder {
 
     /// Revokes with the paper code, from any phone.
     pub async fn revoke_by_paper(&self, code: &str) -> anyhow::Result<Answer> {
-        let request = self.http.post(format!("{}/v1/revocations", self.base));
-        Answer::to(request.json(&json!({ "revocation_code": code }))).await
+        self.revoke_by_sheet(json!({ "revocation_code": code })).await
+    }
+
+    /// The same with any body.
+    pub async fn revoke_by_sheet(&self, body: Value) -> anyhow::Result<Answer> {
+        Answer::to(self.http.post(format!("{}/v1/revocations", self.base)).json(&body)).await
+    }
+
+    /// The paper code, as it stands on the sheet.
+    pub fn paper(&self) -> anyhow::Result<String> {
+        text(&self.issued, "/revocation_code")
     }
 }
 

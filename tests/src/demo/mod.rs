@@ -181,10 +181,7 @@ async fn repeat(cast: &mut Cast, report: &mut Report) -> anyhow::Result<()> {
 async fn revoke(cast: &mut Cast, report: &mut Report) -> anyhow::Result<()> {
     let code = cast.holder.qr(Share::Name)?;
     let begun = Instant::now();
-    cast.admin
-        .revoke(&cast.holder.certificate()?, "reported stolen in the demo")
-        .await?
-        .expect_status(204)?;
+    cast.admin.revoke(&cast.holder.certificate()?, "stolen-device").await?.expect_status(204)?;
     let seen = cast.shop.redeem(&code).await?.refusal();
     let within = begun.elapsed().as_millis() < 1000;
     let seen = if within { seen } else { format!("{seen}, but later than a second") };

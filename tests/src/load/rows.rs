@@ -5,8 +5,8 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use ecert_server::edge::keys::Secrets;
 use ecert_server::edge::vault::Vault;
-use ecert_server::flow::certificates::paper_code_hash;
 use ecert_server::flow::issuance::attributes_context;
+use ecert_server::flow::paper::letters_hash;
 use ecert_server::flow::templates::template_context;
 use ecert_server::store::Conn;
 use ecert_server::store::schema;
@@ -242,8 +242,7 @@ impl Maker {
             sealed_template: self
                 .vault
                 .seal(&template_context(certificate), &template(number, &self.secrets.template)?)?,
-            revocation_code_hash: paper_code_hash(&base64url(&self.identities.derive("paper", number)))
-                .to_vec(),
+            revocation_code_hash: letters_hash(&base64url(&self.identities.derive("paper", number))).to_vec(),
             state: "active",
             issued_at: enrolled_at,
             expires_at,

@@ -2,7 +2,9 @@
 
 pub mod handles;
 pub mod numeric;
+pub mod paper;
 pub mod qr;
+pub mod sheet;
 pub mod standing;
 
 use std::str::FromStr;

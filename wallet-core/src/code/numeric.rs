@@ -79,7 +79,8 @@ pub(super) fn read(version: u8, text: &str) -> Result<[u8; 16], CodeMalformed> {
     if well_formed { Ok(digits) } else { Err(CodeMalformed) }
 }
 
-fn remainder_97(digits: impl Iterator<Item = u8>) -> u32 {
+/// ISO 7064 MOD 97-10: digits that end in their check digits leave 1.
+pub(super) fn remainder_97(digits: impl Iterator<Item = u8>) -> u32 {
     digits.fold(0, |rest, digit| (rest * 10 + u32::from(digit.wrapping_sub(b'0'))) % 97)
 }
 
