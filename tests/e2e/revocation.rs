@@ -146,6 +146,7 @@ pub(super) async fn enrolled_under(app: &TestApp, sponsorship: &str) -> anyhow::
     holder.submit_document(card()).await?.expect_status(200)?;
     let nonce = holder.confirm().await?;
     holder.issued = holder.submit_capture(&nonce, &enrolment_frames()).await?.expect_status(200)?;
+    holder.refill().await?;
     Ok(holder)
 }
 

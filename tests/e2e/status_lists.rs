@@ -95,7 +95,7 @@ async fn what_is_known_is_not_sent_again_until_it_is_published_anew() -> Test {
     let anew = get(JWT, &tag).await?;
     assert_eq!(anew.status, 200);
     let version = |tag: &str| tag.trim_matches('"').split('-').next().and_then(|n| n.parse::<i64>().ok());
-    assert_eq!(version(anew.headers["etag"].to_str()?), version(&tag).map(|version| version + 1));
+    assert!(version(anew.headers["etag"].to_str()?) > version(&tag));
     Ok(())
 }
 

@@ -131,7 +131,7 @@ async fn a_redemption_is_in_the_log_and_both_sides_can_prove_it() -> Test {
 async fn a_holder_reads_their_own_log_page_by_page_and_nobody_elses() -> Test {
     let app = TestApp::start().await?;
     let holder = app.enrolled().await?;
-    app.admin.revoke(&holder.certificate()?, "a story").await?.expect_status(204)?;
+    app.admin.revoke(&holder.certificate()?, "misuse").await?.expect_status(204)?;
     log::sequence(&app.context)?;
     let (mut acts, mut next) = (Vec::new(), Some(0));
     while let Some(from) = next {

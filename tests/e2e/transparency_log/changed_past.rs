@@ -68,7 +68,7 @@ fn damages() -> Vec<(String, &'static [&'static str])> {
 async fn every_way_of_changing_the_past_is_found() -> Test {
     let app = TestApp::start().await?;
     let holder = app.enrolled().await?;
-    app.admin.revoke(&holder.certificate()?, "a story").await?.expect_status(204)?;
+    app.admin.revoke(&holder.certificate()?, "misuse").await?.expect_status(204)?;
     log::sequence(&app.context)?;
     assert_eq!(findings(&app, &[])?, sound());
     // Each damage is done to the same sound rows, which are kept aside meanwhile.
@@ -90,7 +90,7 @@ async fn every_way_of_changing_the_past_is_found() -> Test {
 async fn a_log_that_is_written_anew_is_not_the_one_that_somebody_remembers() -> Test {
     let app = TestApp::start().await?;
     let holder = app.enrolled().await?;
-    app.admin.revoke(&holder.certificate()?, "a story").await?.expect_status(204)?;
+    app.admin.revoke(&holder.certificate()?, "misuse").await?.expect_status(204)?;
     log::sequence(&app.context)?;
     let kept = app.folder().join("checkpoint").display().to_string();
     std::fs::write(&kept, ecert(&app, &["checkpoint"])?.stdout)?;
