@@ -46,6 +46,7 @@ pub fn routes(api: &mut ServiceConfig) {
     // Anybody
     at(api, "/v1/revocations",                             post().to(certificates::revoke_by_paper));
     at(api, "/v1/status-lists/{number}",                   get().to(status_lists::show));
+    at(api, "/v1/crl/{ca}",                                get().to(issuer::crl));
     at(api, "/.well-known/ecert",                          get().to(issuer::metadata));
     at(api, "/healthz",                                    get().to(health::alive));
     at(api, "/readyz",                                     get().to(health::ready));

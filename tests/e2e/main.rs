@@ -16,6 +16,7 @@ mod documents;
 mod embedding;
 mod enrolment;
 mod face_services;
+mod keys;
 mod liveness;
 mod observability;
 mod odd_pictures;

@@ -31,6 +31,7 @@ pub mod postgres;
 pub mod samples;
 pub mod service;
 pub mod specimen;
+pub mod token;
 
 /// How a bench's program ends: an error is told on the error stream.
 pub fn ended(done: anyhow::Result<()>) -> std::process::ExitCode {

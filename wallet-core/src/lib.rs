@@ -18,6 +18,7 @@ pub mod es256;
 pub mod jws;
 pub mod receipt;
 pub mod status_list;
+pub mod x509_lint;
 
 // Presentation.
 pub mod code;

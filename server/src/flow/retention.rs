@@ -31,6 +31,8 @@ pub fn forget(ctx: &Context) -> Flow<()> {
         enrolments::abandon_expired(conn, now)?;
         codes::forget(conn, before(SHORT))?;
         outbox::forget_done(conn, before(DONE_EFFECTS))?;
+        // Those of issuing; the relying parties' are on the other side.
+        throttles::forget(conn, before(SHORT).as_second())?;
         Ok(())
     })?;
     ctx.rp_store.write(|conn| {

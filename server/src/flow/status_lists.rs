@@ -1,7 +1,6 @@
 //! Publishing which certificates were ended.
 
 use jiff::{SignedDuration, Timestamp};
-use wallet_core::jws::x5c;
 use wallet_core::refusal::Refusal;
 use wallet_core::status_list::{CAPACITY, Status, StatusList, Validity};
 
@@ -73,9 +72,9 @@ pub fn publish(ctx: &Context, number: i64) -> Flow<()> {
         for index in certificates::ended_in_list(conn, number)? {
             list.set(index, Status::Invalid);
         }
-        let header = x5c(ctx.signer.chain());
+        let signer = ctx.signer.current();
         let validity = Validity { issued_at: now, ttl: TTL, lifetime: LIFETIME };
-        let token = list.sign(&uri(ctx, number), validity, header, ctx.signer.as_ref())?;
+        let token = list.sign(&uri(ctx, number), validity, signer.header(), signer.as_ref())?;
         Ok(status_lists::publish(conn, number, &token, now)?)
     })
 }

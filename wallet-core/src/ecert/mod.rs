@@ -3,6 +3,7 @@
 //! Bytes become an [`UnverifiedCert`], and only [`verify`](verify::verify) makes a [`VerifiedCert`] of it.
 
 pub mod format;
+pub mod lint;
 pub mod sign;
 pub mod verify;
 
