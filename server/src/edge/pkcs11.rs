@@ -2,12 +2,13 @@
 //!
 //! Sessions are pooled: each is used by one thread at a time, and the login is shared by all of a process (PKCS#11 2.40
 //! §5.6). When a session fails, all are dropped, the token is looked for anew by its label, and what was asked is tried
-//! once more; only then is it a failure.
+//! once more; only then is it a failure, and the library is begun anew.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
@@ -29,6 +30,8 @@ const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x
 /// Sessions at once. Tokens have few, and each works on one signature; whoever comes later waits.
 const MOST_SESSIONS: usize = 16;
 const ID_BYTES: usize = 16;
+/// A library is begun anew no more often than this, should its token stay away.
+const ANEW: Duration = Duration::from_secs(1);
 
 /// Where the token is.
 #[derive(Clone)]
@@ -56,6 +59,7 @@ struct Sessions {
     open: usize,
     /// Raised when sessions are dropped: one of an earlier age is not used again.
     age: u64,
+    begun_anew: Option<Instant>,
 }
 
 /// A session, and what it found.
@@ -88,15 +92,28 @@ impl Token {
         format!("the PKCS#11 token `{}` of {}", self.settings.label, self.settings.module.display())
     }
 
-    /// Works in a session; once more in a fresh one when that fails.
+    /// Works in a session; once more in a fresh one when that fails. When that fails as well, the library is begun anew for
+    /// whoever comes next: some find a token that was away only then.
     fn with_session<T>(&self, work: impl Fn(&mut Used) -> Result<T, Error>) -> Result<T, TokenTrouble> {
-        let first = self.with_one(&work);
-        match first {
-            Err(_) => {
-                self.drop_idle();
-                self.with_one(&work)
-            }
-            done => done,
+        if let Ok(done) = self.with_one(&work) {
+            return Ok(done);
+        }
+        self.drop_idle();
+        let second = self.with_one(&work);
+        if matches!(second, Err(TokenTrouble::Pkcs11(_) | TokenTrouble::Absent)) {
+            self.drop_idle();
+            self.begin_library_anew();
+        }
+        second
+    }
+
+    fn begin_library_anew(&self) {
+        let mut sessions = self.sessions.lock();
+        let is_early = sessions.begun_anew.is_some_and(|at| at.elapsed() < ANEW);
+        // While the lock is held and no session is open, nobody is inside the library on behalf of this token.
+        if sessions.open == 0 && !is_early {
+            sessions.begun_anew = Some(Instant::now());
+            end_library(&self.settings.module);
         }
     }
 
@@ -223,9 +240,11 @@ pub enum TokenTrouble {
     Pkcs11(#[from] Error),
 }
 
-/// The library of a module, initialised once in a process.
+/// The libraries of this process: each is initialised once.
+static LIBRARIES: Mutex<Vec<(PathBuf, Pkcs11)>> = Mutex::new(Vec::new());
+
+/// The library of a module.
 fn library(module: &Path) -> Result<Pkcs11, Error> {
-    static LIBRARIES: Mutex<Vec<(PathBuf, Pkcs11)>> = Mutex::new(Vec::new());
     let mut libraries = LIBRARIES.lock();
     if let Some((_, library)) = libraries.iter().find(|(path, _)| path == module) {
         return Ok(library.clone());
@@ -237,6 +256,16 @@ fn library(module: &Path) -> Result<Pkcs11, Error> {
     }
     libraries.push((module.to_owned(), library.clone()));
     Ok(library)
+}
+
+/// Ends the library of a module; whoever asks for it next begins it anew.
+fn end_library(module: &Path) {
+    let mut libraries = LIBRARIES.lock();
+    let Some(place) = libraries.iter().position(|(path, _)| path == module) else { return };
+    let (_, library) = libraries.swap_remove(place);
+    if let Err(error) = library.finalize() {
+        tracing::warn!(%error, "a PKCS#11 library did not end well");
+    }
 }
 
 impl KeyPlace for Arc<Token> {

@@ -90,7 +90,7 @@ fn a_token_that_is_away_or_locked_is_a_failure_in_words() {
     let failed = format!("{:#}", absent.ensure_ready().unwrap_err());
     assert!(failed.contains("no token of this label"), "{failed}");
     let locked = Arc::new(Token::new(TokenSettings { pin: AuthPin::new("9999".into()), ..right.clone() }));
-    let refused = format!("{:#}", locked.make("ecert test").unwrap_err());
+    let refused = format!("{:#}", locked.make("ecert test").err().unwrap());
     assert!(refused.contains("the PIN was refused"), "{refused}");
     assert!(locked.pin_refused.load(Ordering::Relaxed), "it is not tried again");
     let module = PathBuf::from("no-such-library.so");
