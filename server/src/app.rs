@@ -12,18 +12,20 @@ use actix_web_prom::PrometheusMetricsBuilder;
 use anyhow::{Context as _, anyhow, bail};
 use jiff::tz::TimeZone;
 use prometheus::{IntGauge, PullingGauge, Registry};
-use wallet_core::chain;
 use wallet_core::ids::ReplicaId;
 use wallet_core::onnx::Models;
 
-use crate::config::{Config, SourceKind};
+use crate::config::{Config, SignerKind, SourceKind};
 use crate::edge::clock::{Clock, SystemClock};
 use crate::edge::face_index::FaceIndexes;
-use crate::edge::keys::{self, Secrets};
+use crate::edge::keyring::Keyring;
+use crate::edge::keys::pass_phrase::SecretSource;
+use crate::edge::keys::{Keys, StoreSettings};
 use crate::edge::machine;
 use crate::edge::metrics::{BUCKETS, Metrics};
 use crate::edge::models::ModelWorkers;
-use crate::edge::signer::{FileSigner, MeasuredSigner, Signer as _};
+use crate::edge::pkcs11::{AuthPin, Token, TokenSettings};
+use crate::edge::signer::KeyPlaces;
 use crate::edge::source::{AuthoritativeSource, DocumentOnly, LocalRegister};
 use crate::edge::vault::Vault;
 use crate::flow::caches::Caches;
@@ -80,17 +82,46 @@ pub fn open_stores(config: &Config, connections: u32) -> anyhow::Result<Stores> 
 }
 
 /// Opens the keys, or makes them on the first start.
-pub fn open_keys(config: &Config, clock: &dyn Clock) -> anyhow::Result<(FileSigner, Secrets)> {
-    keys::open_or_create(&config.data_dir.join("keys"), &config.key_file(), clock.now())
+pub fn open_keys(config: &Config, clock: &dyn Clock) -> anyhow::Result<Keys> {
+    let token = match config.signer {
+        SignerKind::File => None,
+        SignerKind::Pkcs11 => Some(Arc::new(Token::new(token(config)?))),
+    };
+    let settings = StoreSettings {
+        folder: config.data_dir.join("keys"),
+        key_file: config.key_file(),
+        pass_phrase: SecretSource {
+            variable: "ECERT_KEY_PASS_PHRASE",
+            file: config.key_pass_phrase_file.clone(),
+            flag: "--key-pass-phrase-file",
+            what: "the pass phrase of the key store".to_owned(),
+        },
+        seal: config.key_seal,
+    };
+    let address = config.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+    Keys::open_or_create(settings, KeyPlaces::new(token), address, clock.now())
+}
+
+fn token(config: &Config) -> anyhow::Result<TokenSettings> {
+    let label = config.pkcs11_token.clone().context("set --pkcs11-token to the token's label")?;
+    let pin = SecretSource {
+        variable: "ECERT_PKCS11_PIN",
+        file: config.pkcs11_pin_file.clone(),
+        flag: "--pkcs11-pin-file",
+        what: format!("the PIN of the PKCS#11 token `{label}`"),
+    };
+    let module = config.pkcs11_module.clone().context("set --pkcs11-module to the token's library")?;
+    Ok(TokenSettings { module, label, pin: AuthPin::from(pin.get()?.to_string()) })
 }
 
 /// Opens the database, the keys and the models, for a service that listens at `address`.
 fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result<Context> {
     let clock = ports.clock.unwrap_or_else(|| Arc::new(SystemClock));
     let stores = open_stores(config, config.database_connections)?;
-    let (signer, secrets) = open_keys(config, clock.as_ref())?;
-    let metrics = Metrics::new()?;
-    watch_expiry(&metrics, &signer)?;
+    let keys = open_keys(config, clock.as_ref())?;
+    let (secrets, metrics) = (keys.secrets()?, Metrics::new()?);
+    metrics.issuing_limit.set(config.issuing_limit.into());
+    let signer = Keyring::open(keys, config.renew_signer, Arc::clone(&clock), metrics.clone())?;
     let models = match ports.models {
         Some(models) => models,
         None => Arc::new(start_models(config)?),
@@ -112,7 +143,9 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
         misses: Misses::new(config.numeric_breaker),
         caches: Caches::default(),
         replica: ReplicaId::new(clock.now(), &mut rand::rng()),
-        signer: Arc::new(MeasuredSigner::new(signer, metrics.clone())),
+        signer,
+        renew_signer: config.renew_signer,
+        issuing_limit: config.issuing_limit,
         models,
         secrets,
         source,
@@ -122,14 +155,6 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
     };
     prepare(&ctx)?;
     Ok(ctx)
-}
-
-fn watch_expiry(metrics: &Metrics, signer: &FileSigner) -> anyhow::Result<()> {
-    let certificates = signer.chain().iter().map(Vec::as_slice).chain([signer.root()]);
-    for (name, der) in ["signer", "issuing", "root"].into_iter().zip(certificates) {
-        metrics.certificate_ends(name, chain::expiry(der)?.as_second());
-    }
-    Ok(())
 }
 
 /// The address that wallets see, without a slash at its end: proofs are checked against it.

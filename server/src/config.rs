@@ -11,6 +11,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
 use wallet_core::face::Mode;
 
+use crate::edge::keys::Seal;
 use crate::store::{Pooler, Settings};
 
 /// Who confirms name and number.
@@ -20,6 +21,15 @@ pub enum SourceKind {
     Register,
     /// Nobody; certificates stay at IAL1.
     DocumentOnly,
+}
+
+/// Where new keys are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SignerKind {
+    /// In the sealed key store.
+    File,
+    /// In a token, which they never leave.
+    Pkcs11,
 }
 
 /// How log lines look.
@@ -73,6 +83,30 @@ pub struct Config {
     /// 32 bytes that open the keys; made on the first start [default: DATA_DIR/key-file]
     #[arg(long, env = "ECERT_KEY_FILE", global = true)]
     pub key_file: Option<PathBuf>,
+    /// How a new key store is sealed; an old one says so itself (`ecert keys reseal` changes it)
+    #[arg(long, env = "ECERT_KEY_SEAL", value_enum, default_value = "key-file", global = true)]
+    pub key_seal: Seal,
+    /// Whose first line is the pass phrase of the key store [default: ECERT_KEY_PASS_PHRASE, else it is asked for]
+    #[arg(long, env = "ECERT_KEY_PASS_PHRASE_FILE", global = true)]
+    pub key_pass_phrase_file: Option<PathBuf>,
+    /// Where new issuing and signing keys are made: in the sealed file, or in a PKCS#11 token
+    #[arg(long, env = "ECERT_SIGNER", value_enum, default_value = "file", global = true)]
+    pub signer: SignerKind,
+    /// The library of the PKCS#11 token
+    #[arg(long, env = "ECERT_PKCS11_MODULE", global = true)]
+    pub pkcs11_module: Option<PathBuf>,
+    /// The label of the PKCS#11 token
+    #[arg(long, env = "ECERT_PKCS11_TOKEN", global = true)]
+    pub pkcs11_token: Option<String>,
+    /// Whose first line is the PIN of the PKCS#11 token [default: ECERT_PKCS11_PIN, else it is asked for]
+    #[arg(long, env = "ECERT_PKCS11_PIN_FILE", global = true)]
+    pub pkcs11_pin_file: Option<PathBuf>,
+    /// Whether a signer is renewed by itself before it comes to its end
+    #[arg(long, env = "ECERT_RENEW_SIGNER", default_value_t = true, action = clap::ArgAction::Set, global = true)]
+    pub renew_signer: bool,
+    /// E-certs that may be issued in an hour, over all replicas; more are refused with 503
+    #[arg(long, env = "ECERT_ISSUING_LIMIT", default_value_t = 10_000, global = true)]
+    pub issuing_limit: u32,
     /// Where `cargo xtask setup` put the models [default: the user's cache folder]
     #[arg(long, env = "ECERT_MODEL_DIR", global = true)]
     pub model_dir: Option<PathBuf>,

@@ -69,6 +69,7 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/v1/status-lists/{number}",                   get().to(status_lists::show));
     at(api, "/log/checkpoint",                             get().to(transparency_log::checkpoint));
     at(api, "/log/tile/{path:.*}",                         get().to(transparency_log::tile));
+    at(api, "/v1/crl/{ca}",                                get().to(issuer::crl));
     at(api, "/.well-known/ecert",                          get().to(issuer::metadata));
     at(api, "/healthz",                                    get().to(health::alive));
     at(api, "/readyz",                                     get().to(health::ready));

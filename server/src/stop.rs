@@ -1,6 +1,10 @@
 //! The two ways in which a use case ends early, kept apart on every floor.
 
+use wallet_core::es256::SigningFailed;
 use wallet_core::refusal::Refusal;
+
+/// Seconds after which a key that is away may be back.
+const SIGNER_AWAY: u32 = 5;
 
 /// A refusal is an answer (somebody asked for what can't be given); a malfunction is ours.
 #[derive(Debug)]
@@ -34,11 +38,18 @@ malfunctions!(
     anyhow::Error,
     diesel::result::Error,
     serde_json::Error,
-    wallet_core::es256::SigningFailed,
     wallet_core::face::TemplateError,
     wallet_core::money::MoneyOverflow,
     wallet_core::onnx::ModelError
 );
+
+/// The issuing key is away: nothing was signed, so nothing is decided or charged, and it makes sense to come again.
+impl From<SigningFailed> for Stop {
+    fn from(error: SigningFailed) -> Self {
+        tracing::error!(%error, "nothing can be signed");
+        Stop::Refused(Refusal::Overloaded { retry_after: SIGNER_AWAY })
+    }
+}
 
 /// Where there is nobody to refuse, at the start and on the command line, both are reasons not to go on.
 impl From<Stop> for anyhow::Error {

@@ -21,6 +21,7 @@ mod embedding;
 mod enrolment;
 mod face_services;
 mod hostile;
+mod keys;
 mod liveness;
 mod numeric_limits;
 mod observability;

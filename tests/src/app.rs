@@ -75,7 +75,8 @@ fn missing(error: &anyhow::Error) -> ! {
     panic!("{error:#}")
 }
 
-fn config(folder: &std::path::Path, flags: &[&str]) -> anyhow::Result<Config> {
+/// The settings of a service in a folder.
+pub(crate) fn config(folder: &std::path::Path, flags: &[&str]) -> anyhow::Result<Config> {
     let folder = folder.display().to_string();
     let mut line = vec!["test", "--listen", "127.0.0.1:0", "--data-dir", &folder, "--model-queue", "64"];
     line.extend_from_slice(flags);

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
-use ecert_server::edge::keys::{self, Secrets};
+use ecert_server::app::open_keys;
+use ecert_server::edge::clock::SystemClock;
+use ecert_server::edge::keys::Secrets;
 use ecert_server::flow::log::{self as flow, Keys, Sequencer};
 use ecert_server::store::{Conn, Pooler, Settings, Store, log};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,7 +22,7 @@ use wallet_core::log::entry::Act;
 use wallet_core::log::tiles::{FULL, FromTiles, MissingTile, Tile};
 use wallet_core::log::tree::{consistency, leaf_hash};
 
-use crate::app::{OwnDatabase, execute, postgres_server};
+use crate::app::{OwnDatabase, config, execute, postgres_server};
 use crate::figures::{Figures, Goal};
 
 /// The transparency log
@@ -58,9 +60,7 @@ pub fn run() -> anyhow::Result<()> {
     let (acts, leaves) = if arguments.quick { (20_000, 100_000) } else { (200_000, 10_000_000) };
     let (acts, leaves) = (arguments.acts.unwrap_or(acts), arguments.leaves.unwrap_or(leaves));
     let folder = tempfile::tempdir()?;
-    let made =
-        keys::open_or_create(&folder.path().join("keys"), &folder.path().join("kek"), Timestamp::now());
-    let (_, secrets) = made?;
+    let secrets = open_keys(&config(folder.path(), &[])?, &SystemClock)?.secrets()?;
     let in_file = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
     let mut figures = Figures::default();
     sequence("SQLite", &in_file("acts.db"), &secrets, acts, &mut figures)?;

@@ -37,6 +37,7 @@ pub mod samples;
 pub mod service;
 pub mod specimen;
 pub mod timing;
+pub mod token;
 
 /// How a bench's program ends: an error is told on the error stream.
 pub fn ended(done: anyhow::Result<()>) -> std::process::ExitCode {

@@ -22,6 +22,7 @@ pub mod jws;
 pub mod log;
 pub mod receipt;
 pub mod status_list;
+pub mod x509_lint;
 
 // Presentation.
 pub mod code;

@@ -4,11 +4,12 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::chain::{self, ChainRefused};
 use crate::es256::{Es256Signer, SigningFailed};
 use crate::ids::{AttemptId, ChargeId, LedgerTransactionId, RedemptionId, RelyingPartyId, UseId};
-use crate::jws::{self, JwsError, UnverifiedJws, x5c};
+use crate::jws::{self, JwsError, UnverifiedJws};
 use crate::money::Amount;
 
 const TYP: &str = "ecert-receipt+jwt";
@@ -95,13 +96,13 @@ pub enum ReceiptRefused {
 }
 
 impl Receipt {
-    /// Signs as a JWS with the chain in its header.
+    /// Signs as a JWS. `header` names the signer: `kid`, and `x5c` with its chain ([`jws::x5c`]).
     pub fn sign(
         &self,
-        chain: &[Vec<u8>],
+        header: Map<String, Value>,
         signer: &(impl Es256Signer + ?Sized),
     ) -> Result<String, SigningFailed> {
-        jws::sign(TYP, x5c(chain), self, signer)
+        jws::sign(TYP, header, self, signer)
     }
 
     /// Checks a receipt offline against the issuer's `root` (DER). The chain is judged at `now`.

@@ -78,6 +78,13 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
         Ok(python) => drop(suite.env("ECERT_OPENCV_PYTHON", python)),
         Err(error) => eprintln!("MISSING: OpenCV, so the comparisons with it are left out\n{error:#}\n"),
     }
+    if let Err(error) = tools::ensure(Tool::SoftHsm, &Progress::new()) {
+        eprintln!("MISSING: SoftHSM2, so NO TEST WAS RUN ON A PKCS#11 TOKEN\n{error:#}\n");
+    }
+    // Somebody else's verifier of certificates and revocation lists.
+    if let Err(error) = tools::ensure(Tool::Openssl, &Progress::new()) {
+        eprintln!("MISSING: openssl, so stories that verify with it fail\n{error:#}\n");
+    }
     // With --workspace cargo would not look at --package.
     let chosen = arguments.iter().any(|argument| {
         let argument = argument.to_string_lossy();

@@ -169,11 +169,12 @@ fn check(config: &Config, all: bool, sample: u64, json: bool) -> anyhow::Result<
         "the keys are not in {}: without them nothing can be verified or opened",
         config.data_dir.display()
     );
-    let (signer, secrets) = app::open_keys(config, &SystemClock)?;
+    let keys = app::open_keys(config, &SystemClock)?;
+    let (root, secrets) = (keys.root_certificate()?, keys.secrets()?);
     let inspected = Inspected {
         rps: &stores.rps,
         holders: &stores.holders,
-        signer: &signer,
+        root: &root,
         vault: &Vault::new(&secrets.vault),
         keep_days: config.keep_days,
         now: SystemClock.now(),

@@ -94,8 +94,7 @@ fn open(config: &Config) -> anyhow::Result<(Stores, keys::Secrets)> {
     let stores = super::db::open_stores(config)?;
     stores.rps.ensure_current()?;
     stores.holders.ensure_current()?;
-    let (_, secrets) = app::open_keys(config, &SystemClock)?;
-    Ok((stores, secrets))
+    Ok((stores, app::open_keys(config, &SystemClock)?.secrets()?))
 }
 
 fn checkpoint(config: &Config, json: bool) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ mod certificates;
 mod db;
 mod db_words;
 mod documents;
+mod keys;
 mod log;
 mod models;
 mod receipts;
@@ -54,6 +55,9 @@ enum Action {
     /// The database: bring up to date, look, check, back up, restore, move
     #[command(subcommand)]
     Db(db::DbAction),
+    /// The issuer's keys: list, rotate, retire, export, take the root offline
+    #[command(subcommand)]
+    Keys(keys::KeysAction),
     /// The local register of names and numbers
     #[command(subcommand)]
     Register(register::RegisterAction),
@@ -108,6 +112,7 @@ fn try_run() -> anyhow::Result<ExitCode> {
         Action::Admin(action) => admin::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Certificates(action) => certificates::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Db(action) => db::run(&cli.settings, action),
+        Action::Keys(action) => keys::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Register(action) => register::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Documents(action) => {
             let whole = documents::run(&cli.settings, action)?;

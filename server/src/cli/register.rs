@@ -34,7 +34,7 @@ pub(super) fn run(config: &Config, action: RegisterAction) -> anyhow::Result<()>
         RegisterAction::Add { name, number } => vec![person(&name, &number)?],
         RegisterAction::Import { file } => read(&file)?,
     };
-    let (stores, (_, secrets)) = (open_stores(config, 1)?, open_keys(config, &SystemClock)?);
+    let (stores, secrets) = (open_stores(config, 1)?, open_keys(config, &SystemClock)?.secrets()?);
     let register = LocalRegister::new(stores.holders, secrets.register);
     let now = SystemClock.now();
     let mut added = 0;

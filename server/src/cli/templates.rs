@@ -31,7 +31,7 @@ that are kept. It also protects templates that were stored before there was prot
 
 pub(super) fn run(config: &Config, action: TemplatesAction) -> anyhow::Result<()> {
     let TemplatesAction::Rekey { after, json } = action;
-    let (stores, (_, secrets)) = (open_stores(config, 1)?, open_keys(config, &SystemClock)?);
+    let (stores, secrets) = (open_stores(config, 1)?, open_keys(config, &SystemClock)?.secrets()?);
     let mut last = after;
     let said = |done: &Rekeyed| last = done.last;
     let done = templates::rekey(&stores.holders, &secrets, after, &Progress::shown(), said);

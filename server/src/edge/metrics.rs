@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 use tracing::Instrument as _;
 
@@ -127,6 +128,12 @@ pub struct Metrics {
     job_durations: HistogramVec,
     job_failures: IntCounterVec,
     certificate_expiry: IntGaugeVec,
+    /// Signatures that the issuing key did not give.
+    pub signing_failures: IntCounter,
+    /// E-certs issued in the running hour, as counted for the limit.
+    pub issued_this_hour: IntGauge,
+    /// As many as may be.
+    pub issuing_limit: IntGauge,
     /// 1 when the database answered the last time it was asked (every 15 s), else 0.
     pub ready: IntGauge,
     /// Effects in the outbox that wait for a job.
@@ -164,6 +171,12 @@ impl Metrics {
                 ),
                 &["certificate"],
             )?,
+            signing_failures: IntCounter::new(
+                "ecert_signing_failures_total",
+                "Signatures that the issuing key did not give",
+            )?,
+            issued_this_hour: IntGauge::new("ecert_issued_this_hour", "E-certs issued in the running hour")?,
+            issuing_limit: IntGauge::new("ecert_issuing_limit", "E-certs that may be issued in an hour")?,
             ready: IntGauge::new("ecert_ready", "1 when the database answered the last time it was asked")?,
             outbox_entries: IntGauge::new("ecert_outbox_entries", "Effects that wait for a job")?,
             outbox_oldest_age: Gauge::new(
@@ -198,7 +211,7 @@ impl Metrics {
 
     /// Makes them known to a registry.
     pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        let all: [Box<dyn Collector>; 16] = [
+        let all: [Box<dyn Collector>; 19] = [
             Box::new(self.stages.clone()),
             Box::new(self.redemptions.clone()),
             Box::new(self.enrolments.clone()),
@@ -210,6 +223,9 @@ impl Metrics {
             Box::new(self.job_durations.clone()),
             Box::new(self.job_failures.clone()),
             Box::new(self.certificate_expiry.clone()),
+            Box::new(self.signing_failures.clone()),
+            Box::new(self.issued_this_hour.clone()),
+            Box::new(self.issuing_limit.clone()),
             Box::new(self.ready.clone()),
             Box::new(self.outbox_entries.clone()),
             Box::new(self.outbox_oldest_age.clone()),

@@ -1,14 +1,16 @@
-//! The outside world: time, keys, models, registers. [`clock::Clock`], [`signer::Signer`] and [`source::AuthoritativeSource`] are
+//! The outside world: time, keys, models, registers. [`clock::Clock`], [`signer::KeyPlace`] and [`source::AuthoritativeSource`] are
 //! ports with more than one adapter to come.
 
 pub mod clock;
 pub mod face_index;
+pub mod keyring;
 pub mod keys;
 pub mod machine;
 pub mod metrics;
 pub mod model_load;
 pub mod models;
 pub mod otlp;
+pub mod pkcs11;
 pub mod signer;
 pub mod source;
 pub mod traces;

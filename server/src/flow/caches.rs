@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
+use parking_lot::Mutex;
 use wallet_core::ids::ApiKeyId;
 
 use super::callers::RelyingParty;
@@ -26,6 +27,8 @@ pub struct Caches {
     pub(super) changes: Cache<(), i64>,
     /// Headers of stored tokens by their hash; these never change.
     pub(super) jws_headers: Cache<String, Arc<str>>,
+    /// The serial that was drawn last: a source of randomness that repeats itself is found at once.
+    pub(super) last_serial: Mutex<Option<[u8; 16]>>,
     /// Every price of a service.
     pub(super) prices: Cache<Service, Arc<Vec<Price>>>,
 }
@@ -44,6 +47,7 @@ impl Default for Caches {
             relying_parties: Cache::builder().max_capacity(MOST).build(),
             changes: Cache::builder().max_capacity(1).time_to_live(FRESH).build(),
             jws_headers: Cache::builder().max_capacity(SIGNERS).build(),
+            last_serial: Mutex::new(None),
             prices: Cache::builder().time_to_live(FRESH).build(),
         }
     }

@@ -81,5 +81,6 @@ pub(super) fn sign_receipt(ctx: &Context, attempted: Attempted, now: Timestamp) 
         not_charged,
         charge,
     };
-    Ok(receipt.sign(ctx.signer.chain(), ctx.signer.as_ref())?)
+    let signer = ctx.signer.current();
+    Ok(receipt.sign(signer.header(), signer.as_ref())?)
 }

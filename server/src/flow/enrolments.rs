@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use wallet_core::capture::Capture;
 use wallet_core::document::IdCard;
 use wallet_core::es256::sha256;
@@ -12,7 +12,7 @@ use wallet_core::face::challenge::Asked;
 use wallet_core::face::judgement::judge;
 use wallet_core::face::{self, Comparison, Observation, Template};
 use wallet_core::ids::{ConsentId, EnrolmentId, SponsorshipId};
-use wallet_core::jws::{self, base64url, x5c};
+use wallet_core::jws::{self, base64url};
 use wallet_core::onnx::{Engine, IdCardReading, ModelError};
 use wallet_core::refusal::{Reason, Refusal};
 
@@ -98,6 +98,7 @@ pub fn start(
     if consent.version != CONSENT_VERSION || consent.purposes != all {
         return Err(Refusal::ConsentMissing.into());
     }
+    issuance::ensure_usable(ctx, &device.key)?;
     let now = ctx.now();
     let enrolment = Enrolment {
         id: EnrolmentId::new(now, &mut rand::rng()),
@@ -136,8 +137,8 @@ fn sign_consent(ctx: &Context, id: ConsentId, enrolment: &Enrolment, now: Timest
         "jkt": enrolment.device_jkt, "version": CONSENT_VERSION, "purposes": ConsentPurpose::ALL,
         "verifiers": [ctx.source.name()],
     });
-    let header: Map<String, Value> = x5c(ctx.signer.chain());
-    Ok(jws::sign("ecert-consent+jwt", header, &claims, ctx.signer.as_ref())?)
+    let signer = ctx.signer.current();
+    Ok(jws::sign("ecert-consent+jwt", signer.header(), &claims, signer.as_ref())?)
 }
 
 /// Reads both sides of the card. A card that can't be used leaves the enrolment where it is, for another photograph.
@@ -210,6 +211,7 @@ pub fn submit_capture(
     capture: Capture,
     signature: &[u8],
 ) -> Flow<Enrolled> {
+    issuance::ensure_room(ctx)?;
     let is_due = |state: &State| matches!(state, State::Challenged { .. });
     let enrolment = ctx.metrics.stage(Stage::EnrolmentClaim, || begin_try(ctx, device, id, is_due))?;
     let now = ctx.now();
@@ -243,7 +245,7 @@ pub fn submit_capture(
     match ctx.metrics.stage(Stage::EnrolmentSource, confirm)? {
         Confirmation::Confirmed(assurance) => {
             let issue = || issuance::issue(ctx, device, &enrolment, &document.card, &template, assurance);
-            let issued = ctx.metrics.stage(Stage::EnrolmentIssue, issue)?;
+            let issued = or_give_back(ctx, id, ctx.metrics.stage(Stage::EnrolmentIssue, issue))?;
             ctx.metrics.enrolled("approved");
             Ok(Enrolled::Approved(Box::new(issued)))
         }

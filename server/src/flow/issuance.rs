@@ -4,27 +4,36 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use wallet_core::attributes::{Attribute, Source, has_reached};
+use wallet_core::chain;
 use wallet_core::code::paper::PaperCode;
 use wallet_core::code::qr::serial_hash;
 use wallet_core::code::sheet::Sheet;
 use wallet_core::document::{IdCard, Sex};
+use wallet_core::ecert::lint::{self, Policy};
 use wallet_core::ecert::{AssuranceLevel, Claims, Disclosure, StatusReference, sign::sign};
+use wallet_core::es256::PublicKey;
 use wallet_core::face::Template;
 use wallet_core::ids::CertificateId;
 use wallet_core::jws::base64url;
 use wallet_core::pairwise::Eid;
-use wallet_core::refusal::Refusal;
+use wallet_core::refusal::{Reason, Refusal};
+use wallet_core::x509_lint;
 
 use super::callers::Device;
 use super::certificates::{Ended, end};
 use super::{Context, later, random, sponsorships, status_lists, templates};
+use crate::edge::signer::Signer;
 use crate::stop::Flow;
 use crate::store::certificates::{Certificate, Standing};
 use crate::store::enrolments::{Enrolment, State};
-use crate::store::{Conn, audit, certificates, enrolments, handles, holders, revocations};
+use crate::store::{Conn, audit, certificates, enrolments, handles, holders, revocations, throttles};
 
 /// How long a certificate lasts: a face changes, a card is replaced.
 pub(super) const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365);
+/// The counter of issuing.
+const ISSUING: &str = "issuing";
+/// Seconds.
+const HOUR: i64 = 3600;
 
 /// What the wallet receives. The server does not keep the revocation code, only its hash. Handles for codes are the wallet's to ask for.
 #[derive(Serialize)]
@@ -52,7 +61,9 @@ pub(super) fn issue(
 ) -> Flow<Issued> {
     let now = ctx.now();
     let issued_at = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    let expires_at = later(issued_at, LIFETIME);
+    let signer = ctx.signer.current();
+    // A signer that was not renewed in time vouches for what is left of its own.
+    let expires_at = later(issued_at, LIFETIME).min(chain::expiry(own(&signer)).unwrap_or(Timestamp::MAX));
     let id = CertificateId::new(now, &mut rand::rng());
     let on_document = disclosures(card);
     let disclosures = [on_document.clone(), derived(&on_document, card.birth, ctx.today())].concat();
@@ -66,6 +77,10 @@ pub(super) fn issue(
         let advanced = enrolments::advance(conn, enrolment, &approved)?;
         advanced.map_err(|current| Refusal::EnrolmentNotAtThisStep { state: current.name() })?;
         let holder = holders::find_or_insert(conn, &eid, now)?;
+        let earlier = certificates::of_device(conn, &device.jkt)?;
+        if earlier.is_some_and(|earlier| earlier.standing.is_open() && earlier.holder != holder) {
+            return Err(unusable_key().into());
+        }
         supersede(conn, device, holder, id, now)?;
         let status = status_lists::free_place(conn, now)?;
         let certificate = Certificate {
@@ -89,7 +104,10 @@ pub(super) fn issue(
         handles::insert_serial(conn, &serial_hash(&serial), id)?;
         audit::append(conn, &device.jkt, "certificate.issue", id, "done", now)?;
         let claims = claims(ctx, serial, &certificate, &disclosures);
-        Ok(sign(&claims, ctx.signer.chain(), ctx.signer.as_ref())?)
+        ensure_sound(ctx, &claims, &signer, now)?;
+        // Last, since the counter is one row for all.
+        count(conn, ctx.issuing_limit, now)?;
+        Ok(sign(&claims, signer.chain(), signer.as_ref())?)
     })?;
     Ok(Issued {
         certificate_id: id,
@@ -100,6 +118,87 @@ pub(super) fn issue(
         assurance_level: assurance,
         expires_at,
     })
+}
+
+/// Whether more may be issued in this hour: a breaker for whoever has got hold of the way in, held in the database so that it
+/// counts over all replicas.
+///
+/// # Errors
+/// [`Refusal::Overloaded`] when not.
+pub(super) fn ensure_room(ctx: &Context) -> Flow<()> {
+    let (hour, wait) = hour(ctx.now());
+    let issued = ctx.holder_store.read(|conn| Ok(throttles::read(conn, ISSUING, hour)?))?;
+    if issued >= i64::from(ctx.issuing_limit) {
+        return Err(Refusal::Overloaded { retry_after: wait }.into());
+    }
+    Ok(())
+}
+
+/// What was issued in this hour, for /metrics.
+pub(super) fn issued_this_hour(conn: &mut Conn, now: Timestamp) -> Flow<i64> {
+    Ok(throttles::read(conn, ISSUING, hour(now).0)?)
+}
+
+fn count(conn: &mut Conn, limit: u32, now: Timestamp) -> Flow<()> {
+    let (hour, wait) = hour(now);
+    throttles::count(conn, ISSUING, hour)?;
+    // Counted first: two that come at once see one another here.
+    if throttles::read(conn, ISSUING, hour)? > i64::from(limit) {
+        tracing::error!(limit, "as many E-certs were issued in this hour as may be; no more are");
+        return Err(Refusal::Overloaded { retry_after: wait }.into());
+    }
+    Ok(())
+}
+
+/// The second in which this hour began, and how many of it are left.
+fn hour(now: Timestamp) -> (i64, u32) {
+    let begun = now.as_second().div_euclid(HOUR) * HOUR;
+    (begun, u32::try_from(begun + HOUR - now.as_second()).unwrap_or(1))
+}
+
+/// Before anything is done for a device: a key that somebody else has as well proves nothing.
+///
+/// # Errors
+/// [`Refusal::EnrolmentRefused`].
+pub(super) fn ensure_usable(ctx: &Context, key: &PublicKey) -> Result<(), Refusal> {
+    if lint::is_weak(key) || ctx.signer.own_keys().contains(key) {
+        return Err(unusable_key());
+    }
+    Ok(())
+}
+
+fn unusable_key() -> Refusal {
+    let hint = (
+        "此设备的密钥无法使用，请重新安装应用后再试",
+        "This phone's key can't be used; install the app anew and try again",
+    );
+    Refusal::EnrolmentRefused(Reason { code: "device-key-unusable", field: None, hint: hint.into() })
+}
+
+/// The last look before a signature that can't be taken back. What is found is a defect of ours, so it is no refusal.
+fn ensure_sound(ctx: &Context, claims: &Claims, signer: &Signer, now: Timestamp) -> Flow<()> {
+    let validity = (x509_lint::begins(own(signer)), chain::expiry(own(signer)));
+    let (Ok(from), Ok(until)) = validity else {
+        return Err(anyhow::anyhow!("the signer's certificate can't be read").into());
+    };
+    let policy = Policy {
+        issuer: &ctx.public_url,
+        lifetime: LIFETIME,
+        signer: (from, until),
+        own_keys: &ctx.signer.own_keys(),
+        previous: ctx.caches.last_serial.lock().replace(claims.cti),
+        now,
+    };
+    let findings = lint::lint(claims, &policy);
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    Err(anyhow::anyhow!("an E-cert was not signed: {}", findings.join("; ")).into())
+}
+
+fn own(signer: &Signer) -> &[u8] {
+    signer.chain().first().map_or(&[], Vec::as_slice)
 }
 
 fn supersede(

@@ -1,12 +1,16 @@
 //! What the issuer says of itself, to anybody.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use wallet_core::jws::Jwk;
-use wallet_core::refusal::HolderMessage;
+use wallet_core::refusal::{HolderMessage, Refusal};
 
-use super::{Context, log};
+use super::{Context, log, status_lists};
+use crate::edge::keyring::Published;
 use crate::stop::Flow;
 
 /// The consent text's version. A new text is a new version, and what was agreed to stays on record by it.
@@ -73,6 +77,8 @@ pub struct IssuerMetadata {
     log: LogMetadata,
     /// Where all status lists are named (Token Status List, "Status List Aggregation").
     status_list_aggregation_endpoint: String,
+    /// Every key by which something of ours verifies (a JWK set, RFC 7517 §5), the newest first.
+    keys: Vec<PublishedKey>,
     consent: ConsentText,
 }
 
@@ -84,13 +90,46 @@ struct LogMetadata {
     key: String,
 }
 
+/// A key as verifiers look it up by the `kid` of a token.
+#[derive(Debug, Serialize)]
+pub struct PublishedKey {
+    #[serde(flatten)]
+    jwk: Jwk,
+    /// Its thumbprint (RFC 7638).
+    kid: String,
+    r#use: &'static str,
+    alg: &'static str,
+    /// DER in base64: the key's certificate, the issuing CA's, the root's.
+    x5c: Vec<String>,
+    /// From when it signs.
+    active_from: Timestamp,
+    /// Until when what it signed verifies.
+    expires_at: Timestamp,
+}
+
+impl From<Published> for PublishedKey {
+    fn from(key: Published) -> Self {
+        Self {
+            jwk: Jwk::of(&key.key),
+            kid: key.kid,
+            r#use: "sig",
+            alg: "ES256",
+            x5c: key.chain.iter().map(|der| STANDARD.encode(der)).collect(),
+            active_from: key.active_from,
+            expires_at: key.ends,
+        }
+    }
+}
+
 /// Everything needed to enrol, and to verify offline what we sign.
 pub fn metadata(ctx: &Context) -> Flow<IssuerMetadata> {
-    let chain = ctx.signer.chain().iter().map(Vec::as_slice).chain([ctx.signer.root()]);
+    let signer = ctx.signer.current();
+    let chain = signer.chain().iter().map(Vec::as_slice).chain([signer.root()]);
     Ok(IssuerMetadata {
         issuer: ctx.public_url.clone(),
         x5c: chain.map(|der| STANDARD.encode(der)).collect(),
-        signing_key: Jwk::of(&ctx.signer.public_key()),
+        signing_key: Jwk::of(&signer.public_key()),
+        keys: ctx.signer.published().into_iter().map(PublishedKey::from).collect(),
         log: LogMetadata { url: format!("{}/log", ctx.public_url), key: log::verifier(ctx)?.to_string() },
         status_list_aggregation_endpoint: format!("{}/v1/status-lists", ctx.public_url),
         consent: ConsentText {
@@ -99,4 +138,30 @@ pub fn metadata(ctx: &Context) -> Flow<IssuerMetadata> {
             verifiers: vec![ctx.source.name()],
         },
     })
+}
+
+/// A list of certificates that were taken back (DER): `root`, `issuing`, or the kid of an issuing CA.
+pub fn crl(ctx: &Context, name: &str) -> Flow<Arc<[u8]>> {
+    Ok(ctx.signer.crl(name).ok_or(Refusal::NotFound)?)
+}
+
+/// Follows the key store, when somebody changed it. Status lists are then signed anew, since they may be of a key that was taken
+/// back.
+pub fn follow_keys(ctx: &Context) -> Flow<()> {
+    if ctx.signer.refresh()? {
+        status_lists::publish_all(ctx)?;
+    }
+    Ok(())
+}
+
+/// Renews a signer at its end, and destroys what is not needed any more.
+pub fn keep_up(ctx: &Context) -> Flow<()> {
+    let done = ctx.signer.keep_up(ctx.renew_signer)?;
+    if let Some(kid) = &done.renewed {
+        tracing::info!(kid, "the signer was renewed, since the one before it comes to its end");
+    }
+    if !done.spent.is_empty() {
+        tracing::info!(kids = done.spent.join(" "), "private keys that sign no more were destroyed");
+    }
+    Ok(())
 }

@@ -55,10 +55,10 @@ use wallet_core::ids::ReplicaId;
 
 use crate::edge::clock::Clock;
 use crate::edge::face_index::FaceIndexes;
+use crate::edge::keyring::Keyring;
 use crate::edge::keys::Secrets;
 use crate::edge::metrics::Metrics;
 use crate::edge::models::ModelWorkers;
-use crate::edge::signer::Signer;
 use crate::edge::source::AuthoritativeSource;
 use crate::edge::vault::Vault;
 use crate::store::rounds::Rounds;
@@ -75,8 +75,12 @@ pub struct Context {
     pub rounds: Rounds,
     /// Where models run.
     pub models: Arc<ModelWorkers>,
-    /// The issuing key.
-    pub signer: Arc<dyn Signer>,
+    /// The issuing keys. Take `signer.current()` once for each thing that is signed.
+    pub signer: Keyring,
+    /// Whether a signer that comes to its end is renewed by itself.
+    pub renew_signer: bool,
+    /// E-certs that may be issued in an hour.
+    pub issuing_limit: u32,
     /// Symmetric keys.
     pub secrets: Secrets,
     /// Encryption at rest.

@@ -40,6 +40,8 @@ pub fn forget(ctx: &Context) -> Flow<()> {
         throttles::forget(conn, before(SHORT).as_second())?;
         handles::forget_before(conn, CertificateId::first_at(before(issuance::LIFETIME + ENDED_HANDLES)))?;
         outbox::forget_done(conn, before(DONE_EFFECTS))?;
+        // Those of issuing; the relying parties' are on the other side.
+        throttles::forget(conn, before(SHORT).as_second())?;
         Ok(())
     })?;
     ctx.rp_store.write(|conn| {

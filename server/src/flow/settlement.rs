@@ -9,7 +9,7 @@ use wallet_core::attributes::{Attribute, Source, has_reached, released};
 use wallet_core::ecert::Disclosure;
 use wallet_core::face::Judgement;
 use wallet_core::ids::AttemptId;
-use wallet_core::jws::{self, x5c};
+use wallet_core::jws;
 use wallet_core::receipt::ReceiptCharge;
 use wallet_core::redemption::Event;
 use wallet_core::refusal::{Reason, Refusal};
@@ -232,5 +232,6 @@ fn sign_result(ctx: &Context, redemption: &Redemption, answer: &Judged, now: Tim
         "sub": answer.subject, "outcome": answer.outcome, "purpose": answer.purpose,
         "assurance_level": answer.assurance_level, "attributes": answer.attributes,
     });
-    Ok(jws::sign("ecert-result+jwt", x5c(ctx.signer.chain()), &claims, ctx.signer.as_ref())?)
+    let signer = ctx.signer.current();
+    Ok(jws::sign("ecert-result+jwt", signer.header(), &claims, signer.as_ref())?)
 }

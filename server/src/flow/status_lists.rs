@@ -75,10 +75,10 @@ pub fn publish(ctx: &Context, number: i64) -> Flow<()> {
         for (index, standing) in certificates::out_of_force_in_list(conn, number)? {
             list.set(index, status(standing));
         }
-        let (uri, signer) = (uri(ctx, number), ctx.signer.as_ref());
+        let (uri, signer) = (uri(ctx, number), ctx.signer.current());
         let validity = Validity { issued_at: now, ttl: TTL, lifetime: LIFETIME };
-        let jwt = list.sign_jwt(&uri, validity, signer.chain(), signer)?;
-        let cwt = list.sign_cwt(&uri, validity, signer.chain(), signer)?;
+        let jwt = list.sign_jwt(&uri, validity, signer.chain(), signer.as_ref())?;
+        let cwt = list.sign_cwt(&uri, validity, signer.chain(), signer.as_ref())?;
         Ok(status_lists::publish(conn, number, &Signed { jwt, cwt }, now)?)
     })
 }

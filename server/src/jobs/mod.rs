@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::flow::{Context, face_groups, health, jobs, log, retention, status_lists};
+use crate::flow::{Context, face_groups, health, issuer, jobs, log, retention, status_lists};
 use crate::stop::{Flow, Stop};
 
 /// One kind of work that comes again and again.
@@ -56,7 +56,7 @@ const HOURLY: Job = Job {
     lease: Some(SignedDuration::from_secs(300)),
 };
 
-const JOBS: [Job; 8] = [
+const JOBS: [Job; 10] = [
     // A revocation reaches the published list within a quarter of a second and the time of signing it.
     Job {
         name: "outbox",
@@ -84,6 +84,16 @@ const JOBS: [Job; 8] = [
         lease: None,
         ..HOURLY
     },
+    // Each replica has keys of its own in memory; a rotation is followed within a second.
+    Job {
+        name: "follow_keys",
+        look: Duration::from_secs(1),
+        work: issuer::follow_keys,
+        every: SignedDuration::from_secs(1),
+        lease: None,
+        ..HOURLY
+    },
+    Job { name: "keep_up_keys", work: issuer::keep_up, ..HOURLY },
     // Each replica has files of its own.
     Job {
         name: "face_indexes",

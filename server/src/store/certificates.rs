@@ -61,6 +61,11 @@ impl Standing {
     const ALL: [Standing; 4] =
         [Standing::Active, Standing::Suspended, Standing::Revoked, Standing::Superseded];
 
+    /// Whether it can still change.
+    pub fn is_open(self) -> bool {
+        matches!(self, Standing::Active | Standing::Suspended)
+    }
+
     /// The word of the column and of the API.
     pub fn as_str(self) -> &'static str {
         match self {

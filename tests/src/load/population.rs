@@ -82,7 +82,7 @@ impl Population {
     pub fn grow(&mut self, at: &Installation, holders: u64, relying_parties: u64) -> anyhow::Result<()> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let stores = app::open_stores(&at.config, u32::try_from(threads)?)?;
-        let (_, secrets) = app::open_keys(&at.config, &SystemClock)?;
+        let secrets = app::open_keys(&at.config, &SystemClock)?.secrets()?;
         let vault = Vault::new(&secrets.vault);
         let identities = self.identities.clone();
         let maker = Maker { identities, vault, secrets, now: SystemClock.now(), handles: self.handles };
@@ -208,7 +208,7 @@ mod tests {
         population.grow(&installation, 5, 2).unwrap();
 
         let app::Stores { rps, holders } = app::open_stores(&installation.config, 1).unwrap();
-        let (_, secrets) = app::open_keys(&installation.config, &SystemClock).unwrap();
+        let secrets = app::open_keys(&installation.config, &SystemClock).unwrap().secrets().unwrap();
         let (vault, people) = (Vault::new(&secrets.vault), &population.identities);
         let mut templates = Vec::new();
         for holder in 0..5 {

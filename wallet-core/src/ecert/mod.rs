@@ -4,6 +4,7 @@
 //! list makes that a `VerifiedCert<InForce>`.
 
 pub mod format;
+pub mod lint;
 pub mod sign;
 pub mod verify;
 
