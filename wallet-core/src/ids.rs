@@ -96,6 +96,8 @@ ids! {
     HolderId = "hol";
     /// An E-cert.
     CertificateId = "crt";
+    /// Something that a holder is told of.
+    NoticeId = "ntc";
     /// One use of a code by one relying party.
     RedemptionId = "red";
     /// One use of a service that is no redemption.

@@ -19,6 +19,9 @@ pub mod jws;
 pub mod receipt;
 pub mod status_list;
 
+// The device.
+pub mod risk;
+
 // Presentation.
 pub mod code;
 

@@ -10,6 +10,7 @@ pub mod certificates;
 mod charging;
 pub mod codes;
 pub mod consistency;
+pub mod devices;
 pub mod enrolments;
 pub mod face_groups;
 pub mod faces;
@@ -24,6 +25,8 @@ mod metering;
 pub mod persons;
 pub mod pictures;
 pub mod prices;
+pub mod proofing;
+pub mod recoveries;
 pub mod redemptions;
 pub mod relying_parties;
 pub mod retention;
@@ -82,6 +85,8 @@ pub struct Context {
     pub public_url: String,
     /// How liveness is shown in an enrolment.
     pub enrolment_liveness: Mode,
+    /// How liveness is shown in a recovery.
+    pub recovery_liveness: Mode,
     /// Days that grown tables keep their partitions; for ever without it.
     pub keep_days: Option<u32>,
     /// What face groups are searched by.

@@ -29,6 +29,9 @@ pub fn forget(ctx: &Context) -> Flow<()> {
     ctx.holder_store.write(|conn| {
         devices::forget_proofs(conn, now)?;
         enrolments::abandon_expired(conn, now)?;
+        enrolments::erase_answers(conn, now)?;
+        // Tries of recoveries are counted here, and misses of codes below.
+        throttles::forget(conn, before(SHORT).as_second())?;
         codes::forget(conn, before(SHORT))?;
         outbox::forget_done(conn, before(DONE_EFFECTS))?;
         Ok(())

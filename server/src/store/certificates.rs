@@ -206,6 +206,27 @@ pub fn active_of_holder(conn: &mut Conn, holder: HolderId) -> QueryResult<Vec<Ce
     found.load::<Row>(conn)?.into_iter().map(from_row).collect()
 }
 
+/// The newest certificate behind an eid that a face can be compared with: not ended, not expired.
+pub fn recoverable(conn: &mut Conn, eid: &Eid, now: Timestamp) -> QueryResult<Option<Certificate>> {
+    let found = certificates::table
+        .inner_join(holders::table.on(holders::id.eq(certificates::holder_id)))
+        .filter(holders::eid.eq(eid.as_bytes().as_slice()))
+        .filter(certificates::state.eq_any(["active", "suspended"]))
+        .filter(certificates::expires_at.gt(now.as_microsecond()))
+        .order(certificates::id.desc())
+        .select(columns!());
+    found.first::<Row>(conn).optional()?.map(from_row).transpose()
+}
+
+/// The certificates in force of a device.
+pub fn active_of_device(conn: &mut Conn, device_jkt: &str) -> QueryResult<Vec<Certificate>> {
+    let found = certificates::table
+        .filter(certificates::device_jkt.eq(device_jkt))
+        .filter(certificates::state.eq("active"))
+        .select(columns!());
+    found.load::<Row>(conn)?.into_iter().map(from_row).collect()
+}
+
 /// Ends an active certificate as `revoked` or `superseded`, and erases its template: nobody is compared with it any more.
 pub fn end(
     conn: &mut Conn,

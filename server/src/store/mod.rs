@@ -39,6 +39,7 @@ pub mod jobs;
 pub mod jws_headers;
 pub mod ledger;
 pub mod liveness_sessions;
+pub mod notices;
 pub mod openings;
 pub mod outbox;
 pub mod redemptions;

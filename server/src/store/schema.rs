@@ -83,6 +83,14 @@ diesel::table! {
         public_key -> Binary,
         token_hash -> Binary,
         token_expires_at -> BigInt,
+        holder_id -> Nullable<Text>,
+        since -> Nullable<BigInt>,
+        ended_at -> Nullable<BigInt>,
+        ended_why -> Nullable<Text>,
+        risk -> Nullable<Text>,
+        sealed_signals -> Nullable<Binary>,
+        next_token_hash -> Nullable<Binary>,
+        next_token_expires_at -> Nullable<BigInt>,
     }
 }
 
@@ -108,6 +116,9 @@ diesel::table! {
         created_at -> BigInt,
         expires_at -> BigInt,
         liveness -> Nullable<Text>,
+        kind -> Nullable<Text>,
+        sealed_answer -> Nullable<Binary>,
+        answer_until -> Nullable<BigInt>,
     }
 }
 
@@ -133,6 +144,15 @@ diesel::table! {
         id -> Text,
         eid -> Binary,
         created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    notices (holder_id, id) {
+        holder_id -> Text,
+        id -> Text,
+        kind -> Text,
+        at -> BigInt,
     }
 }
 

@@ -20,6 +20,12 @@ pub fn count(conn: &mut Conn, subject: &str, window_start: i64) -> QueryResult<(
     Ok(())
 }
 
+/// Takes one off a counter that was counted in advance.
+pub fn give_back(conn: &mut Conn, subject: &str, window_start: i64) -> QueryResult<()> {
+    let counter = throttles::table.find((subject, window_start)).filter(throttles::count.gt(0));
+    diesel::update(counter).set(throttles::count.eq(throttles::count - 1)).execute(conn).map(drop)
+}
+
 /// What a counter stands at.
 pub fn read(conn: &mut Conn, subject: &str, window_start: i64) -> QueryResult<i64> {
     let counter = throttles::table.find((subject, window_start)).select(throttles::count);

@@ -14,7 +14,7 @@ use wallet_core::capture::Statement;
 use wallet_core::code::qr::Q1;
 use wallet_core::dpop::{Request, prove};
 use wallet_core::es256::Es256Signer as _;
-use wallet_core::jws::{base64url, from_base64url};
+use wallet_core::jws::{base64url, from_base64url, thumbprint};
 
 use super::relying_party::capture_form;
 use super::{Answer, fresh_key, nonce, text};
@@ -83,16 +83,65 @@ impl Holder {
         Answer::to(self.http.get(format!("{}/.well-known/ecert", self.base))).await?.expect_status(200)
     }
 
-    /// Agrees to all three purposes.
-    pub async fn start(&mut self) -> anyhow::Result<Value> {
+    /// All three purposes, agreed to.
+    pub async fn consent(&self) -> anyhow::Result<Value> {
         let consent = &self.issuer().await?["consent"];
         let purposes: Vec<&Value> =
             consent["purposes"].as_array().into_iter().flatten().map(|p| &p["id"]).collect();
-        let consent = json!({ "consent": { "version": consent["version"], "purposes": purposes } });
-        let started = self.post("/v1/enrolments", &consent).await?.expect_status(201)?;
-        self.token = Some(text(&started, "/access_token")?);
-        self.enrolment = text(&started, "/id")?;
-        Ok(started)
+        Ok(json!({ "version": consent["version"], "purposes": purposes }))
+    }
+
+    /// Agrees to all three purposes.
+    pub async fn start(&mut self) -> anyhow::Result<Value> {
+        let body = json!({ "consent": self.consent().await? });
+        self.start_with(&body).await?.expect_status(201)
+    }
+
+    /// Begins an enrolment with this body; what it begins is remembered.
+    pub async fn start_with(&mut self, body: &Value) -> anyhow::Result<Answer> {
+        self.begin("/v1/enrolments", body).await
+    }
+
+    /// Begins a recovery of the E-cert behind a number.
+    pub async fn recover(&mut self, number: &str) -> anyhow::Result<Answer> {
+        let body = json!({ "consent": self.consent().await?, "document_number": number });
+        self.begin("/v1/recoveries", &body).await
+    }
+
+    async fn begin(&mut self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        // A device that begins has no token.
+        self.token = None;
+        let answer = self.post(path, body).await?;
+        if answer.status == 201 {
+            self.token = Some(text(&answer.body, "/access_token")?);
+            self.enrolment = text(&answer.body, "/id")?;
+        }
+        Ok(answer)
+    }
+
+    /// Shows the face in a recovery, whose nonce this is.
+    pub async fn submit_recovery(&self, nonce: &[u8; 16], frames: &[Vec<u8>]) -> anyhow::Result<Answer> {
+        self.submit_to("recoveries", &Statement::about(nonce, frames, 200), frames, &self.key).await
+    }
+
+    /// The same as the challenge asks for.
+    pub async fn submit_recovery_taken(&self, nonce: &[u8; 16], taken: &Taken) -> anyhow::Result<Answer> {
+        self.submit_to("recoveries", &taken.statement(nonce), &taken.pictures(), &self.key).await
+    }
+
+    /// Asks for something, or does something without a body.
+    pub async fn call(&self, method: Method, path: &str) -> anyhow::Result<Answer> {
+        Answer::to(self.request(method, path)?).await
+    }
+
+    /// The thumbprint of the device key.
+    pub fn jkt(&self) -> String {
+        thumbprint(&(&self.key).into())
+    }
+
+    /// What a wallet remembers when its answer came: the E-cert and the rest.
+    pub fn remember(&mut self, issued: Value) {
+        (self.issued, self.used_handles) = (issued, 0);
     }
 
     /// Photographs the card.
@@ -142,9 +191,19 @@ impl Holder {
         frames: &[Vec<u8>],
         key: &SigningKey,
     ) -> anyhow::Result<Answer> {
+        self.submit_to("enrolments", statement, frames, key).await
+    }
+
+    async fn submit_to(
+        &self,
+        what: &str,
+        statement: &Statement,
+        frames: &[Vec<u8>],
+        key: &SigningKey,
+    ) -> anyhow::Result<Answer> {
         let signature = key.sign(&serde_json::to_vec(statement)?)?;
         let form = capture_form(statement, frames)?.text("signature", base64url(&signature));
-        let path = format!("/v1/enrolments/{}/captures", self.enrolment);
+        let path = format!("/v1/{what}/{}/captures", self.enrolment);
         Answer::to(self.request(Method::POST, &path)?.multipart(form)).await
     }
 
