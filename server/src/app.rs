@@ -27,6 +27,7 @@ use crate::edge::signer::{FileSigner, MeasuredSigner, Signer as _};
 use crate::edge::source::{AuthoritativeSource, DocumentOnly, LocalRegister};
 use crate::edge::vault::Vault;
 use crate::flow::caches::Caches;
+use crate::flow::misses::Misses;
 use crate::flow::{Context, prices, status_lists};
 use crate::http::problem::{self, no_route};
 use crate::http::uploads::Uploads;
@@ -109,6 +110,7 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
         recovery_liveness: config.recovery_liveness,
         keep_days: config.keep_days,
         face_indexes: FaceIndexes::in_folder(config.data_dir.join("face-groups")),
+        misses: Misses::new(config.numeric_breaker),
         caches: Caches::default(),
         replica: ReplicaId::new(clock.now(), &mut rand::rng()),
         signer: Arc::new(MeasuredSigner::new(signer, metrics.clone())),

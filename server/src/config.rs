@@ -97,6 +97,9 @@ pub struct Config {
     /// The zone of billing days and birthdays
     #[arg(long, env = "ECERT_TIME_ZONE", default_value = "Asia/Shanghai", global = true)]
     pub time_zone: String,
+    /// Wrong 16 digits a minute, over all relying parties, from which on digits are taken from those only that send none
+    #[arg(long, env = "ECERT_NUMERIC_BREAKER", default_value_t = 300, global = true)]
+    pub numeric_breaker: u32,
     /// Seconds that a client may take to send its headers, and an idle connection may last
     #[arg(long, env = "ECERT_CLIENT_TIMEOUT", default_value_t = 15, global = true)]
     pub client_timeout: u64,

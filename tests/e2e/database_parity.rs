@@ -19,8 +19,10 @@ const PARTITIONED: [&str; 3] = ["attempts", "audit", "charges"];
 /// Indexes over times that grow with the table: a BRIN says of each block what it spans, and costs next to nothing.
 const BY_BLOCK: [&str; 3] = ["idempotency_keys_created_at", "redemptions_opened_at", "spent_codes_spent_at"];
 /// Columns that PostgreSQL is told to compare byte by byte, as SQLite does anyhow.
-const BYTEWISE: [&str; 43] = [
+const BYTEWISE: [&str; 58] = [
     "api_keys.rp_id",
+    "approvals.redemption_id",
+    "approvals.rp_id",
     "attempts.charge_id",
     "attempts.id",
     "attempts.redemption_id",
@@ -29,11 +31,13 @@ const BYTEWISE: [&str; 43] = [
     "audit.id",
     "certificates.holder_id",
     "certificates.id",
+    "certificates.sponsorship_id",
     "charges.attempt_id",
     "charges.id",
     "charges.redemption_id",
     "charges.rp_id",
     "charges.transaction_id",
+    "enrolments.sponsorship_id",
     "face_groups.id",
     "face_groups.rp_id",
     "group_faces.group_id",
@@ -48,10 +52,18 @@ const BYTEWISE: [&str; 43] = [
     "ledger_transactions.reverses",
     "liveness_sessions.id",
     "liveness_sessions.rp_id",
+    "log_entries.id",
+    "log_entries.object",
+    "log_queue.id",
     "notices.holder_id",
     "notices.id",
     "numeric_codes.certificate_id",
     "outbox.id",
+    "over_askings.certificate_id",
+    "over_askings.rp_id",
+    "past_uses.certificate_id",
+    "past_uses.redemption_id",
+    "past_uses.rp_id",
     "postings.book",
     "postings.transaction_id",
     "purposes.rp_id",
@@ -62,6 +74,9 @@ const BYTEWISE: [&str; 43] = [
     "spent_codes.certificate_id",
     "spent_codes.redemption_id",
     "spent_codes.rp_id",
+    "sponsorships.id",
+    "sponsorships.rp_id",
+    "standing_numbers.holder_id",
     "subscriptions.rp_id",
 ];
 

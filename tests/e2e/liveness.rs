@@ -203,17 +203,17 @@ async fn what_was_cut_short_slow_or_frozen_costs_nothing() -> Test {
     slow.0[4].at_ms = 40_000;
     let mut few = whole.clone();
     few.0.truncate(4);
-    let frozen = frozen(&Challenge::new(Mode::Actions, &open.nonce), at_rest())?;
-    let all = [
-        (short, "steps-incomplete"),
-        (slow, "out-of-time"),
-        (few, "too-few-frames"),
-        (frozen, "frames-identical"),
-    ];
+    let all = [(short, "steps-incomplete"), (slow, "out-of-time"), (few, "too-few-frames")];
     for (taken, reason) in all {
         assert_eq!(rp.judge_taken(&open, &taken).await?.refusal(), format!("422 capture-unusable/{reason}"));
     }
+    // Three captures are all that a redemption has.
+    let (_, rp, open) = challenged(&app, Mode::Actions).await?;
+    let frozen = frozen(&Challenge::new(Mode::Actions, &open.nonce), at_rest())?;
+    let refused = rp.judge_taken(&open, &frozen).await?;
+    assert_eq!(refused.refusal(), "422 capture-unusable/frames-identical");
     assert_eq!(app.charges().await?, 0);
+    let whole = done(Mode::Actions, &open.nonce)?;
     assert_eq!(rp.judge_taken(&open, &whole).await?.expect_status(200)?["outcome"], "passed");
     Ok(())
 }

@@ -7,24 +7,36 @@
 )]
 
 mod accuracy;
+mod approvals;
 mod bad_input;
 mod broken_models;
 mod callers;
+mod codes;
 mod database;
 mod database_commands;
 mod database_parity;
 mod devices;
+mod disclosure;
 mod documents;
 mod embedding;
 mod enrolment;
 mod face_services;
+mod hostile;
 mod liveness;
+mod numeric_limits;
 mod observability;
 mod odd_pictures;
+mod peer;
 mod recovery;
 mod redemption;
 mod replicas;
 mod revocation;
+mod revocation_by_many;
+mod revocation_by_paper;
+mod revocation_everywhere;
 mod service;
+mod standing_number;
+mod status_lists;
 mod templates;
 mod third_party;
+mod transparency_log;

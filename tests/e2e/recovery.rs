@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ecert_server::flow::retention;
 use ecert_tests::app::{TestApp, card, enrolment_frames, later_frames, samples, stranger_frames};
-use ecert_tests::clients::{Answer, Holder, nonce};
+use ecert_tests::clients::{Answer, Holder, nonce, text};
 use ecert_tests::motion::capture::{Taken, sample_person};
 use ecert_tests::specimen::{Sex, Specimen};
 use futures_util::future::join_all;
@@ -35,7 +35,7 @@ async fn tried(app: &TestApp, frames: &[Vec<u8>]) -> anyhow::Result<(Holder, Ans
     let (mut phone, nonce) = begun(app, &Specimen::franck().number).await?;
     let answer = phone.submit_recovery(&nonce, frames).await?;
     if answer.status == 200 {
-        phone.remember(answer.body.clone());
+        phone.remember(answer.body.clone()).await?;
     }
     Ok((phone, answer))
 }
@@ -82,7 +82,8 @@ async fn the_same_values_come_under_fresh_salts() -> Test {
         let all = holder.issued["disclosures"].as_array().into_iter().flatten();
         all.map(|disclosure| disclosure[what].clone()).collect()
     };
-    assert_eq!((of(&new, "name").len(), of(&new, "value")), (6, of(&old, "value")));
+    // Six of the document, and what follows from them.
+    assert_eq!((of(&new, "name").len(), of(&new, "value")), (11, of(&old, "value")));
     assert!(of(&new, "salt").iter().zip(of(&old, "salt")).all(|(new, old)| *new != old));
     Ok(())
 }
@@ -211,6 +212,58 @@ async fn a_revoked_or_expired_certificate_is_not_recovered() -> Test {
 }
 
 #[actix_web::test]
+async fn a_suspension_is_not_lifted_by_a_recovery() -> Test {
+    let app = app().await?;
+    let (mut holder, rp) = (app.enrolled().await?, app.relying_party().await?);
+    app.admin.suspend(&holder.certificate()?).await?.expect_status(204)?;
+    let suspended = tried(&app, &later_frames()).await?.1;
+    let (mut phone, nonce) = begun(&app, &unknown()).await?;
+    let of_nobody = phone.submit_recovery(&nonce, &later_frames()).await?;
+    assert_eq!((suspended.refusal().as_str(), &suspended.body), (REFUSED, &of_nobody.body));
+    assert_eq!(rp.redeem(&holder.qr(Share::Name)?).await?.refusal(), "403 certificate-suspended");
+    // Suspended between the challenge and the capture, it is not recovered either.
+    app.admin.reactivate(&holder.certificate()?).await?.expect_status(204)?;
+    (phone, _) = tried(&app, &later_frames()).await?;
+    let (other, nonce) = begun(&app, &Specimen::franck().number).await?;
+    app.admin.suspend(&phone.certificate()?).await?.expect_status(204)?;
+    assert_eq!(other.submit_recovery(&nonce, &later_frames()).await?.refusal(), REFUSED);
+    Ok(())
+}
+
+#[actix_web::test]
+async fn a_sponsor_can_end_what_was_recovered_too() -> Test {
+    let app = app().await?;
+    let (sponsor, mut old) = (app.relying_party().await?, app.holder());
+    let given = sponsor.post_json("/v1/sponsorships", &json!({})).await?.expect_status(201)?;
+    let sponsorship = text(&given, "/id")?;
+    old.start_under(Some(&sponsorship)).await?.expect_status(201)?;
+    old.submit_document(card()).await?.expect_status(200)?;
+    let nonce = old.confirm().await?;
+    old.submit_capture(&nonce, &enrolment_frames()).await?.expect_status(200)?;
+    let (mut new, _) = tried(&app, &later_frames()).await?;
+    let shown = app.admin.certificate(&new.certificate()?).await?.expect_status(200)?;
+    assert_eq!(shown["sponsorship_id"], sponsorship.as_str());
+    let path = format!("/v1/sponsorships/{sponsorship}/revocation");
+    sponsor.post_json(&path, &json!({ "reason": "cessation" })).await?.expect_status(204)?;
+    assert_eq!(sponsor.redeem(&new.qr(Share::Name)?).await?.refusal(), "410 certificate-revoked");
+    assert_eq!(tried(&app, &later_frames()).await?.1.refusal(), REFUSED);
+    Ok(())
+}
+
+#[actix_web::test]
+async fn the_standing_number_ends_with_a_recovery() -> Test {
+    let app = app().await?;
+    let (old, rp) = (app.enrolled().await?, app.relying_party().await?);
+    let number = old.number("name").await?;
+    let (new, _) = tried(&app, &later_frames()).await?;
+    assert_eq!(rp.ask_holder(&number).await?.refusal(), "404 code-unknown");
+    assert_eq!(new.shown_number().await?.expect_status(200)?, json!({ "on": false }));
+    let number = new.number("name").await?;
+    rp.ask_holder(&number).await?.expect_status(201)?;
+    Ok(())
+}
+
+#[actix_web::test]
 async fn two_recoveries_at_once_leave_one_certificate() -> Test {
     let app = app().await?;
     app.enrolled().await?;
@@ -226,7 +279,7 @@ async fn two_recoveries_at_once_leave_one_certificate() -> Test {
     let mut opened = 0;
     for ((mut phone, _), answer) in phones.into_iter().zip(answers) {
         if answer.status == 200 {
-            phone.remember(answer.body);
+            phone.remember(answer.body).await?;
             opened += i32::from(rp.redeem(&phone.qr(Share::Name)?).await?.status == 201);
         }
     }

@@ -13,21 +13,27 @@ use crate::database::Test;
 const LEASE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Two services over one database of theirs.
-struct Pair {
-    one: TestApp,
-    other: TestApp,
+pub(crate) struct Pair {
+    pub(crate) one: TestApp,
+    pub(crate) other: TestApp,
     _folder: tempfile::TempDir,
     _database: Option<OwnDatabase>,
 }
 
 impl Pair {
-    async fn start() -> anyhow::Result<Pair> {
+    pub(crate) async fn start() -> anyhow::Result<Pair> {
+        Pair::with_flags(&[]).await
+    }
+
+    /// With these flags for both.
+    pub(crate) async fn with_flags(flags: &[&str]) -> anyhow::Result<Pair> {
         let folder = tempfile::tempdir()?;
         let database = postgres_server().map(|server| OwnDatabase::on(&server)).transpose()?;
         let in_file = format!("sqlite:{}", folder.path().join("ecert.db").display());
         let url = database.as_ref().map_or(in_file, OwnDatabase::url);
-        let one = TestApp::with_flags(&["--database", &url]).await?;
-        let other = one.replica(&["--database", &url]).await?;
+        let flags = [&["--database", url.as_str()], flags].concat();
+        let one = TestApp::with_flags(&flags).await?;
+        let other = one.replica(&flags).await?;
         Ok(Pair { one, other, _folder: folder, _database: database })
     }
 }

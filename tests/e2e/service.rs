@@ -63,9 +63,13 @@ async fn more_work_than_it_is_given_is_refused_with_a_time_to_come_again() -> Te
     let frames = variants(ecert_tests::app::samples().landscape(), 2)?;
     let busy = rp.judge_with(&open, &frames, "the key").await?;
     assert_eq!((busy.refusal().as_str(), &busy.headers["retry-after"]), ("503 overloaded", &"1".parse()?));
+    // Nor is anybody invited to a capture, and the code is not used up.
+    let code = holder.qr(Share::Name)?;
+    assert_eq!(rp.redeem(&code).await?.refusal(), "503 overloaded");
     release.send(())?;
     assert!(first.join().unwrap_or(false) && second.join().unwrap_or(false));
     assert_eq!(rp.judge_with(&open, &frames, "the key").await?.refusal(), "422 capture-unusable/no-face");
+    rp.open(&code).await?;
     assert_eq!(app.charges().await?, 0);
     Ok(())
 }

@@ -98,7 +98,7 @@ async fn the_template_of_an_ended_certificate_is_erased() -> Test {
     let app = TestApp::start().await?;
     let holder = app.enrolled().await?;
     let id: CertificateId = holder.certificate()?.parse()?;
-    app.admin.revoke(&holder.certificate()?, "a story").await?.expect_status(204)?;
+    app.admin.revoke(&holder.certificate()?, "other").await?.expect_status(204)?;
     assert!(sealed(&app, id)?.is_empty());
     assert_eq!(rekey(&app, &[])?["rekeyed"], 0);
     Ok(())

@@ -239,6 +239,11 @@ impl TestApp {
         self.admin.admit("Corner Shop", &all).await
     }
 
+    /// What its clock shows.
+    pub fn clock_now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Lets time pass.
     pub fn wait(&self, seconds: i64) {
         self.clock.advance(SignedDuration::from_secs(seconds));

@@ -9,9 +9,13 @@
 pub mod app;
 pub mod attacks;
 #[cfg(target_os = "linux")]
+pub mod bench_codes;
+#[cfg(target_os = "linux")]
 pub mod bench_db;
 #[cfg(target_os = "linux")]
 pub mod bench_documents;
+#[cfg(target_os = "linux")]
+pub mod bench_log;
 #[cfg(target_os = "linux")]
 pub mod bench_pictures;
 #[cfg(target_os = "linux")]
@@ -19,6 +23,7 @@ pub mod bench_search;
 #[cfg(target_os = "linux")]
 pub mod bench_serving;
 pub mod clients;
+pub mod craft;
 pub mod demo;
 pub mod faults;
 #[cfg(target_os = "linux")]
@@ -31,6 +36,7 @@ pub mod postgres;
 pub mod samples;
 pub mod service;
 pub mod specimen;
+pub mod timing;
 
 /// How a bench's program ends: an error is told on the error stream.
 pub fn ended(done: anyhow::Result<()>) -> std::process::ExitCode {

@@ -16,6 +16,8 @@ const TYP: &str = "dpop+jwt";
 /// a phone's clock is commonly some seconds off, and a replay inside the window is caught by `jti`.
 pub const WINDOW: SignedDuration = SignedDuration::from_secs(60);
 
+/// A proof of ours is about 500 bytes; nothing larger is decoded.
+const MAX_BYTES: usize = 4096;
 /// `jti` longer than this is refused, since each is stored until its proof is stale.
 const MAX_JTI: usize = 64;
 
@@ -85,7 +87,7 @@ impl From<JwsError> for DpopError {
 
 /// Checks a proof by the list of RFC 9449 §4.3, in its order.
 pub fn verify(proof: &str, request: Request<'_>, now: Timestamp) -> Result<Proof, DpopError> {
-    let token = UnverifiedJws::parse(proof, TYP)?;
+    let token = UnverifiedJws::parse_within(proof, TYP, MAX_BYTES)?;
     let jwk = token.header("jwk").ok_or(DpopError::Invalid)?;
     let key = Jwk::deserialize(jwk).map_err(|_| DpopError::Invalid)?.key()?;
     let claims: Claims = token.verify(&key)?;

@@ -38,9 +38,25 @@ macro_rules! ids {
                 Self(ulid_at(now, rng))
             }
 
+            /// The moment it is of, in whole milliseconds.
+            pub fn moment(self) -> Timestamp {
+                let milliseconds = i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX);
+                Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::MAX)
+            }
+
             /// The least id of the moment `time`: a bound between those before and those from then on.
             pub fn first_at(time: Timestamp) -> Self {
                 Self(Ulid::from_parts(milliseconds(time), 0))
+            }
+
+            /// The ULID's 16 bytes, for where a text would be too long.
+            pub fn to_bytes(self) -> [u8; 16] {
+                self.0.to_bytes()
+            }
+
+            /// The id with these 16 bytes.
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Ulid::from_bytes(bytes))
             }
         }
 
@@ -98,6 +114,8 @@ ids! {
     CertificateId = "crt";
     /// Something that a holder is told of.
     NoticeId = "ntc";
+    /// A relying party's word for a person who is to enrol.
+    SponsorshipId = "spo";
     /// One use of a code by one relying party.
     RedemptionId = "red";
     /// One use of a service that is no redemption.

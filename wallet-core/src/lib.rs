@@ -9,13 +9,17 @@ pub mod ids;
 pub mod money;
 pub mod pairwise;
 pub mod refusal;
+pub mod revocation;
 
 // Proof: signatures and what is signed.
+pub mod cbor;
 pub mod chain;
+pub mod cose;
 pub mod dpop;
 pub mod ecert;
 pub mod es256;
 pub mod jws;
+pub mod log;
 pub mod receipt;
 pub mod status_list;
 
@@ -24,6 +28,7 @@ pub mod risk;
 
 // Presentation.
 pub mod code;
+pub mod redemption;
 
 // The person and the document.
 pub mod capture;

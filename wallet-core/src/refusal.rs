@@ -91,8 +91,13 @@ pub enum Refusal {
     CodeAlreadyRedeemed,
     /// The same request is being worked on.
     RequestInProgress,
-    /// The redemption is over: judged, or past its deadline or its tries.
+    /// The redemption is over (judged, cancelled, or past its deadline or its tries), or not at this step.
     RedemptionClosed,
+    /// The number is not the one that the relying party shows.
+    NumberMismatch {
+        /// How many more may be sent.
+        left: u32,
+    },
     /// The liveness session is over: judged, or past its deadline or its tries.
     LivenessSessionClosed,
     /// The face group is full, or the relying party has as many groups as it may.
@@ -106,6 +111,8 @@ pub enum Refusal {
     },
     /// The certificate, or the one behind the code, is revoked or expired.
     CertificateRevoked,
+    /// The certificate, or the one behind the code, is suspended; it may come back.
+    CertificateSuspended,
     /// Bytes or pixels above the bound.
     CaptureTooLarge,
     /// Not a picture of a kind that is accepted.
@@ -150,11 +157,13 @@ impl Refusal {
             Refusal::CodeAlreadyRedeemed => "code-already-redeemed",
             Refusal::RequestInProgress => "request-in-progress",
             Refusal::RedemptionClosed => "redemption-closed",
+            Refusal::NumberMismatch { .. } => "number-mismatch",
             Refusal::LivenessSessionClosed => "liveness-session-closed",
             Refusal::FaceGroupFull => "face-group-full",
             Refusal::FaceGroupOutdated => "face-group-outdated",
             Refusal::EnrolmentNotAtThisStep { .. } => "enrolment-not-at-this-step",
             Refusal::CertificateRevoked => "certificate-revoked",
+            Refusal::CertificateSuspended => "certificate-suspended",
             Refusal::CaptureTooLarge => "capture-too-large",
             Refusal::MediaUnsupported => "media-unsupported",
             Refusal::CaptureUnusable(_) => "capture-unusable",
@@ -171,6 +180,9 @@ impl Refusal {
         let fixed = match self {
             Refusal::RequestInvalid { field, expected } => return format!("`{field}`: {expected}"),
             Refusal::EnrolmentNotAtThisStep { state } => return format!("the enrolment is `{state}`"),
+            Refusal::NumberMismatch { left } => {
+                return format!("this is not the number that the relying party shows; tries left: {left}");
+            }
             Refusal::CaptureUnusable(reason)
             | Refusal::DocumentUnusable(reason)
             | Refusal::EnrolmentRefused(reason) => return reason.hint.en.clone(),
@@ -194,7 +206,9 @@ impl Refusal {
             Refusal::NotFound => "there is nothing at this address for this caller",
             Refusal::CodeAlreadyRedeemed => "a code is redeemed once; ask for a fresh one",
             Refusal::RequestInProgress => "the same Idempotency-Key is being worked on; come again",
-            Refusal::RedemptionClosed => "the redemption was judged, or is past its deadline or its tries",
+            Refusal::RedemptionClosed => {
+                "the redemption was judged or cancelled, is past its deadline or its tries, or is not at this step"
+            }
             Refusal::LivenessSessionClosed => {
                 "the liveness session was judged, or is past its deadline or its tries"
             }
@@ -203,6 +217,7 @@ impl Refusal {
                 "the group's templates are of a model that is no longer used: make a new group"
             }
             Refusal::CertificateRevoked => "the certificate is no longer valid",
+            Refusal::CertificateSuspended => "the certificate is suspended; it may become valid again",
             Refusal::CaptureTooLarge => "a picture is at most 8 MiB and 40 megapixels, a capture 24 MiB",
             Refusal::MediaUnsupported => {
                 "send JPEG, PNG or WebP, 8 bits a channel, not animated, in the documented parts"
@@ -234,6 +249,20 @@ impl Refusal {
             Refusal::DeviceEnded { replaced, at } => Some(device_ended(*replaced, *at)),
             Refusal::CertificateRevoked => Some(
                 ("该电子证已失效，请重新申领", "This E-cert is no longer valid; please enrol again").into(),
+            ),
+            Refusal::NumberMismatch { .. } => Some(
+                (
+                    "数字不符：请核对对方屏幕上的数字；如果不是您本人操作，请拒绝",
+                    "Compare with the number on their screen; if this is not you, refuse",
+                )
+                    .into(),
+            ),
+            Refusal::CertificateSuspended => Some(
+                (
+                    "该电子证已被暂停使用，请联系签发机构",
+                    "This E-cert is suspended; please ask the issuer about it",
+                )
+                    .into(),
             ),
             Refusal::MediaUnsupported | Refusal::CaptureTooLarge => {
                 Some(("照片无法使用，请重新拍摄", "The picture can't be used; please take another").into())

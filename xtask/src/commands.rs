@@ -32,15 +32,19 @@ enum Needs {
     Fonts,
     /// `ecert` with its models.
     Service,
+    /// A service in its own process, that judges no faces.
+    WithoutFace,
 }
 
 /// Benches that are programs of `ecert-tests`.
-const PROGRAMS: [(&str, Needs); 5] = [
+const PROGRAMS: [(&str, Needs); 7] = [
+    ("log", Needs::Nothing),
     ("search", Needs::Nothing),
     ("pictures", Needs::Nothing),
     ("attacks", Needs::Models),
     ("documents", Needs::Fonts),
     ("serving", Needs::Service),
+    ("codes", Needs::WithoutFace),
 ];
 /// Benches that count work on pixels: these want the optimiser, the rest of the tests would only build longer.
 const DRAW_FAST: [&str; 2] = ["--config", "profile.dev.package.ecert-tests.opt-level=2"];
@@ -64,8 +68,8 @@ pub(crate) fn demo(arguments: &[OsString]) -> Result<()> {
     hand_over(cargo)
 }
 
-/// Sets up, then runs all tests, and the end-to-end stories once more on PostgreSQL. Those that compare with OpenCV, and the
-/// second run, only where what they need can be had.
+/// Sets up, then runs all tests, and the end-to-end stories once more on PostgreSQL. Those that compare with OpenCV and with
+/// python-cwt, and the second run, only where what they need can be had.
 pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
     let cache = ready_cache()?;
     build_service(&cache)?;
@@ -79,6 +83,10 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
         let argument = argument.to_string_lossy();
         argument.starts_with("-p") || argument.starts_with("--package")
     });
+    match peer::python(&cache, Peer::Cose, &Progress::new()) {
+        Ok(python) => drop(suite.env("ECERT_COSE_PYTHON", python)),
+        Err(error) => eprintln!("MISSING: python-cwt, so nobody else reads our vectors\n{error:#}\n"),
+    }
     suite.arg("test").args((!chosen).then_some("--workspace")).args(arguments);
     if chosen || std::env::var_os(TEST_POSTGRES).is_some() {
         return hand_over(suite);
@@ -176,7 +184,10 @@ fn bench_program(name: &str, needs: Needs, json: bool, arguments: &[OsString]) -
     if needs == Needs::Fonts {
         tools::ensure_all(&[Tool::NotoCjk, Tool::Wenkai, Tool::Zenhei, Tool::OcrB], &Progress::new())?;
     }
-    let mut run = if needs == Needs::Nothing { plain_cargo() } else { cargo(&ready_cache()?) };
+    let mut run = match needs {
+        Needs::Nothing | Needs::WithoutFace => plain_cargo(),
+        Needs::Models | Needs::Fonts | Needs::Service => cargo(&ready_cache()?),
+    };
     let measured = ["--profile", "measure"];
     if needs == Needs::Service {
         let mut build = plain_cargo();
@@ -185,6 +196,9 @@ fn bench_program(name: &str, needs: Needs, json: bool, arguments: &[OsString]) -
     }
     let counts = matches!(needs, Needs::Models | Needs::Fonts);
     run.args(["run", "--quiet"]).args(if counts { DRAW_FAST } else { measured });
+    if needs == Needs::WithoutFace {
+        run.args(["--features", "ecert-server/bench-without-face"]);
+    }
     run.args(["--package", "ecert-tests", "--bin", &format!("bench-{name}"), "--"]);
     run.args(json.then_some("--json")).args(arguments);
     hand_over(run)

@@ -8,6 +8,8 @@ mod cache;
 mod cluster;
 mod commands;
 mod flatbuffer;
+#[cfg(unix)]
+mod fuzz;
 mod manifest;
 mod onnx_graph;
 mod packages;
@@ -79,7 +81,7 @@ enum Task {
         after_help = "Example: cargo xtask bench face --json\n         cargo xtask bench db -- --quick"
     )]
     Bench {
-        /// What to measure: face, serving, attacks, documents, search, pictures, db
+        /// What to measure: face, serving, attacks, documents, search, pictures, codes, db
         name: String,
         /// Print the figures as JSON
         #[arg(long)]
@@ -99,6 +101,21 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Feed the readers of codes, certificates and proofs with hostile bytes, and fail where one is not survived
+    #[cfg(unix)]
+    #[command(
+        after_help = "Example: cargo xtask fuzz --seconds 60 certificate chain\n         cargo xtask fuzz --json"
+    )]
+    Fuzz {
+        /// Which of qr_text, numeric, cbor, certificate, chain, status_list and dpop; all of them when none is named
+        targets: Vec<String>,
+        /// How long each target runs
+        #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
+        seconds: u32,
+        /// Print the outcomes as one line of JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Three PostgreSQL nodes that fail over, and two replicas of ecert, on this machine
     #[cfg(unix)]
     #[command(
@@ -117,6 +134,8 @@ fn main() -> ExitCode {
         Task::Bench { name, json, arguments } => commands::bench(&name, json, &arguments),
         #[cfg(unix)]
         Task::Faults { arguments } => commands::faults(&arguments),
+        #[cfg(unix)]
+        Task::Fuzz { targets, seconds, json } => fuzz::run(&targets, seconds, json),
         #[cfg(unix)]
         Task::Cluster(task) => cluster::run(&task),
     };

@@ -1,4 +1,5 @@
-//! The Python environments with OpenCV and with `face_recognition`, against which the tests and the benches compare.
+//! The Python environments against which the tests and the benches compare: OpenCV, `face_recognition`, and python-cwt, which
+//! reads our certificates and codes, and brings what the transparency log is read with.
 //!
 //! They are no part of the product: only `cargo xtask test` and `cargo xtask bench` make them.
 
@@ -17,6 +18,7 @@ use crate::tools::{self, Tool};
 pub(crate) enum Peer {
     OpenCv,
     FaceRecognition,
+    Cose,
 }
 
 /// Written last, so that an environment without it is one that was interrupted.
@@ -28,6 +30,7 @@ impl Peer {
         match self {
             Self::OpenCv => "opencv-4.14.0.94",
             Self::FaceRecognition => "face_recognition-1.3.0",
+            Self::Cose => "cwt-3.3.0",
         }
     }
 
@@ -35,6 +38,7 @@ impl Peer {
         match self {
             Self::OpenCv => "80 MB",
             Self::FaceRecognition => "150 MB",
+            Self::Cose => "10 MB",
         }
     }
 
@@ -57,13 +61,22 @@ impl Peer {
                 "numpy==2.2.6; python_version < '3.11'",
                 "numpy==2.4.6; python_version >= '3.11'",
             ],
+            // pycose has seen no release since 2023; this one is kept.
+            Self::Cose => &[
+                "cwt==3.3.0",
+                "cbor2==5.9.0",
+                "cryptography==50.0.2",
+                "cffi==2.1.1",
+                "pycparser==3.12",
+                "pyhpke==0.6.5",
+            ],
         }
     }
 
     /// Packages that are published as sources only. They hold data, but their set-up script runs.
     fn sources(self) -> &'static [&'static str] {
         match self {
-            Self::OpenCv => &[],
+            Self::OpenCv | Self::Cose => &[],
             Self::FaceRecognition => &["face_recognition_models==0.3.0"],
         }
     }
@@ -72,6 +85,7 @@ impl Peer {
         match self {
             Self::OpenCv => "import cv2; cv2.FaceDetectorYN, cv2.FaceRecognizerSF",
             Self::FaceRecognition => "import face_recognition; face_recognition.face_encodings",
+            Self::Cose => "import cbor2, cwt, cryptography.x509; cwt.COSE, cwt.COSEKey",
         }
     }
 }
@@ -121,7 +135,7 @@ fn marker(peer: Peer) -> String {
     match peer {
         // As it always was, so that environments of earlier versions are taken.
         Peer::OpenCv => "4.14.0.94".to_owned(),
-        Peer::FaceRecognition => [peer.wheels(), peer.sources()].concat().join("\n"),
+        Peer::FaceRecognition | Peer::Cose => [peer.wheels(), peer.sources()].concat().join("\n"),
     }
 }
 

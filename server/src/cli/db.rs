@@ -108,7 +108,7 @@ fn open(settings: Settings) -> anyhow::Result<Store> {
 }
 
 /// Both databases, or the one that is both.
-fn open_stores(config: &Config) -> anyhow::Result<Stores> {
+pub(super) fn open_stores(config: &Config) -> anyhow::Result<Stores> {
     let rps = open(config.rp_database(1))?;
     let holders = match config.holder_database(1) {
         Some(apart) => open(apart)?,

@@ -1,9 +1,11 @@
 //! The command line: `ecert serve` and what is done on the machine itself.
 
 mod admin;
+mod certificates;
 mod db;
 mod db_words;
 mod documents;
+mod log;
 mod models;
 mod receipts;
 mod register;
@@ -46,6 +48,9 @@ enum Action {
     /// Admins
     #[command(subcommand)]
     Admin(admin::AdminAction),
+    /// Certificates: many of them at once
+    #[command(subcommand)]
+    Certificates(certificates::CertificatesAction),
     /// The database: bring up to date, look, check, back up, restore, move
     #[command(subcommand)]
     Db(db::DbAction),
@@ -61,6 +66,9 @@ enum Action {
     /// What is kept of faces
     #[command(subcommand)]
     Templates(templates::TemplatesAction),
+    /// The transparency log: its checkpoint, whether it is whole, proofs out of it
+    #[command(subcommand)]
+    Log(log::LogAction),
     /// Receipts
     #[command(subcommand)]
     Receipts(receipts::ReceiptsAction),
@@ -98,6 +106,7 @@ fn try_run() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Action::Admin(action) => admin::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
+        Action::Certificates(action) => certificates::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Db(action) => db::run(&cli.settings, action),
         Action::Register(action) => register::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Documents(action) => {
@@ -106,6 +115,7 @@ fn try_run() -> anyhow::Result<ExitCode> {
         }
         Action::Models(action) => models::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Templates(action) => templates::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
+        Action::Log(action) => log::run(&cli.settings, action),
         Action::Receipts(action) => receipts::run(action),
     }
 }

@@ -59,6 +59,8 @@ pub struct Secrets {
     pub vault: [u8; 32],
     /// With a salt, how a template is turned.
     pub template: ProtectionKey,
+    /// The transparency log: its signing key and its salts are derived from this one (`flow/log`).
+    pub log: [u8; 32],
 }
 
 impl Secrets {
@@ -78,6 +80,7 @@ impl Secrets {
             register: derive("ecert register")?,
             vault: derive("ecert vault")?,
             template: ProtectionKey::new(derive("ecert template")?),
+            log: derive("ecert transparency log")?,
         })
     }
 }

@@ -44,6 +44,8 @@ pub struct ModelWorkers {
     queue: SyncSender<Job>,
     /// Jobs of all lanes above which an enrolment's is refused.
     enrolment_bound: i64,
+    /// Jobs above which no redemption is opened.
+    opening_bound: i64,
     load: ModelLoad,
     thresholds: Thresholds,
     main_model: String,
@@ -66,6 +68,7 @@ impl ModelWorkers {
         Ok(Self {
             queue,
             enrolment_bound: i64::try_from(workers + waiting / 2)?,
+            opening_bound: i64::try_from(workers + waiting - waiting / 4)?,
             load: ModelLoad::of(workers, waiting)?,
             thresholds: models.thresholds(),
             main_model: models.model_id(Tier::Main).unwrap_or_default(),
@@ -82,6 +85,7 @@ impl ModelWorkers {
         Ok(Self {
             queue: sync_channel::<Job>(0).0,
             enrolment_bound: 0,
+            opening_bound: i64::MAX,
             load: ModelLoad::of(0, 0)?,
             thresholds: Thresholds::DEFAULT,
             main_model: String::new(),
@@ -120,6 +124,15 @@ impl ModelWorkers {
             }
         }
         answered.recv().map_err(|_| Stop::Broken(anyhow!("a model job panicked")))
+    }
+
+    /// Refuses what would lead to a capture while there is hardly room for those that are on their way: an opening costs a tenth of what
+    /// a judgement does, and at ten times the load it would all be spent on captures that nobody can look at.
+    ///
+    /// # Errors
+    /// `overloaded` from three quarters of the queue on.
+    pub fn has_room(&self) -> Flow<()> {
+        if self.load.in_flight() < self.opening_bound { Ok(()) } else { Err(self.full(Lane::Redemption)) }
     }
 
     fn full(&self, lane: Lane) -> Stop {

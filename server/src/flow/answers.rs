@@ -17,7 +17,7 @@ use super::{Context, tokens};
 use crate::stop::Flow;
 use crate::store::Conn;
 use crate::store::idempotency::Lease;
-use crate::store::redemptions::{self, State};
+use crate::store::redemptions::{self, Judged as JudgedRow};
 
 /// The answer to an attempt.
 pub enum Answer {
@@ -62,6 +62,13 @@ pub struct Judged {
     pub receipt: String,
     /// JWS `ecert-result+jwt` over subject, outcome and attributes.
     pub(super) result: String,
+}
+
+impl Judged {
+    /// Which attributes were given.
+    pub fn given(&self) -> BTreeSet<Attribute> {
+        self.attributes.keys().copied().collect()
+    }
 }
 
 /// Not judgeable.
@@ -111,8 +118,8 @@ pub(super) enum Earlier {
 pub(super) fn recall(conn: &mut Conn, rp: RelyingPartyId, id: RedemptionId, kept: &Kept) -> Flow<Earlier> {
     match kept {
         Kept::Unusable(unusable) => Ok(Earlier::Unusable(unusable.clone())),
-        Kept::Judged => match redemptions::find(conn, id, rp)?.map(|redemption| redemption.state) {
-            Some(State::Judged { sealed_answer: Some(sealed), .. }) => Ok(Earlier::Judged(sealed)),
+        Kept::Judged => match redemptions::find(conn, id, rp)?.and_then(|redemption| redemption.judged) {
+            Some(JudgedRow { sealed_answer: Some(sealed), .. }) => Ok(Earlier::Judged(sealed)),
             _ => Err(Refusal::NotFound.into()),
         },
     }

@@ -20,9 +20,6 @@ use crate::stop::Flow;
 pub const LIMITS: CaptureLimits =
     CaptureLimits { min_frames: 2, max_frames: wallet_core::capture::MAX_FRAMES };
 
-/// Captures that could not be judged, in one redemption or session.
-pub(super) const MAX_UNUSABLE: i64 = 5;
-
 /// A challenge on the wire.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Challenge {

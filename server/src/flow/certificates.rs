@@ -1,72 +1,203 @@
-//! Ending certificates: by an admin, by the holder, or with the code on paper. One way in for all three.
+//! Suspending and ending certificates: by an admin, by the holder, by a sponsor, or with the code on paper. One way in for all.
 
 use jiff::{SignedDuration, Timestamp};
-use wallet_core::es256::sha256;
-use wallet_core::ids::{AdminId, CertificateId};
+use serde::{Deserialize, Serialize};
+use wallet_core::ids::{AdminId, CertificateId, HolderId, SponsorshipId};
 use wallet_core::pairwise::Eid;
 use wallet_core::refusal::Refusal;
+use wallet_core::revocation::{CRL_CERTIFICATE_HOLD, CRL_SUPERSEDED, RevocationReason};
 
-use super::Context;
 use super::callers::Device;
+use super::{Context, status_lists};
 use crate::stop::Flow;
-use crate::store::certificates::{self, Certificate, Ended};
+use crate::store::certificates::{self, Certificate, Standing};
+pub use crate::store::revocations::Ended;
+use crate::store::revocations::{self, Open, State, Why};
 use crate::store::{Conn, audit, outbox};
 
-/// Reasons are for the record, not for stories.
-const MAX_REASON: usize = 200;
+/// Notes are for the record, not for stories.
+const MAX_NOTE: usize = 200;
 
-/// An admin revokes, with a reason.
-pub fn revoke_by_admin(ctx: &Context, admin: AdminId, id: CertificateId, reason: &str) -> Flow<()> {
-    let reason = reason.trim();
-    if reason.is_empty() || reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
-        let expected = format!("1 to {MAX_REASON} characters");
-        return Err(Refusal::RequestInvalid { field: "reason", expected }.into());
+/// Why, as a caller says it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Said {
+    /// A word of [`RevocationReason`].
+    pub reason: String,
+    /// At most 200 characters.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+impl Said {
+    /// The reason and the note, if they are ones. An empty note is none.
+    pub fn check(&self) -> Result<Why, Refusal> {
+        let reason = self.reason.parse().map_err(|_| {
+            let expected = RevocationReason::ALL.map(RevocationReason::as_str).join(", ");
+            Refusal::RequestInvalid { field: "reason", expected: format!("one of {expected}") }
+        })?;
+        let note = self.note.as_deref().unwrap_or_default().trim();
+        if note.chars().count() > MAX_NOTE || note.chars().any(char::is_control) {
+            let expected = format!("at most {MAX_NOTE} characters in one line");
+            return Err(Refusal::RequestInvalid { field: "note", expected });
+        }
+        Ok(Why { reason, note: (!note.is_empty()).then(|| note.to_owned()) })
     }
-    revoke(ctx, &admin.to_string(), reason, |conn| Ok(certificates::find(conn, id)?))
+}
+
+/// An admin revokes.
+pub fn revoke_by_admin(ctx: &Context, admin: AdminId, id: CertificateId, said: &Said) -> Flow<()> {
+    let why = said.check()?;
+    revoke(ctx, &admin.to_string(), &why, |conn| Ok(certificates::find(conn, id)?))
 }
 
 /// The holder revokes their own.
 pub fn revoke_by_holder(ctx: &Context, device: &Device, id: CertificateId) -> Flow<()> {
-    revoke(ctx, &device.jkt, "revoked by the holder", |conn| {
+    let why = Why { reason: RevocationReason::HolderRequest, note: None };
+    revoke(ctx, &device.jkt, &why, |conn| {
         Ok(certificates::find(conn, id)?.filter(|found| found.device_jkt == device.jkt))
     })
 }
 
-/// Whoever has the paper code revokes: the phone may be lost. 100 random bits can't be guessed, so wrong ones need no
-/// counting.
-pub fn revoke_by_paper(ctx: &Context, paper_code: &str) -> Flow<()> {
-    let hash = paper_code_hash(paper_code);
-    // Looked up before anything is locked: strangers may send what they like here.
-    ctx.holder_store
-        .read(|conn| Ok(certificates::by_revocation_code(conn, &hash)?))?
-        .ok_or(Refusal::NotFound)?;
-    revoke(ctx, "paper", "revoked with the paper code", |conn| {
-        Ok(certificates::by_revocation_code(conn, &hash)?)
-    })
-}
-
-/// What is stored of a paper code. Spaces, hyphens and case do not matter to people, and not here.
-pub fn paper_code_hash(code: &str) -> [u8; 32] {
-    let letters: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
-    sha256(letters.to_ascii_uppercase().as_bytes())
-}
-
-fn revoke(
+/// Revokes what is found. Revoking twice is no error: who asks wants it revoked, and it is.
+pub(super) fn revoke(
     ctx: &Context,
     actor: &str,
-    reason: &str,
+    why: &Why,
     mut find: impl FnMut(&mut Conn) -> Flow<Option<Certificate>>,
 ) -> Flow<()> {
     let now = ctx.now();
     ctx.holder_store.write(|conn| {
         let certificate = find(conn)?.ok_or(Refusal::NotFound)?;
-        // Revoking twice is no error: who asks wants it revoked, and it is.
-        let outcome = if certificate.active { "done" } else { "already ended" };
-        if certificate.active {
-            end(conn, &certificate, Ended::Revoked, reason, now)?;
+        let outcome = if certificate.standing.is_final() { "already ended" } else { "done" };
+        if !certificate.standing.is_final() {
+            end(conn, Open::from(&certificate), &Ended::Revoked(why.clone()), now)?;
         }
         Ok(audit::append(conn, actor, "certificate.revoke", certificate.id, outcome, now)?)
     })
+}
+
+/// An admin suspends an active certificate: it is refused everywhere at once, keeps its template, and may come back.
+pub fn suspend(ctx: &Context, admin: AdminId, id: CertificateId, said: &Said) -> Flow<()> {
+    let (why, now) = (said.check()?, ctx.now());
+    change(ctx, admin, id, "certificate.suspend", Standing::Suspended, |conn| {
+        Ok(revocations::suspend(conn, id, &why, now)?)
+    })
+}
+
+/// An admin brings a suspended certificate back.
+pub fn reactivate(ctx: &Context, admin: AdminId, id: CertificateId) -> Flow<()> {
+    change(ctx, admin, id, "certificate.reactivate", Standing::Active, |conn| {
+        Ok(revocations::reactivate(conn, id)?)
+    })
+}
+
+/// Compare-and-set between active and suspended. What is so already stays so; what has ended stays ended, and is a refusal.
+fn change(
+    ctx: &Context,
+    admin: AdminId,
+    id: CertificateId,
+    action: &'static str,
+    to: Standing,
+    mut set: impl FnMut(&mut Conn) -> Flow<bool>,
+) -> Flow<()> {
+    let now = ctx.now();
+    ctx.holder_store.write(|conn| {
+        let changed = set(conn)?;
+        let certificate = certificates::find(conn, id)?.ok_or(Refusal::NotFound)?;
+        if certificate.standing != to {
+            return Err(Refusal::CertificateRevoked.into());
+        }
+        if changed {
+            republish(conn, certificate.status.0, now)?;
+        }
+        let outcome = if changed { "done" } else { "already so" };
+        Ok(audit::append(conn, admin, action, id, outcome, now)?)
+    })
+}
+
+/// A certificate as admins see it: no personal data.
+#[derive(Debug, Serialize)]
+pub struct Shown {
+    id: CertificateId,
+    holder_id: HolderId,
+    state: &'static str,
+    /// Since when it stands so; absent while it is active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<RevocationReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    /// RFC 5280 §5.3.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crl_reason: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    superseded_by: Option<CertificateId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sponsorship_id: Option<SponsorshipId>,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+    status: Place,
+}
+
+/// Where a certificate stands in the published lists.
+#[derive(Debug, Serialize)]
+struct Place {
+    uri: String,
+    index: i64,
+}
+
+/// Shows a certificate to an admin, and that they looked is on record.
+pub fn show(ctx: &Context, admin: AdminId, id: CertificateId) -> Flow<Shown> {
+    let now = ctx.now();
+    let record = ctx.holder_store.write(|conn| {
+        let record = revocations::record(conn, id)?.ok_or(Refusal::NotFound)?;
+        audit::append(conn, admin, "certificate.read", id, "done", now)?;
+        Ok(record)
+    })?;
+    let mut shown = Shown {
+        id,
+        holder_id: record.holder,
+        state: Standing::Active.as_str(),
+        since: None,
+        reason: None,
+        note: None,
+        crl_reason: None,
+        superseded_by: None,
+        sponsorship_id: record.sponsorship,
+        issued_at: record.issued_at,
+        expires_at: record.expires_at,
+        status: Place { uri: status_lists::uri(ctx, record.status.0), index: record.status.1 },
+    };
+    match record.state {
+        State::Active => {}
+        State::Suspended { since, why } => {
+            let crl_reason = CRL_CERTIFICATE_HOLD;
+            shown.stands(Standing::Suspended, since, crl_reason, Some(why));
+        }
+        State::Revoked { at, why } => {
+            let crl_reason = why.reason.crl_reason();
+            shown.stands(Standing::Revoked, at, crl_reason, Some(why));
+        }
+        State::Superseded { at, by } => {
+            shown.stands(Standing::Superseded, at, CRL_SUPERSEDED, None);
+            shown.superseded_by = by;
+        }
+    }
+    Ok(shown)
+}
+
+impl Shown {
+    fn stands(&mut self, standing: Standing, since: Timestamp, crl_reason: u8, why: Option<Why>) {
+        self.state = standing.as_str();
+        self.since = Some(since);
+        self.crl_reason = Some(crl_reason);
+        if let Some(Why { reason, note }) = why {
+            self.reason = Some(reason);
+            self.note = note;
+        }
+    }
 }
 
 /// The certificate that another row refers to: it must be there.
@@ -116,18 +247,25 @@ impl InForce {
 
 /// The certificate, if it is in force.
 pub(super) fn in_force(certificate: Certificate, now: Timestamp) -> Result<Certificate, Refusal> {
-    if certificate.in_force(now) { Ok(certificate) } else { Err(Refusal::CertificateRevoked) }
+    match certificate.standing {
+        Standing::Active if certificate.is_current(now) => Ok(certificate),
+        Standing::Suspended if certificate.is_current(now) => Err(Refusal::CertificateSuspended),
+        _ => Err(Refusal::CertificateRevoked),
+    }
 }
 
-/// Ends an active certificate and asks for its status list to be published anew.
-pub(super) fn end(
-    conn: &mut Conn,
-    certificate: &Certificate,
-    state: Ended,
-    reason: &str,
-    now: Timestamp,
-) -> Flow<()> {
-    certificates::end(conn, certificate.id, state, reason, now)?;
-    outbox::append(conn, outbox::REPUBLISH_STATUS_LIST, &certificate.status.0.to_string(), now)?;
-    Ok(())
+impl From<&Certificate> for Open {
+    fn from(certificate: &Certificate) -> Open {
+        Open { id: certificate.id, list: certificate.status.0 }
+    }
+}
+
+/// Ends a certificate that has not ended and asks for its status list to be published anew.
+pub(super) fn end(conn: &mut Conn, certificate: Open, ended: &Ended, now: Timestamp) -> Flow<()> {
+    revocations::end(conn, certificate.id, ended, now)?;
+    republish(conn, certificate.list, now)
+}
+
+pub(super) fn republish(conn: &mut Conn, list: i64, now: Timestamp) -> Flow<()> {
+    Ok(outbox::append(conn, outbox::REPUBLISH_STATUS_LIST, &list.to_string(), now)?)
 }

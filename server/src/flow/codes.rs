@@ -5,8 +5,8 @@ use serde::Serialize;
 use wallet_core::attributes::Share;
 use wallet_core::code::Code;
 use wallet_core::code::numeric::{LIFETIME, NumericCode};
-use wallet_core::code::qr::UnverifiedQr;
-use wallet_core::es256::sha256;
+use wallet_core::code::qr::{Bound, UnverifiedQr};
+use wallet_core::code::standing::StandingNumber;
 use wallet_core::ids::{CertificateId, RedemptionId, RelyingPartyId};
 use wallet_core::refusal::Refusal;
 
@@ -14,8 +14,9 @@ use super::callers::Device;
 use super::certificates::{in_force, referred_to};
 use super::{Context, later};
 use crate::stop::Flow;
-use crate::store::certificates;
 use crate::store::codes::{self, Minted, Spending, Spent};
+use crate::store::standing_numbers::{self, Standing};
+use crate::store::{certificates, revocations};
 
 /// Sixteen digits for the holder to read out.
 #[derive(Serialize)]
@@ -48,30 +49,39 @@ pub(super) struct Presented {
     /// What makes the code one-time.
     code_id: Vec<u8>,
     numeric: Option<[u8; 32]>,
+    /// Whether it is the number that stands: then each request is a use of its own.
+    pub(super) standing: bool,
 }
 
-/// Finds what a code stands for. Wrong, expired, and signed by another key are not told apart: `None`.
-pub(super) fn resolve(ctx: &Context, code: &Code, now: Timestamp) -> Flow<Option<Presented>> {
+/// Finds what a code stands for. Wrong, expired, bound to something else and signed by another key are not told apart: `None`.
+pub(super) fn resolve(ctx: &Context, code: &Code, asked: &Bound, now: Timestamp) -> Flow<Option<Presented>> {
     match code {
-        Code::Qr(qr) => resolve_qr(ctx, qr.as_ref().clone(), now),
+        Code::Qr(qr) => resolve_qr(ctx, qr.as_ref().clone(), asked, now),
         Code::Numeric(digits) => resolve_numeric(ctx, digits, now),
+        Code::Standing(number) => resolve_standing(ctx, number),
     }
 }
 
-fn resolve_qr(ctx: &Context, qr: UnverifiedQr, now: Timestamp) -> Flow<Option<Presented>> {
-    let handle_hash = sha256(qr.handle());
-    let found = ctx.rounds.handles.join(handle_hash)?;
+fn resolve_qr(ctx: &Context, qr: UnverifiedQr, asked: &Bound, now: Timestamp) -> Flow<Option<Presented>> {
+    let found = ctx.rounds.handles.join(*qr.named())?;
     // An unknown handle is checked against a key all the same, so that it takes the time of a known one.
     let (certificate, key) = match found {
         Some((certificate, key)) => (Some(certificate), key),
         None => (None, ctx.signer.public_key()),
     };
     let verified = qr.verify(&key);
-    let (Some(certificate), Ok(q1)) = (certificate, verified) else { return Ok(None) };
-    if !q1.is_current(now) {
+    let (Some(certificate), Ok(code)) = (certificate, verified) else { return Ok(None) };
+    let showing = code.showing();
+    if !showing.is_current(now) || !code.is_good_for(asked) {
         return Ok(None);
     }
-    Ok(Some(Presented { certificate, share: q1.share, code_id: q1.jti.to_vec(), numeric: None }))
+    Ok(Some(Presented {
+        certificate,
+        share: showing.share,
+        code_id: showing.jti.to_vec(),
+        numeric: None,
+        standing: false,
+    }))
 }
 
 fn resolve_numeric(ctx: &Context, code: &NumericCode, now: Timestamp) -> Flow<Option<Presented>> {
@@ -79,13 +89,31 @@ fn resolve_numeric(ctx: &Context, code: &NumericCode, now: Timestamp) -> Flow<Op
     let minted = ctx.holder_store.read(|conn| Ok(codes::find(conn, &mac)?))?;
     let Some(minted) = minted.filter(|minted| now < minted.expires_at) else { return Ok(None) };
     let Minted { certificate, share, .. } = minted;
-    Ok(Some(Presented { certificate, share, code_id: mac.to_vec(), numeric: Some(mac) }))
+    Ok(Some(Presented { certificate, share, code_id: mac.to_vec(), numeric: Some(mac), standing: false }))
+}
+
+/// A standing number stands for its holder's certificate of the moment. That it is suspended is found out as for any other code.
+fn resolve_standing(ctx: &Context, number: &StandingNumber) -> Flow<Option<Presented>> {
+    let mac = number.mac(&ctx.secrets.code);
+    ctx.holder_store.read(|conn| {
+        let Some(Standing { holder, share, .. }) = standing_numbers::find(conn, &mac)? else {
+            return Ok(None);
+        };
+        let certificate = revocations::open_of_holder(conn, holder)?.pop();
+        Ok(certificate.map(|certificate| Presented {
+            certificate: certificate.id,
+            share,
+            code_id: Vec::new(),
+            numeric: None,
+            standing: true,
+        }))
+    })
 }
 
 impl Presented {
     /// Whether the phone made it, and not the server.
     pub(super) fn is_qr(&self) -> bool {
-        self.numeric.is_none()
+        self.numeric.is_none() && !self.standing
     }
 
     /// What is to be noted when it is used up, for a redemption that is given its id here.
@@ -93,7 +121,7 @@ impl Presented {
         let redemption = RedemptionId::new(now, &mut rand::rng());
         Spending {
             certificate: self.certificate,
-            code_id: self.code_id.clone(),
+            code_id: if self.standing { request_mac.clone() } else { self.code_id.clone() },
             rp,
             spent: Spent { redemption, request_mac },
             at: now,

@@ -100,7 +100,7 @@ pub fn check(inspected: &Inspected<'_>, samples: Samples, progress: &Progress) -
 }
 
 /// The beginning of the first day whose partitions are still attached.
-fn first_kept(now: Timestamp, keep_days: u32) -> Timestamp {
+pub fn first_kept(now: Timestamp, keep_days: u32) -> Timestamp {
     let then = now.saturating_sub(SignedDuration::from_hours(24 * i64::from(keep_days))).unwrap_or(now);
     let day: Date = TimeZone::UTC.to_datetime(then).date();
     TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).unwrap_or(then)

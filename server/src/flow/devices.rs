@@ -6,15 +6,16 @@ use wallet_core::es256::sha256;
 use wallet_core::face::Mode;
 use wallet_core::ids::NoticeId;
 use wallet_core::refusal::{Reason, Refusal};
+use wallet_core::revocation::RevocationReason;
 use wallet_core::risk::{self, DeviceSignals, Outcome};
 
 use super::callers::Device;
-use super::certificates::end;
+use super::certificates::{Ended, end};
 use super::proofing::{Consent, TOKEN, fresh_token};
 use super::{Context, later};
 use crate::stop::Flow;
-use crate::store::certificates::{self, Ended};
 use crate::store::devices::{self, EndedWhy, Impression};
+use crate::store::revocations::{self, Why};
 use crate::store::{audit, codes, notices};
 
 /// What is known of a device that begins something.
@@ -144,10 +145,11 @@ pub fn list(ctx: &Context, device: &Device) -> Flow<DeviceList> {
     Ok(DeviceList { devices: found.into_iter().map(shown).collect::<Flow<_>>()? })
 }
 
-/// Ends a device of the holder: its token, and the certificates in force that are bound to its key, since it could sign codes for them
+/// Ends a device of the holder: its token, and the certificates that are bound to its key, since it could sign codes for them
 /// without asking anybody. Ended before, it stays so.
 pub fn revoke(ctx: &Context, device: &Device, jkt: &str) -> Flow<()> {
     let now = ctx.now();
+    let why = Why { reason: RevocationReason::HolderRequest, note: Some("with its device".to_owned()) };
     ctx.holder_store.write(|conn| {
         let holder = devices::holder_of(conn, &device.jkt)?;
         let theirs = holder.is_some() && devices::holder_of(conn, jkt)? == holder;
@@ -157,9 +159,10 @@ pub fn revoke(ctx: &Context, device: &Device, jkt: &str) -> Flow<()> {
         if !devices::revoke(conn, jkt, now)? {
             return Ok(());
         }
-        for certificate in certificates::active_of_device(conn, jkt)? {
-            end(conn, &certificate, Ended::Revoked, "its device was revoked by the holder", now)?;
+        for certificate in revocations::open_of_device(conn, jkt)? {
+            end(conn, certificate, &Ended::Revoked(why.clone()), now)?;
             codes::void(conn, certificate.id)?;
+            audit::append(conn, &device.jkt, "certificate.revoke", certificate.id, "done", now)?;
         }
         if let Some(holder) = holder {
             notices::append(conn, holder, "device-revoked", now)?;

@@ -7,7 +7,7 @@ use wallet_core::document::IdCard;
 use wallet_core::face::challenge::Asked;
 use wallet_core::face::judgement::reference_template;
 use wallet_core::face::{Observation, Template};
-use wallet_core::ids::EnrolmentId;
+use wallet_core::ids::{EnrolmentId, SponsorshipId};
 use wallet_core::onnx::{Engine, IdCardReading, ModelError};
 use wallet_core::refusal::{Reason, Refusal};
 
@@ -42,7 +42,13 @@ struct SealedDocument {
 }
 
 /// Begins an enrolment: all three purposes, in the current version.
-pub fn start(ctx: &Context, device: &Device, consent: &Consent, introduced: &Introduction) -> Flow<Started> {
+pub fn start(
+    ctx: &Context,
+    device: &Device,
+    consent: &Consent,
+    sponsorship: Option<SponsorshipId>,
+    introduced: &Introduction,
+) -> Flow<Started> {
     let now = ctx.now();
     let enrolment = Enrolment {
         id: EnrolmentId::new(now, &mut rand::rng()),
@@ -51,6 +57,7 @@ pub fn start(ctx: &Context, device: &Device, consent: &Consent, introduced: &Int
         state: State::Started,
         tries: 0,
         expires_at: later(now, LIFETIME),
+        sponsorship,
     };
     let seemed = devices::impression(ctx, device, consent, introduced, "enrolment.start")?;
     begin(ctx, device, &seemed, &enrolment, "enrolment.start", now)

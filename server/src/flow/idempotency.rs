@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wallet_core::es256::sha256;
-use wallet_core::ids::{RedemptionId, RequestId};
+use wallet_core::ids::{RedemptionId, RelyingPartyId, RequestId};
 use wallet_core::jws::base64url;
 use wallet_core::pairwise::keyed;
 use wallet_core::refusal::Refusal;
@@ -44,9 +44,9 @@ impl Idempotency {
         keyed(&ctx.secrets.fingerprint, &[rp.as_bytes(), self.key.as_bytes(), &self.fingerprint]).to_vec()
     }
 
-    pub(super) fn lease(&self, rp: &RelyingParty, now: Timestamp) -> Lease {
+    pub(super) fn lease(&self, rp: RelyingPartyId, now: Timestamp) -> Lease {
         Lease {
-            rp: rp.id,
+            rp,
             key: self.key.clone(),
             fingerprint: self.fingerprint,
             by: RequestId::new(now, &mut rand::rng()),

@@ -1,47 +1,49 @@
 //! Issuing an E-cert, in one transaction with everything that belongs to it.
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use wallet_core::attributes::Attribute;
+use wallet_core::attributes::{Attribute, Source, has_reached};
+use wallet_core::code::paper::PaperCode;
+use wallet_core::code::qr::serial_hash;
+use wallet_core::code::sheet::Sheet;
 use wallet_core::document::{IdCard, Sex};
 use wallet_core::ecert::{AssuranceLevel, Claims, Disclosure, StatusReference, sign::sign};
-use wallet_core::es256::sha256;
 use wallet_core::face::Template;
 use wallet_core::face::protection::Stored;
-use wallet_core::ids::{CertificateId, EnrolmentId, HolderId};
+use wallet_core::ids::{CertificateId, EnrolmentId, HolderId, SponsorshipId};
 use wallet_core::jws::base64url;
 use wallet_core::pairwise::Eid;
 use wallet_core::refusal::{Reason, Refusal};
 
 use super::callers::Device;
-use super::certificates::{end, paper_code_hash};
-use super::{Context, later, random, status_lists, templates};
+use super::certificates::{Ended, end};
+use super::{Context, later, random, sponsorships, status_lists, templates};
 use crate::stop::Flow;
-use crate::store::certificates::{Certificate, Ended};
+use crate::store::certificates::{Certificate, Standing};
 use crate::store::enrolments::{Enrolment, State};
-use crate::store::{Conn, audit, certificates, codes, devices, enrolments, holders, notices};
+use crate::store::{
+    Conn, audit, certificates, codes, devices, enrolments, handles, holders, notices, revocations,
+    standing_numbers,
+};
 
 /// How long a certificate lasts: a face changes, a card is replaced.
-const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365);
-/// Handles given to a wallet at once, one for each code; 64 last weeks.
-const HANDLES: usize = 64;
+pub(super) const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365);
 /// How long the same device may ask for the answer again.
 const ANSWERED: SignedDuration = SignedDuration::from_hours(1);
-/// Crockford's base 32: no I, L, O or U to misread on paper.
-const PAPER_ALPHABET: [u8; 32] = *b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// What the wallet receives. Of the handles and the revocation code the server keeps only hashes, and for [`ANSWERED`] the whole answer,
-/// sealed.
+/// What the wallet receives. Of the revocation code the server keeps only a hash, and for [`ANSWERED`] the whole answer, sealed. Handles
+/// for codes are the wallet's to ask for.
 #[derive(Serialize, Deserialize)]
 pub struct Issued {
     certificate_id: CertificateId,
     /// The E-cert: a tagged COSE_Sign1, base64url.
     certificate: String,
     disclosures: Vec<Disclosure>,
-    /// 16 bytes each, base64url; one for each QR.
-    handles: Vec<String>,
-    /// On paper, for a lost phone: 20 letters and digits in groups of five.
+    /// On paper, for a lost phone: 18 digits in groups of six.
     revocation_code: String,
+    /// The same as a page to print, HTML.
+    revocation_sheet: String,
     assurance_level: AssuranceLevel,
     expires_at: Timestamp,
 }
@@ -49,7 +51,9 @@ pub struct Issued {
 /// Who a person is, as far as it was proven.
 pub(super) struct Proven {
     eid: Eid,
+    /// What is on the document; what follows from it is derived anew.
     values: Vec<(Attribute, String)>,
+    birth: Date,
     template: Stored,
     assurance: AssuranceLevel,
     expires_at: Timestamp,
@@ -69,6 +73,7 @@ impl Proven {
         Proven {
             eid: Eid::derive(&ctx.secrets.eid, card.number.as_str()),
             values: values(card),
+            birth: card.birth,
             template: Stored::protect(template, &ctx.secrets.template, random()),
             assurance,
             expires_at: later(whole_seconds(now), LIFETIME),
@@ -83,12 +88,14 @@ impl Proven {
         eid: Eid,
         earlier: &Certificate,
         values: Vec<(Attribute, String)>,
+        birth: Date,
         assurance: AssuranceLevel,
     ) -> anyhow::Result<Proven> {
         let template = templates::stored(ctx, earlier.id, &earlier.sealed_template)?;
         Ok(Proven {
             eid,
             values,
+            birth,
             template: template.rekey(&ctx.secrets.template, random()),
             assurance: assurance.min(earlier.assurance),
             expires_at: earlier.expires_at,
@@ -102,25 +109,24 @@ pub(super) fn issue(ctx: &Context, device: &Device, enrolment: &Enrolment, prove
     let now = ctx.now();
     let issued_at = whole_seconds(now);
     let id = CertificateId::new(now, &mut rand::rng());
-    let disclosures = disclosures(&proven.values);
-    let handles: Vec<[u8; 16]> = (0..HANDLES).map(|_| random()).collect();
-    let revocation_code = paper_code();
-    let sealed_attributes = ctx.vault.seal_json(&attributes_context(id), &disclosures)?;
+    let on_document: Vec<Disclosure> =
+        proven.values.iter().map(|(name, value)| salted(*name, value.clone())).collect();
+    let disclosures = [on_document.clone(), derived(&on_document, proven.birth, ctx.today())].concat();
+    let serial = random();
+    let revocation_code = PaperCode::mint(&mut rand::rng());
+    let sealed_attributes = ctx.vault.seal_json(&attributes_context(id), &on_document)?;
     let sealed_template = templates::seal(ctx, id, &proven.template)?;
     ctx.holder_store.write(|conn| {
         let approved = State::Approved { certificate: id };
         let advanced = enrolments::advance(conn, enrolment, &approved)?;
         advanced.map_err(|current| Refusal::EnrolmentNotAtThisStep { state: current.name() })?;
-        if let Some(earlier) = proven.by {
-            // Another recovery, or a revocation, may have come in between.
-            let newest = certificates::recoverable(conn, &proven.eid, now)?;
-            newest.filter(|newest| newest.id == earlier).ok_or_else(not_recovered)?;
-        }
         let holder = holders::find_or_insert(conn, &proven.eid, now)?;
-        supersede(conn, holder, id, &device.jkt, now)?;
+        let sponsorship = match proven.by {
+            Some(earlier) => recovered(conn, holder, &proven.eid, earlier, now)?,
+            None => enrolled(conn, holder, enrolment, now)?,
+        };
+        supersede(conn, device, holder, id, now)?;
         devices::belongs_to(conn, &device.jkt, holder)?;
-        let kind = if proven.by.is_some() { "recovered" } else { "enrolled" };
-        notices::append(conn, holder, kind, now)?;
         let certificate = Certificate {
             id,
             holder,
@@ -130,22 +136,21 @@ pub(super) fn issue(ctx: &Context, device: &Device, enrolment: &Enrolment, prove
             assurance: proven.assurance,
             sealed_attributes: sealed_attributes.clone(),
             sealed_template: sealed_template.clone(),
-            active: true,
+            standing: Standing::Active,
             issued_at,
             expires_at: proven.expires_at,
         };
-        certificates::insert(conn, &certificate, &paper_code_hash(&revocation_code))?;
-        for handle in &handles {
-            certificates::insert_handle(conn, &sha256(handle), id)?;
-        }
+        let paper = revocation_code.mac(&ctx.secrets.code);
+        certificates::insert(conn, &certificate, &paper, sponsorship)?;
+        handles::insert_serial(conn, &serial_hash(&serial), id)?;
         audit::append(conn, &device.jkt, "certificate.issue", id, "done", now)?;
-        let claims = claims(ctx, &certificate, &disclosures);
+        let claims = claims(ctx, serial, &certificate, &disclosures);
         let issued = Issued {
             certificate_id: id,
             certificate: base64url(&sign(&claims, ctx.signer.chain(), ctx.signer.as_ref())?),
             disclosures: disclosures.clone(),
-            handles: handles.iter().map(|handle| base64url(handle)).collect(),
-            revocation_code: revocation_code.clone(),
+            revocation_code: revocation_code.grouped(),
+            revocation_sheet: sheet(ctx, &revocation_code, id, proven.expires_at),
             assurance_level: proven.assurance,
             expires_at: proven.expires_at,
         };
@@ -155,6 +160,37 @@ pub(super) fn issue(ctx: &Context, device: &Device, enrolment: &Enrolment, prove
     })
 }
 
+/// What an enrolment with the document brings along; the sponsorship that it was under.
+fn enrolled(
+    conn: &mut Conn,
+    holder: HolderId,
+    enrolment: &Enrolment,
+    now: Timestamp,
+) -> Flow<Option<SponsorshipId>> {
+    if let Some(sponsorship) = enrolment.sponsorship {
+        sponsorships::use_up(conn, sponsorship, now)?;
+    }
+    notices::append(conn, holder, "enrolled", now)?;
+    Ok(enrolment.sponsorship)
+}
+
+/// What a recovery brings along, if the certificate that vouches still stands: another recovery, a revocation or a suspension may have
+/// come in between. Whoever has the old phone may have seen the standing number, so that it ends. The sponsorship is the earlier
+/// certificate's, so that a sponsor who takes its word back ends the recovered one.
+fn recovered(
+    conn: &mut Conn,
+    holder: HolderId,
+    eid: &Eid,
+    earlier: CertificateId,
+    now: Timestamp,
+) -> Flow<Option<SponsorshipId>> {
+    let newest = certificates::recoverable(conn, eid, now)?;
+    newest.filter(|newest| newest.id == earlier).ok_or_else(not_recovered)?;
+    standing_numbers::end(conn, holder, "recovered", now)?;
+    notices::append(conn, holder, "recovered", now)?;
+    Ok(revocations::record(conn, earlier)?.and_then(|earlier| earlier.sponsorship))
+}
+
 /// The one answer to a wrong face, an unknown number, a certificate that has no template any more, and a number that was tried too often.
 pub(super) fn not_recovered() -> Refusal {
     let hint = ("无法恢复，请持身份证件重新申领", "This can't be recovered; enrol anew with your document");
@@ -162,14 +198,21 @@ pub(super) fn not_recovered() -> Refusal {
 }
 
 /// Ends the certificates before, with the digits that were minted for them, and the tokens of the devices that had them.
-fn supersede(conn: &mut Conn, holder: HolderId, by: CertificateId, jkt: &str, now: Timestamp) -> Flow<()> {
-    let earlier = certificates::active_of_holder(conn, holder)?;
-    for earlier in &earlier {
-        end(conn, earlier, Ended::Superseded, &format!("superseded by {by}"), now)?;
+fn supersede(
+    conn: &mut Conn,
+    device: &Device,
+    holder: HolderId,
+    by: CertificateId,
+    now: Timestamp,
+) -> Flow<()> {
+    let mut their_devices = Vec::new();
+    for earlier in revocations::open_of_holder(conn, holder)? {
+        their_devices.extend(certificates::find(conn, earlier.id)?.map(|earlier| earlier.device_jkt));
+        audit::append(conn, &device.jkt, "certificate.supersede", earlier.id, "done", now)?;
         codes::void(conn, earlier.id)?;
+        end(conn, earlier, &Ended::Superseded { by }, now)?;
     }
-    let their_devices: Vec<String> = earlier.into_iter().map(|earlier| earlier.device_jkt).collect();
-    Ok(devices::replace(conn, holder, jkt, &their_devices, now)?)
+    Ok(devices::replace(conn, holder, &device.jkt, &their_devices, now)?)
 }
 
 /// The answer of an approved enrolment, as it was kept.
@@ -182,11 +225,11 @@ pub(super) fn answer_context(id: EnrolmentId) -> String {
     format!("enrolments.answer {id}")
 }
 
-fn claims(ctx: &Context, certificate: &Certificate, disclosures: &[Disclosure]) -> Claims {
+fn claims(ctx: &Context, cti: [u8; 16], certificate: &Certificate, disclosures: &[Disclosure]) -> Claims {
     let (list, index) = certificate.status;
     Claims {
         issuer: ctx.public_url.clone(),
-        cti: random(),
+        cti,
         issued_at: certificate.issued_at,
         expires_at: certificate.expires_at,
         device: certificate.device_key.clone(),
@@ -211,23 +254,25 @@ fn values(card: &IdCard) -> Vec<(Attribute, String)> {
     ]
 }
 
-/// Each value under a fresh salt.
-fn disclosures(values: &[(Attribute, String)]) -> Vec<Disclosure> {
-    let salted = |(name, value): &(Attribute, String)| Disclosure {
-        name: *name,
-        value: value.clone(),
-        salt: base64url(&random::<16>()),
-    };
-    values.iter().map(salted).collect()
+fn salted(name: Attribute, value: String) -> Disclosure {
+    Disclosure { name, value, salt: base64url(&random::<16>()) }
 }
 
-/// 20 characters of five random bits: 100 bits.
-fn paper_code() -> String {
-    let letters = random::<20>().map(|byte| {
-        let place = usize::from(byte % 32);
-        char::from(PAPER_ALPHABET.get(place).copied().unwrap_or(b'0'))
-    });
-    letters.chunks(5).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
+/// What follows from the document, for the wallet to disclose by itself where nobody can ask the server: ages as of `today`, so that a
+/// yes stays one. The server makes them anew from the document each time, and keeps none.
+fn derived(on_document: &[Disclosure], birth: Date, today: Date) -> Vec<Disclosure> {
+    let whole = |of: Attribute| on_document.iter().find(|disclosure| disclosure.name == of);
+    let value = |name: Attribute| match name.source() {
+        Source::Document => None,
+        Source::Age(years) => Some(has_reached(years, birth, today).to_string()),
+        Source::Masked(of) => whole(of).map(|whole| name.mask(&whole.value)),
+    };
+    Attribute::ALL.into_iter().filter_map(|name| value(name).map(|value| salted(name, value))).collect()
+}
+
+fn sheet(ctx: &Context, code: &PaperCode, certificate: CertificateId, expires_at: Timestamp) -> String {
+    let expires_on = ctx.zone.to_datetime(expires_at).date();
+    Sheet { code, certificate, expires_on, service: &ctx.public_url }.to_html()
 }
 
 fn whole_seconds(time: Timestamp) -> Timestamp {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use wallet_core::jws::Jwk;
 use wallet_core::refusal::HolderMessage;
 
-use super::Context;
+use super::{Context, log};
+use crate::stop::Flow;
 
 /// The consent text's version. A new text is a new version, and what was agreed to stays on record by it.
 pub const CONSENT_VERSION: &str = "2026-11";
@@ -69,20 +70,33 @@ pub struct IssuerMetadata {
     /// DER in base64: signer, issuing CA, root.
     x5c: Vec<String>,
     signing_key: Jwk,
+    log: LogMetadata,
+    /// Where all status lists are named (Token Status List, "Status List Aggregation").
+    status_list_aggregation_endpoint: String,
     consent: ConsentText,
 }
 
+/// Where the transparency log is, and by which key its checkpoints are verified.
+#[derive(Debug, Serialize)]
+struct LogMetadata {
+    url: String,
+    /// `name+id+key`, as C2SP signed-note has it.
+    key: String,
+}
+
 /// Everything needed to enrol, and to verify offline what we sign.
-pub fn metadata(ctx: &Context) -> IssuerMetadata {
+pub fn metadata(ctx: &Context) -> Flow<IssuerMetadata> {
     let chain = ctx.signer.chain().iter().map(Vec::as_slice).chain([ctx.signer.root()]);
-    IssuerMetadata {
+    Ok(IssuerMetadata {
         issuer: ctx.public_url.clone(),
         x5c: chain.map(|der| STANDARD.encode(der)).collect(),
         signing_key: Jwk::of(&ctx.signer.public_key()),
+        log: LogMetadata { url: format!("{}/log", ctx.public_url), key: log::verifier(ctx)?.to_string() },
+        status_list_aggregation_endpoint: format!("{}/v1/status-lists", ctx.public_url),
         consent: ConsentText {
             version: CONSENT_VERSION,
             purposes: ConsentPurpose::ALL.map(|id| PurposeText { id, text: id.text() }).into(),
             verifiers: vec![ctx.source.name()],
         },
-    }
+    })
 }

@@ -8,10 +8,11 @@ use wallet_core::face::challenge::Asked;
 use wallet_core::face::judgement::judge as judge_face;
 use wallet_core::face::{Comparison, Liveness, Mode, Reason, Thresholds};
 use wallet_core::ids::LivenessSessionId;
+use wallet_core::redemption::MAX_CAPTURES;
 use wallet_core::refusal::Refusal;
 
 use super::callers::RelyingParty;
-use super::captures::{self, Challenge, MAX_UNUSABLE};
+use super::captures::{self, Challenge};
 use super::charging::gate;
 use super::idempotency::Idempotency;
 use super::uses::{self, Call, End, Outcome, Verdict};
@@ -46,7 +47,9 @@ impl Session {
 }
 
 fn is_open(session: &LivenessSession, now: Timestamp) -> bool {
-    session.passed.is_none() && now <= session.challenge.deadline && session.unusable_attempts < MAX_UNUSABLE
+    session.passed.is_none()
+        && now <= session.challenge.deadline
+        && session.unusable_attempts < i64::from(MAX_CAPTURES)
 }
 
 /// What a session's capture came to.

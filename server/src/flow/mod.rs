@@ -3,6 +3,7 @@
 
 pub mod admins;
 pub mod answers;
+pub mod approvals;
 pub mod caches;
 pub mod callers;
 pub mod captures;
@@ -14,6 +15,7 @@ pub mod devices;
 pub mod enrolments;
 pub mod face_groups;
 pub mod faces;
+pub mod handles;
 pub mod health;
 pub mod idempotency;
 pub mod issuance;
@@ -21,7 +23,11 @@ pub mod issuer;
 pub mod jobs;
 pub mod ledger;
 pub mod liveness_sessions;
+pub mod log;
 mod metering;
+pub mod misses;
+pub mod paper;
+pub mod past_uses;
 pub mod persons;
 pub mod pictures;
 pub mod prices;
@@ -30,7 +36,10 @@ pub mod recoveries;
 pub mod redemptions;
 pub mod relying_parties;
 pub mod retention;
+pub mod revocations;
 pub mod settlement;
+pub mod sponsorships;
+pub mod standing_numbers;
 pub mod status_lists;
 pub mod templates;
 mod tokens;
@@ -91,6 +100,8 @@ pub struct Context {
     pub keep_days: Option<u32>,
     /// What face groups are searched by.
     pub face_indexes: FaceIndexes,
+    /// What keeps digits from being guessed.
+    pub misses: misses::Misses,
     /// What may be a second old.
     pub caches: caches::Caches,
     /// This process, among those that share the databases.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use wallet_core::money::Currency;
 
 use super::Context;
 use crate::billing::price::{Price, Service, first_list, price_at};
 use crate::stop::Flow;
-use crate::store::charges;
+use crate::store::{audit, charges};
 
 /// Gives an empty installation its first price list.
 pub fn install_first_list(ctx: &Context) -> Flow<()> {
@@ -17,6 +18,9 @@ pub fn install_first_list(ctx: &Context) -> Flow<()> {
         }
         for price in first_list() {
             charges::insert_price(conn, &price)?;
+            let object = format!("{}/{}", price.version, price.service.as_str());
+            let outcome = format!("{} {} micros", price.micros.get(), Currency::Cny.code());
+            audit::append(conn, "cli", "price.change", object, &outcome, ctx.now())?;
         }
         Ok(())
     })

@@ -19,7 +19,7 @@ use wallet_core::refusal::{Reason, Refusal};
 use super::callers::Device;
 use super::captures::{self, Seen};
 use super::issuer::{CONSENT_VERSION, ConsentPurpose};
-use super::{Context, issuance, later, random};
+use super::{Context, issuance, later, random, sponsorships};
 use crate::edge::metrics::Stage;
 use crate::stop::{Flow, Stop};
 use crate::store::devices::Impression;
@@ -103,6 +103,9 @@ pub(super) fn begin(
     let consent_receipt = sign_consent(ctx, consent_id, enrolment, now)?;
     let access_token = fresh_token();
     ctx.holder_store.write(|conn| {
+        if let Some(sponsorship) = enrolment.sponsorship {
+            sponsorships::check(conn, sponsorship, now)?;
+        }
         let token_hash = sha256(access_token.as_bytes());
         store::devices::put(conn, device, &token_hash, token_expires_at, seemed, now)?;
         enrolments::insert(conn, enrolment, now)?;

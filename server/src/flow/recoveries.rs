@@ -73,6 +73,7 @@ pub fn start(
         state: State::Challenged { sealed_document, challenge },
         tries: 0,
         expires_at: later(now, proofing::LIFETIME),
+        sponsorship: None,
     };
     ctx.holder_store.write(|conn| limit_begun(conn, device, now))?;
     let started = proofing::begin(ctx, device, &seemed, &recovery, "recovery.start", now)?;
@@ -216,6 +217,9 @@ fn reissue(
     };
     let number = CitizenNumber::parse(value(Attribute::DocumentNumber)?)
         .map_err(|_| anyhow::anyhow!("the number of a certificate is none"))?;
+    // Without the parser's own words: they would quote the date into a log.
+    let birth =
+        value(Attribute::BirthDate)?.parse().map_err(|_| anyhow::anyhow!("a stored date is damaged"))?;
     let name = value(Attribute::Name)?;
     let confirmed = ctx.metrics.stage(Stage::EnrolmentSource, || ctx.source.confirm(name, &number))?;
     let Confirmation::Confirmed(assurance) = confirmed else {
@@ -227,7 +231,7 @@ fn reissue(
         return proofing::refuse(ctx, recovery, "recovery.capture", Refusal::EnrolmentRefused(reason));
     };
     let values = disclosed.into_iter().map(|disclosure| (disclosure.name, disclosure.value)).collect();
-    let proven = Proven::by_certificate(ctx, eid, earlier, values, assurance)?;
+    let proven = Proven::by_certificate(ctx, eid, earlier, values, birth, assurance)?;
     let issued = ctx.metrics.stage(Stage::EnrolmentIssue, || issuance::issue(ctx, device, recovery, &proven));
     match issued {
         Ok(issued) => {

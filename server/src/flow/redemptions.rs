@@ -5,6 +5,8 @@
 //! transactions around the models' work: the first claims the idempotency key and checks that judging makes sense, the second
 //! decides, charges and answers. A crash in between leaves what the same request, asked again, goes on from.
 
+mod shown;
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -12,35 +14,36 @@ use serde::{Deserialize, Serialize};
 use wallet_core::attributes::Attribute;
 use wallet_core::capture::Capture;
 use wallet_core::code::Code;
+use wallet_core::code::qr::Bound;
 use wallet_core::face::challenge::Asked;
 use wallet_core::face::judgement::judge as judge_face;
 use wallet_core::face::{Mode, Observation};
 use wallet_core::ids::RedemptionId;
+use wallet_core::money::Amount;
 use wallet_core::onnx::Engine;
+use wallet_core::redemption::{Device, State};
 use wallet_core::refusal::Refusal;
 
-use super::answers::{self, Answer, Judged};
+use super::answers::{self, Answer};
 use super::callers::RelyingParty;
-use super::captures::{self, Challenge, Seen};
+use super::captures::{self, Seen};
 use super::certificates::InForce;
 use super::charging::gate;
 use super::codes::{self, Presented};
 use super::idempotency::{Claim, Idempotency, answered, claim, give_back, seal};
-use super::retention::READABLE;
+use super::misses::{self, Sender};
 use super::settlement::{self, Verdict};
-use super::{Context, random, templates, tokens};
+use super::{Context, approvals, past_uses, random, templates};
 use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::stop::{Flow, Stop};
+use crate::store::audit;
 use crate::store::codes::Spending;
 use crate::store::idempotency::Lease;
 use crate::store::openings::{self, Outcome};
-use crate::store::redemptions::{self, Redemption, State};
-use crate::store::{Conn, attempts, audit, throttles};
+use crate::store::redemptions::{self, Redemption};
 
-/// Well-formed digits that were not known, per relying party: a minute, and a day. A QR is signed and can't be guessed,
-/// so expired pictures of one must not shut a relying party out.
-const MISSES: [(i64, i64); 2] = [(60, 5), (86_400, 100)];
+pub use shown::{Opened, Shown, cancel, receipts, show};
 
 /// A request to redeem.
 #[derive(Debug)]
@@ -53,28 +56,13 @@ pub struct Opening {
     pub attributes: Option<BTreeSet<Attribute>>,
     /// How liveness is to be shown.
     pub liveness: Mode,
-}
-
-/// An open redemption.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Opened {
-    id: RedemptionId,
-    state: String,
-    purpose: String,
-    asked: BTreeSet<Attribute>,
-    challenge: Challenge,
-}
-
-impl Opened {
-    fn of(redemption: &Redemption) -> Self {
-        Opened {
-            id: redemption.id,
-            state: "challenged".to_owned(),
-            purpose: redemption.purpose.clone(),
-            asked: redemption.asked.clone(),
-            challenge: Challenge::from(&redemption.challenge),
-        }
-    }
+    /// On whose device.
+    pub capture: Device,
+    /// What the person is about to pay or sign for: a code that is bound to an amount is good for that alone, and a holder who is asked
+    /// sees it.
+    pub amount: Option<Amount>,
+    /// Which of the relying party's tills or tablets it comes from.
+    pub terminal: Option<String>,
 }
 
 /// Redeems a code: it is used up from here on, whatever comes of the face.
@@ -87,17 +75,28 @@ impl Opened {
 pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening: &Opening) -> Flow<Opened> {
     let now = ctx.now();
     gate(rp, settlement::SERVICE)?;
-    let lease = idempotency.lease(rp, now);
+    ctx.models.has_room()?;
+    let lease = idempotency.lease(rp.id, now);
     // Digits can't be given back, so another request under the same key must be noticed before they are used up.
-    if matches!(opening.code, Code::Numeric(_))
+    if (opening.code.is_digits() || opening.capture == Device::Holder)
         && let Some(earlier) = earlier(ctx, &lease)?
     {
         return Ok(earlier);
     }
     let mac = idempotency.mac(ctx, rp);
-    let done = present(ctx, rp, opening, now).and_then(|(asked, presented)| {
+    let leave = match &opening.code {
+        Code::Numeric(_) | Code::Standing(_) => Some(misses::admit(ctx, sender(rp, opening), now)?),
+        Code::Qr(_) => None,
+    };
+    let presented = present(ctx, rp, opening, now);
+    // Held until a miss is counted; whoever missed nothing makes room at once.
+    let _leave = leave.filter(|_| presented.is_err());
+    let done = presented.and_then(|(asked, presented)| {
         let spending = presented.spending(rp.id, mac, now);
         let challenged = |id| challenged(id, rp, opening, &asked, &presented, now);
+        if opening.capture == Device::Holder {
+            return approvals::ask(ctx, &lease, &presented, spending, challenged, opening.amount);
+        }
         if ctx.rounds.in_one && presented.is_qr() {
             let redemption = challenged(spending.spent.redemption);
             if let Some(opened) = write(ctx, &lease, &presented, redemption, Some(spending.clone()), now)? {
@@ -111,7 +110,7 @@ pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening
     match done {
         Err(Stop::Refused(refusal)) if !matches!(refusal, Refusal::Overloaded { .. }) => {
             let earlier = earlier(ctx, &lease)?;
-            earlier.map_or_else(|| Err(refuse(ctx, rp, opening, refusal, now)?), Ok)
+            earlier.map_or_else(|| Err(refuse(ctx, rp, idempotency, opening, refusal, now)?), Ok)
         }
         done => done,
     }
@@ -126,7 +125,8 @@ fn write(
     spending: Option<Spending>,
     at: Timestamp,
 ) -> Flow<Option<Opened>> {
-    let (opened, kept) = (Opened::of(&redemption), seal(ctx, lease, &Kept { redemption: redemption.id })?);
+    let (opened, kept) =
+        (Opened::of(&redemption), seal(ctx, lease, &Kept { redemption: redemption.id, opened: None })?);
     let opening = openings::Opening { spending, redemption, lease: lease.clone(), kept, at };
     match ctx.rounds.openings.join(opening)? {
         Outcome::Opened => Ok(Some(opened)),
@@ -143,14 +143,20 @@ fn write(
 
 /// What is kept of the answer to an opening: the rest is made from the redemption itself.
 #[derive(Serialize, Deserialize)]
-struct Kept {
-    redemption: RedemptionId,
+pub(super) struct Kept {
+    pub(super) redemption: RedemptionId,
+    /// The whole of it where the redemption moves on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) opened: Option<Opened>,
 }
 
 /// The answer that the same request was given before.
 fn earlier(ctx: &Context, lease: &Lease) -> Flow<Option<Opened>> {
     ctx.rp_store.read(|conn| {
-        let Some(Kept { redemption }) = answered(ctx, conn, lease)? else { return Ok(None) };
+        let Some(Kept { redemption, opened }) = answered(ctx, conn, lease)? else { return Ok(None) };
+        if opened.is_some() {
+            return Ok(opened);
+        }
         let redemption = redemptions::find(conn, redemption, lease.rp)?;
         let redemption =
             redemption.ok_or_else(|| anyhow::anyhow!("a redemption that was answered is missing"))?;
@@ -171,10 +177,13 @@ fn present(
         Some(asked) if asked.is_subset(covered) => asked.clone(),
         Some(_) => return Err(Refusal::AttributeNotAllowed.into()),
     };
-    if matches!(opening.code, Code::Numeric(_)) {
-        ctx.rp_store.read(|conn| limit_misses(conn, rp, now))?;
+    let bound = Bound::to(rp.id, &opening.purpose, opening.amount);
+    if matches!(opening.code, Code::Standing(_)) && opening.capture == Device::RelyingParty {
+        // Whether it is somebody's number or not: the same answer.
+        let expected = "\"holder\" with an E-cert number".to_owned();
+        return Err(Refusal::RequestInvalid { field: "capture", expected }.into());
     }
-    let presented = codes::resolve(ctx, &opening.code, now)?;
+    let presented = codes::resolve(ctx, &opening.code, &bound, now)?;
     Ok((asked, presented.ok_or(Refusal::CodeUnknown)?))
 }
 
@@ -186,6 +195,8 @@ fn challenged(
     presented: &Presented,
     now: Timestamp,
 ) -> Redemption {
+    let challenge = Asked::now(opening.liveness, random(), now);
+    let deadline = challenge.deadline;
     Redemption {
         id,
         rp: rp.id,
@@ -193,9 +204,9 @@ fn challenged(
         purpose: opening.purpose.clone(),
         asked: asked.clone(),
         share: presented.share,
-        challenge: Asked::now(opening.liveness, random(), now),
-        unusable_attempts: 0,
-        state: State::Challenged,
+        challenge,
+        state: State::Challenged { on: Device::RelyingParty, deadline, unusable: 0 },
+        judged: None,
     }
 }
 
@@ -208,38 +219,47 @@ pub fn judge(
     capture: Capture,
 ) -> Flow<Answer> {
     let now = ctx.now();
-    let lease = idempotency.lease(rp, now);
     gate(rp, settlement::SERVICE)?;
-    let found = match ctx.metrics.stage(Stage::RedemptionClaim, || claim(ctx, &lease, id, now))? {
+    judge_on(ctx, &idempotency.lease(rp.id, now), id, Device::RelyingParty, capture, now)
+}
+
+/// Judges a capture that was taken on this device, under a lease of the relying party that pays.
+pub(super) fn judge_on(
+    ctx: &Context,
+    lease: &Lease,
+    id: RedemptionId,
+    device: Device,
+    capture: Capture,
+    now: Timestamp,
+) -> Flow<Answer> {
+    let found = match ctx.metrics.stage(Stage::RedemptionClaim, || claim(ctx, lease, id, now))? {
         Claim::Claimed(found) => *found,
         Claim::Answered(kept) => {
-            let earlier = ctx.rp_store.read(|conn| answers::recall(conn, rp.id, id, &kept))?;
+            let earlier = ctx.rp_store.read(|conn| answers::recall(conn, lease.rp, id, &kept))?;
             return earlier.open(ctx, id);
         }
     };
-    let judged = challenge_of(found, &capture, now).and_then(|(redemption, certificate)| {
+    let judged = challenge_of(found, device, &capture, now).and_then(|(redemption, certificate)| {
         let certificate = InForce::of(ctx, redemption.certificate, certificate, now)?;
         let verdict = evaluate(ctx, &certificate, redemption.challenge, capture, now)?;
-        let settle = || settlement::settle(ctx, &lease, redemption, certificate, verdict, now);
+        let settle = || settlement::settle(ctx, lease, redemption, certificate, verdict, now);
         ctx.metrics.stage(Stage::RedemptionSettle, settle)
     });
     if judged.is_err() {
-        give_back(ctx, &lease);
+        give_back(ctx, lease);
     }
     judged
 }
 
-/// The redemption that a capture answers, if it is open; with what else was found.
+/// The redemption that a capture on this device answers, if it is open; with what else was found.
 fn challenge_of<T>(
     found: Option<(Redemption, T)>,
+    device: Device,
     capture: &Capture,
     now: Timestamp,
 ) -> Flow<(Redemption, T)> {
     let (redemption, beside) = found.ok_or(Refusal::NotFound)?;
-    let is_open = redemption.state == State::Challenged
-        && now <= redemption.challenge.deadline
-        && redemption.unusable_attempts < captures::MAX_UNUSABLE;
-    if !is_open {
+    if !redemption.state.awaits_capture_on(device, now) {
         return Err(Refusal::RedemptionClosed.into());
     }
     if *capture.nonce() != redemption.challenge.nonce {
@@ -276,55 +296,25 @@ fn evaluate(
     Ok(Verdict::Judged(judgement.with(examined, &ctx.models.thresholds())))
 }
 
-/// A redemption as it stands.
-pub enum Shown {
-    /// Still waiting for a capture.
-    Open(Opened),
-    /// Judged, and readable.
-    Judged(Box<Judged>),
-}
-
-/// Reads a redemption of the relying party; the answer for 72 h, and each reading of it is on record.
-pub fn show(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Shown> {
-    let now = ctx.now();
-    let redemption =
-        ctx.rp_store.read(|conn| Ok(redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?))?;
-    match &redemption.state {
-        State::Judged { sealed_answer: Some(sealed), closed_at, .. }
-            if now.duration_since(*closed_at) <= READABLE =>
-        {
-            let judged = answers::open_answer(ctx, id, sealed)?;
-            ctx.rp_store.write(|conn| Ok(audit::append(conn, rp.id, "redemption.read", id, "done", now)?))?;
-            Ok(Shown::Judged(judged))
-        }
-        State::Judged { .. } => Err(Refusal::NotFound.into()),
-        State::Challenged if now > redemption.challenge.deadline => Err(Refusal::RedemptionClosed.into()),
-        State::Challenged => Ok(Shown::Open(Opened::of(&redemption))),
-    }
-}
-
-/// The signed receipts of a redemption's attempts, oldest first. They hold no personal data and stay readable.
-pub fn receipts(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Vec<String>> {
-    let stored = ctx.rp_store.read(|conn| {
-        redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?;
-        Ok(attempts::receipts(conn, id.into(), rp.id)?)
-    })?;
-    stored.iter().map(|receipt| tokens::expand(ctx, receipt)).collect()
-}
-
 /// The refusal, after what must be on record is: over-asking leaves a trace, and a wrong code is counted.
 fn refuse(
     ctx: &Context,
     rp: &RelyingParty,
+    idempotency: &Idempotency,
     opening: &Opening,
     refusal: Refusal,
     now: Timestamp,
 ) -> Flow<Stop> {
     let on_record = [Refusal::PurposeNotRegistered, Refusal::AttributeNotAllowed, Refusal::CodeUnknown];
     if on_record.contains(&refusal) {
+        let is_unknown = match refusal {
+            Refusal::CodeUnknown => true,
+            // Who asks for too much must not learn for nothing which digits are good: these count as well.
+            _ => !past_uses::tell_of_over_asking(ctx, rp, idempotency, opening, &refusal)?,
+        };
         ctx.rp_store.write_guarded(|conn| {
-            if refusal == Refusal::CodeUnknown && matches!(opening.code, Code::Numeric(_)) {
-                count_miss(conn, rp, now)?;
+            if is_unknown && opening.code.is_digits() {
+                misses::count(conn, sender(rp, opening), now)?;
             }
             Ok(audit::append(conn, rp.id, "redemption.open", "-", refusal.code(), now)?)
         })?;
@@ -332,24 +322,6 @@ fn refuse(
     Ok(refusal.into())
 }
 
-fn limit_misses(conn: &mut Conn, rp: &RelyingParty, now: Timestamp) -> Flow<()> {
-    for (window, most) in MISSES {
-        let start = now.as_second() / window * window;
-        if throttles::read(conn, &miss_subject(rp, window), start)? >= most {
-            let wait = u32::try_from(start + window - now.as_second()).unwrap_or(1).max(1);
-            return Err(Refusal::RateLimited { retry_after: wait }.into());
-        }
-    }
-    Ok(())
-}
-
-fn count_miss(conn: &mut Conn, rp: &RelyingParty, now: Timestamp) -> Flow<()> {
-    for (window, _) in MISSES {
-        throttles::count(conn, &miss_subject(rp, window), now.as_second() / window * window)?;
-    }
-    Ok(())
-}
-
-fn miss_subject(rp: &RelyingParty, window: i64) -> String {
-    format!("code-misses/{window}/{}", rp.id)
+fn sender<'a>(rp: &RelyingParty, opening: &'a Opening) -> Sender<'a> {
+    Sender { rp: rp.id, terminal: opening.terminal.as_deref() }
 }

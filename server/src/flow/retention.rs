@@ -2,11 +2,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use wallet_core::ids::CertificateId;
+
 use super::Context;
+use super::issuance;
 use crate::stop::Flow;
 use crate::store::{
-    codes, devices, enrolments, face_groups, idempotency, jobs, liveness_sessions, outbox, redemptions,
-    throttles,
+    codes, devices, enrolments, face_groups, handles, idempotency, jobs, liveness_sessions, outbox,
+    past_uses, redemptions, throttles,
 };
 
 /// How long an answer with personal data can be read again, by its address or its Idempotency-Key.
@@ -15,6 +18,9 @@ pub(super) const READABLE: SignedDuration = SignedDuration::from_hours(72);
 const SHORT: SignedDuration = SignedDuration::from_hours(48);
 /// Effects that were done, for whoever looks for the cause of something.
 const DONE_EFFECTS: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Handles outlive their certificate by this, so that its codes are refused as what they are: of one that has ended.
+const ENDED_HANDLES: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Far longer than any redemption stays open.
 const OPEN: SignedDuration = SignedDuration::from_hours(24);
@@ -30,9 +36,10 @@ pub fn forget(ctx: &Context) -> Flow<()> {
         devices::forget_proofs(conn, now)?;
         enrolments::abandon_expired(conn, now)?;
         enrolments::erase_answers(conn, now)?;
-        // Tries of recoveries are counted here, and misses of codes below.
-        throttles::forget(conn, before(SHORT).as_second())?;
+        past_uses::keep(conn, before(SHORT))?;
         codes::forget(conn, before(SHORT))?;
+        throttles::forget(conn, before(SHORT).as_second())?;
+        handles::forget_before(conn, CertificateId::first_at(before(issuance::LIFETIME + ENDED_HANDLES)))?;
         outbox::forget_done(conn, before(DONE_EFFECTS))?;
         Ok(())
     })?;

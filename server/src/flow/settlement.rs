@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Value, json};
-use wallet_core::attributes::{Attribute, released};
+use wallet_core::attributes::{Attribute, Source, has_reached, released};
 use wallet_core::ecert::Disclosure;
 use wallet_core::face::Judgement;
 use wallet_core::ids::AttemptId;
 use wallet_core::jws::{self, x5c};
 use wallet_core::receipt::ReceiptCharge;
+use wallet_core::redemption::Event;
 use wallet_core::refusal::{Reason, Refusal};
 
 use super::answers::{Answer, Judged, Kept, Unusable, faster, seal_answer};
-use super::captures::MAX_UNUSABLE;
 use super::certificates::InForce;
 use super::charging::{self, Attempted};
 use super::idempotency::{finish, seal};
@@ -25,7 +25,7 @@ use crate::stop::Flow;
 use crate::store::attempts::{self, Attempt};
 use crate::store::audit;
 use crate::store::idempotency::Lease;
-use crate::store::redemptions::{self, Redemption, State};
+use crate::store::redemptions::{self, Redemption};
 use crate::store::settlements::Settlement;
 
 /// What a redemption is metered as.
@@ -54,7 +54,7 @@ pub(super) fn settle(
             // If it was revoked while the models ran, this is refused and nothing is charged.
             settle_judged(ctx, lease, redemption, certificate.still(ctx)?, judgement, submitted_at)
         }
-        Verdict::Unusable(reason) => settle_unusable(ctx, lease, &redemption, &reason),
+        Verdict::Unusable(reason) => settle_unusable(ctx, lease, &redemption, &reason, submitted_at),
     }
 }
 
@@ -67,6 +67,8 @@ fn settle_judged(
     submitted_at: Timestamp,
 ) -> Flow<Answer> {
     let now = ctx.now();
+    let judged = Event::Judged { passed: judgement.passed };
+    redemption.state.after(judged, submitted_at).map_err(|_| Refusal::RedemptionClosed)?;
     let outcome = outcome(&judgement);
     let reason = judgement.reasons.first().map(|reason| reason.code());
     let (rp, id) = (redemption.rp, redemption.id);
@@ -106,7 +108,13 @@ fn settle_judged(
     ctx.rp_store.read(|conn| faster(ctx, conn, lease, rp, id))?.open(ctx, id)
 }
 
-fn settle_unusable(ctx: &Context, lease: &Lease, redemption: &Redemption, reason: &Reason) -> Flow<Answer> {
+fn settle_unusable(
+    ctx: &Context,
+    lease: &Lease,
+    redemption: &Redemption,
+    reason: &Reason,
+    submitted_at: Timestamp,
+) -> Flow<Answer> {
     let now = ctx.now();
     let id = AttemptId::new(now, &mut rand::rng());
     let receipt = sign_receipt(ctx, redemption, id, "unusable", Err(reason.code), now)?;
@@ -125,10 +133,10 @@ fn settle_unusable(ctx: &Context, lease: &Lease, redemption: &Redemption, reason
     let kept = Kept::Unusable(unusable.clone());
     let earlier = ctx.rp_store.write_guarded(|conn| {
         let current = redemptions::find(conn, redemption.id, redemption.rp)?.ok_or(Refusal::NotFound)?;
-        if current.state != State::Challenged || current.unusable_attempts >= MAX_UNUSABLE {
+        let Ok(next) = current.state.after(Event::Unusable, submitted_at) else {
             return faster(ctx, conn, lease, redemption.rp, redemption.id).map(Some);
-        }
-        redemptions::count_unusable(conn, &current)?;
+        };
+        redemptions::advance(conn, &current, next, &current.challenge)?;
         attempts::insert(conn, &attempt, now)?;
         finish(ctx, conn, lease, &kept, now)?;
         audit::append(conn, redemption.rp, "redemption.judge", redemption.id, "unusable", now)?;
@@ -205,22 +213,17 @@ fn value(attribute: Attribute, disclosures: &[Disclosure], today: Date) -> anyho
             .map(|disclosure| disclosure.value.as_str())
             .ok_or_else(|| anyhow::anyhow!("an attribute is missing"))
     };
-    match attribute {
-        Attribute::Over18 => {
+    match attribute.source() {
+        Source::Document => Ok(stored(attribute)?.into()),
+        Source::Masked(whole) => Ok(attribute.mask(stored(whole)?).into()),
+        Source::Age(years) => {
             // Without the parser's own words: they would quote the date into a log.
             let birth = stored(Attribute::BirthDate)?
                 .parse()
                 .map_err(|_| anyhow::anyhow!("a stored date is damaged"))?;
-            Ok(is_of_age(birth, today).into())
+            Ok(has_reached(years, birth, today).into())
         }
-        other => Ok(stored(other)?.into()),
     }
-}
-
-/// Eighteen on the day of the 18th birthday, counted from its midnight. Who was born on 29 February turns 18 on 1 March.
-fn is_of_age(birth: Date, today: Date) -> bool {
-    let years = today.year() - birth.year();
-    years > 18 || (years == 18 && (today.month(), today.day()) >= (birth.month(), birth.day()))
 }
 
 fn sign_result(ctx: &Context, redemption: &Redemption, answer: &Judged, now: Timestamp) -> Flow<String> {
@@ -230,19 +233,4 @@ fn sign_result(ctx: &Context, redemption: &Redemption, answer: &Judged, now: Tim
         "assurance_level": answer.assurance_level, "attributes": answer.attributes,
     });
     Ok(jws::sign("ecert-result+jwt", x5c(ctx.signer.chain()), &claims, ctx.signer.as_ref())?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use jiff::civil::date;
-
-    #[test]
-    fn of_age_on_the_eighteenth_birthday_and_not_a_day_before() {
-        let born = date(2008, 11, 22);
-        assert!(!is_of_age(born, date(2026, 11, 21)));
-        assert!(is_of_age(born, date(2026, 11, 22)));
-        assert!(!is_of_age(date(2008, 2, 29), date(2026, 2, 28)));
-        assert!(is_of_age(date(2008, 2, 29), date(2026, 3, 1)));
-    }
 }

@@ -1,16 +1,18 @@
 //! Publishing which certificates were ended.
 
 use jiff::{SignedDuration, Timestamp};
-use wallet_core::jws::x5c;
 use wallet_core::refusal::Refusal;
 use wallet_core::status_list::{CAPACITY, Status, StatusList, Validity};
 
 use super::{Context, random};
 use crate::stop::Flow;
+use crate::store::certificates::Standing;
+pub use crate::store::status_lists::Published;
+use crate::store::status_lists::Signed;
 use crate::store::{Conn, certificates, outbox, status_lists};
 
 /// How long a verifier may keep a list before it asks again.
-const TTL: SignedDuration = SignedDuration::from_secs(60);
+pub const TTL: SignedDuration = SignedDuration::from_secs(60);
 /// A list is signed anew every hour; one that is older than this was held back by somebody.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(6);
 /// The list that the first certificates get their places in.
@@ -64,24 +66,57 @@ pub fn publish_waiting(ctx: &Context) -> Flow<()> {
     Ok(())
 }
 
-/// Signs and publishes a list as it is now; whatever asked for that until now is done with it.
+/// Signs and publishes a list as it is now, in both forms; whatever asked for that until now is done with it.
 pub fn publish(ctx: &Context, number: i64) -> Flow<()> {
     let now = ctx.now();
     ctx.holder_store.write(|conn| {
         outbox::done(conn, outbox::REPUBLISH_STATUS_LIST, &number.to_string(), now)?;
         let mut list = StatusList::default();
-        for index in certificates::ended_in_list(conn, number)? {
-            list.set(index, Status::Invalid);
+        for (index, standing) in certificates::out_of_force_in_list(conn, number)? {
+            list.set(index, status(standing));
         }
-        let header = x5c(ctx.signer.chain());
+        let (uri, signer) = (uri(ctx, number), ctx.signer.as_ref());
         let validity = Validity { issued_at: now, ttl: TTL, lifetime: LIFETIME };
-        let token = list.sign(&uri(ctx, number), validity, header, ctx.signer.as_ref())?;
-        Ok(status_lists::publish(conn, number, &token, now)?)
+        let jwt = list.sign_jwt(&uri, validity, signer.chain(), signer)?;
+        let cwt = list.sign_cwt(&uri, validity, signer.chain(), signer)?;
+        Ok(status_lists::publish(conn, number, &Signed { jwt, cwt }, now)?)
     })
 }
 
+fn status(standing: Standing) -> Status {
+    match standing {
+        Standing::Active => Status::Valid,
+        Standing::Suspended => Status::Suspended,
+        Standing::Revoked | Standing::Superseded => Status::Invalid,
+    }
+}
+
+/// The form of a signed list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// For those who speak JSON.
+    Jwt,
+    /// For those who read certificates.
+    Cwt,
+}
+
 /// The signed list.
-pub fn token(ctx: &Context, number: i64) -> Flow<String> {
-    let token = ctx.holder_store.read(|conn| Ok(status_lists::token(conn, number)?))?;
-    Ok(token.ok_or(Refusal::NotFound)?)
+pub fn token(ctx: &Context, number: i64, form: Form) -> Flow<Published<Vec<u8>>> {
+    let found = ctx.holder_store.read(|conn| {
+        Ok(match form {
+            Form::Jwt => status_lists::jwt(conn, number)?.map(|found| Published {
+                version: found.version,
+                published_at: found.published_at,
+                token: found.token.into_bytes(),
+            }),
+            Form::Cwt => status_lists::cwt(conn, number)?,
+        })
+    })?;
+    Ok(found.ok_or(Refusal::NotFound)?)
+}
+
+/// Where every list is published (Token Status List, "Status List Aggregation").
+pub fn all(ctx: &Context) -> Flow<Vec<String>> {
+    let numbers = ctx.holder_store.read(|conn| Ok(status_lists::numbers(conn)?))?;
+    Ok(numbers.into_iter().map(|number| uri(ctx, number)).collect())
 }

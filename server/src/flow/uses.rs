@@ -108,7 +108,7 @@ pub(super) fn metered<T: Serialize + DeserializeOwned>(
 ) -> Flow<Outcome<T>> {
     let submitted_at = ctx.now();
     gate(call.rp, call.service)?;
-    let lease = call.idempotency.lease(call.rp, submitted_at);
+    let lease = call.idempotency.lease(call.rp.id, submitted_at);
     if let Some(kept) = claim_alone(ctx, &lease, submitted_at)? {
         return whole(ctx, kept);
     }

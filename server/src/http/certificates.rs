@@ -1,35 +1,45 @@
-//! Revocation, by each of the three who may.
+//! One certificate: suspended, brought back, revoked, shown.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
-use serde::Deserialize;
 use wallet_core::ids::CertificateId;
 
 use super::callers::{Admin, By, Holder};
 use super::problem::Problem;
 use super::run;
-use crate::flow::{Context, certificates};
-
-/// Why an admin revokes.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RevokeRequest {
-    reason: String,
-}
-
-/// The code on paper.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PaperRequest {
-    revocation_code: String,
-}
+use crate::flow::Context;
+use crate::flow::certificates::{self, Said, Shown};
 
 /// `POST /v1/admin/certificates/{id}/revocation`
 pub async fn revoke_by_admin(
-    By(admin, (id, body)): By<Admin, (Path<CertificateId>, Json<RevokeRequest>)>,
+    By(admin, (id, said)): By<Admin, (Path<CertificateId>, Json<Said>)>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
-    run(ctx, move |ctx| certificates::revoke_by_admin(ctx, admin.0, *id, &body.reason)).await.map(done)
+    run(ctx, move |ctx| certificates::revoke_by_admin(ctx, admin.0, *id, &said)).await.map(done)
+}
+
+/// `POST /v1/admin/certificates/{id}/suspension`
+pub async fn suspend(
+    By(admin, (id, said)): By<Admin, (Path<CertificateId>, Json<Said>)>,
+    ctx: Data<Context>,
+) -> Result<HttpResponse, Problem> {
+    run(ctx, move |ctx| certificates::suspend(ctx, admin.0, *id, &said)).await.map(done)
+}
+
+/// `DELETE /v1/admin/certificates/{id}/suspension`
+pub async fn reactivate(
+    By(admin, id): By<Admin, Path<CertificateId>>,
+    ctx: Data<Context>,
+) -> Result<HttpResponse, Problem> {
+    run(ctx, move |ctx| certificates::reactivate(ctx, admin.0, *id)).await.map(done)
+}
+
+/// `GET /v1/admin/certificates/{id}`
+pub async fn show(
+    By(admin, id): By<Admin, Path<CertificateId>>,
+    ctx: Data<Context>,
+) -> Result<Json<Shown>, Problem> {
+    run(ctx, move |ctx| certificates::show(ctx, admin.0, *id)).await.map(Json)
 }
 
 /// `POST /v1/me/certificates/{id}/revocation`
@@ -40,11 +50,6 @@ pub async fn revoke_by_holder(
     run(ctx, move |ctx| certificates::revoke_by_holder(ctx, &holder.0, *id)).await.map(done)
 }
 
-/// `POST /v1/revocations`
-pub async fn revoke_by_paper(body: Json<PaperRequest>, ctx: Data<Context>) -> Result<HttpResponse, Problem> {
-    run(ctx, move |ctx| certificates::revoke_by_paper(ctx, &body.revocation_code)).await.map(done)
-}
-
-fn done((): ()) -> HttpResponse {
+pub(super) fn done((): ()) -> HttpResponse {
     HttpResponse::NoContent().finish()
 }

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
-use wallet_core::ids::EnrolmentId;
+use wallet_core::ids::{EnrolmentId, SponsorshipId};
 use wallet_core::risk::DeviceSignals;
 
 use super::callers::{By, Holder, NewDevice};
@@ -26,6 +26,9 @@ use crate::flow::proofing::{self, Consent, Enrolled, Kind, Shown};
 pub struct StartRequest {
     consent: Consent,
     device: Option<DeviceSignals>,
+    /// Of a relying party that vouches for the person.
+    #[serde(default)]
+    sponsorship: Option<SponsorshipId>,
 }
 
 /// `POST /v1/enrolments`
@@ -34,10 +37,10 @@ pub async fn start(
     request: HttpRequest,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
-    let StartRequest { consent, device: signals } = body.into_inner();
+    let StartRequest { consent, device: signals, sponsorship } = body.into_inner();
     let introduced = Introduction { signals, network: coarse_network(&request) };
     let started = run(ctx, move |ctx| {
-        let start = || enrolments::start(ctx, &device.0, &consent, &introduced);
+        let start = || enrolments::start(ctx, &device.0, &consent, sponsorship, &introduced);
         ctx.metrics.stage(Stage::EnrolmentStart, start)
     });
     let started = started.await?;

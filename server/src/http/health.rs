@@ -15,7 +15,7 @@ pub async fn alive() -> HttpResponse {
 /// `GET /readyz`: the databases answer with what was put there at the start.
 pub async fn ready(ctx: Data<Context>) -> Result<HttpResponse, Problem> {
     run(ctx, |ctx| {
-        status_lists::token(ctx, status_lists::FIRST)?;
+        status_lists::token(ctx, status_lists::FIRST, status_lists::Form::Jwt)?;
         prices::readable(ctx)
     })
     .await?;

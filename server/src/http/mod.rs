@@ -2,6 +2,7 @@
 //!
 //! Invariant: a handler that needs a caller takes it as an argument ([`callers`]); there is no way to forget the check.
 
+pub mod approvals;
 pub mod callers;
 pub mod certificates;
 pub mod codes;
@@ -16,12 +17,17 @@ pub mod issuer;
 pub mod ledger;
 pub mod liveness_sessions;
 pub mod log;
+pub mod paper;
 pub mod persons;
 pub mod problem;
 pub mod recoveries;
 pub mod redemptions;
 pub mod relying_parties;
+pub mod revocations;
+pub mod sponsorships;
+pub mod standing_numbers;
 pub mod status_lists;
+pub mod transparency_log;
 pub mod uploads;
 pub mod uses;
 

@@ -83,7 +83,8 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::PurposeNotRegistered
         | Refusal::AttributeNotAllowed
         | Refusal::ServiceNotBought
-        | Refusal::RpSuspended => StatusCode::FORBIDDEN,
+        | Refusal::RpSuspended
+        | Refusal::CertificateSuspended => StatusCode::FORBIDDEN,
         Refusal::CodeUnknown | Refusal::NotFound => StatusCode::NOT_FOUND,
         Refusal::CodeAlreadyRedeemed
         | Refusal::RequestInProgress
@@ -98,6 +99,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::CaptureUnusable(_)
         | Refusal::DocumentUnusable(_)
         | Refusal::EnrolmentRefused(_)
+        | Refusal::NumberMismatch { .. }
         | Refusal::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         Refusal::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
         Refusal::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -117,6 +119,11 @@ impl Problem {
     pub fn wrong_method() -> Problem {
         let detail = "this address has another method".to_owned();
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+    }
+
+    /// None of the forms that the caller takes is one that we have.
+    pub fn not_acceptable(forms: &str) -> Problem {
+        Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", format!("accept one of {forms}"))
     }
 
     /// The request took longer than any is given.

@@ -11,6 +11,9 @@ use wallet_core::attributes::Attribute;
 use wallet_core::code::Code;
 use wallet_core::face::Mode;
 use wallet_core::ids::RedemptionId;
+use wallet_core::log::entry::Evidence;
+use wallet_core::money::{Amount, Micros};
+use wallet_core::redemption::Device;
 use wallet_core::refusal::Refusal;
 
 use super::callers::{By, RelyingParty};
@@ -21,7 +24,8 @@ use super::uploads::{self, Uploads};
 use crate::edge::metrics::Stage;
 use crate::flow::Context;
 use crate::flow::answers::{Answer, Judged};
-use crate::flow::redemptions::{self, Opening, Shown};
+use crate::flow::log;
+use crate::flow::redemptions::{self, Opened, Opening, Shown};
 
 /// The body that opens a redemption.
 #[derive(Serialize, Deserialize)]
@@ -34,6 +38,45 @@ pub struct OpenRequest {
     /// Left out where it is not given, so that the fingerprint of a request is the same as before there were modes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     liveness: Option<Mode>,
+    /// Left out likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capture: Option<CaptureOn>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    amount: Option<Amount>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    terminal: Option<String>,
+}
+
+/// On whose device the face is captured.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CaptureOn {
+    Rp,
+    Holder,
+}
+
+/// A terminal's name, in letters of ASCII.
+const MAX_TERMINAL: usize = 64;
+
+impl OpenRequest {
+    fn check(&self) -> Result<(), Refusal> {
+        let invalid =
+            |field, expected: &str| Refusal::RequestInvalid { field, expected: expected.to_owned() };
+        if self.purpose.chars().any(char::is_control) {
+            return Err(invalid("purpose", "the name of a registered purpose"));
+        }
+        if self.amount.is_some_and(|amount| amount.micros < Micros::ZERO) {
+            return Err(invalid("amount", "an amount that is not below zero"));
+        }
+        let is_name = |terminal: &String| {
+            (1..=MAX_TERMINAL).contains(&terminal.len())
+                && terminal.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if !self.terminal.as_ref().is_none_or(is_name) {
+            return Err(invalid("terminal", "1 to 64 visible characters of ASCII"));
+        }
+        Ok(())
+    }
 }
 
 /// `POST /v1/redemptions`
@@ -45,13 +88,15 @@ pub async fn open(
     let body = body.into_inner();
     let asked = serde_json::to_vec(&body).map_err(Problem::internal)?;
     let idempotency = idempotency(&ctx, &request, key(&request)?, &asked);
-    if body.purpose.chars().any(char::is_control) {
-        let expected = "the name of a registered purpose".to_owned();
-        return Err(Refusal::RequestInvalid { field: "purpose", expected }.into());
-    }
+    body.check()?;
     let code: Code = body.code.parse().map_err(|_| Refusal::CodeMalformed)?;
     let liveness = body.liveness.unwrap_or_default();
-    let opening = Opening { code, purpose: body.purpose, attributes: body.attributes, liveness };
+    let capture = match body.capture {
+        None | Some(CaptureOn::Rp) => Device::RelyingParty,
+        Some(CaptureOn::Holder) => Device::Holder,
+    };
+    let OpenRequest { purpose, attributes, amount, terminal, .. } = body;
+    let opening = Opening { code, purpose, attributes, liveness, capture, amount, terminal };
     let opened = run(ctx, move |ctx| {
         let open = || redemptions::open(ctx, &rp.0, &idempotency, &opening);
         ctx.metrics.stage(Stage::RedemptionOpen, open)
@@ -101,10 +146,19 @@ pub async fn show(
     }
 }
 
-/// The receipts of a redemption.
+/// `POST /v1/redemptions/{id}:cancel`
+pub async fn cancel(
+    By(rp, id): By<RelyingParty, Path<RedemptionId>>,
+    ctx: Data<Context>,
+) -> Result<Json<Opened>, Problem> {
+    run(ctx, move |ctx| redemptions::cancel(ctx, &rp.0, *id)).await.map(Json)
+}
+
+/// The receipts of a redemption, and the proofs that what was done in it is in the transparency log.
 #[derive(Serialize)]
 pub struct Receipts {
     receipts: Vec<String>,
+    log: Vec<Evidence>,
 }
 
 /// `GET /v1/redemptions/{id}/receipt`
@@ -112,6 +166,9 @@ pub async fn receipts(
     By(rp, id): By<RelyingParty, Path<RedemptionId>>,
     ctx: Data<Context>,
 ) -> Result<Json<Receipts>, Problem> {
-    let receipts = run(ctx, move |ctx| redemptions::receipts(ctx, &rp.0, *id)).await?;
-    Ok(Json(Receipts { receipts }))
+    let receipts = run(ctx, move |ctx| {
+        let receipts = redemptions::receipts(ctx, &rp.0, *id)?;
+        Ok(Receipts { receipts, log: log::evidence_about(ctx, &id.to_string(), &rp.0.id.to_string())? })
+    });
+    receipts.await.map(Json)
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::flow::{Context, face_groups, health, jobs, retention, status_lists};
+use crate::flow::{Context, face_groups, health, jobs, log, retention, status_lists};
 use crate::stop::{Flow, Stop};
 
 /// One kind of work that comes again and again.
@@ -56,13 +56,22 @@ const HOURLY: Job = Job {
     lease: Some(SignedDuration::from_secs(300)),
 };
 
-const JOBS: [Job; 7] = [
-    // A revocation reaches the published list within half a second and the time of signing it.
+const JOBS: [Job; 8] = [
+    // A revocation reaches the published list within a quarter of a second and the time of signing it.
     Job {
         name: "outbox",
-        look: Duration::from_millis(500),
+        look: Duration::from_millis(250),
         waits: status_lists::any_waits,
         work: status_lists::publish_waiting,
+        every: SignedDuration::ZERO,
+        lease: Some(SignedDuration::from_secs(10)),
+    },
+    // An act is in the log, under a signed checkpoint, within half a second and the time of a batch.
+    Job {
+        name: "log",
+        look: Duration::from_millis(500),
+        waits: log::any_waits,
+        work: log::sequence,
         every: SignedDuration::ZERO,
         lease: Some(SignedDuration::from_secs(10)),
     },

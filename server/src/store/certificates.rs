@@ -1,4 +1,4 @@
-//! Certificates and the handles by which a QR names one.
+//! Certificates.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,12 @@ use diesel::sql_types::{BigInt, Binary, Text};
 use jiff::Timestamp;
 use wallet_core::ecert::AssuranceLevel;
 use wallet_core::es256::PublicKey;
-use wallet_core::ids::{CertificateId, HolderId};
+use wallet_core::ids::{CertificateId, HolderId, SponsorshipId};
 use wallet_core::pairwise::Eid;
 
+use super::Conn;
 use super::columns::{array, damaged, parse, time};
-use super::schema::{certificates, handles, holders};
-use super::{Conn, exactly_one};
+use super::schema::{certificates, holders};
 
 /// A certificate as the server keeps it.
 #[derive(Debug, Clone)]
@@ -33,18 +33,59 @@ pub struct Certificate {
     pub sealed_attributes: Vec<u8>,
     /// The face template, sealed.
     pub sealed_template: Vec<u8>,
-    /// In force or not.
-    pub active: bool,
+    /// How it stands.
+    pub standing: Standing,
     /// From when.
     pub issued_at: Timestamp,
     /// Until when.
     pub expires_at: Timestamp,
 }
 
+/// How a certificate stands: Active ⇄ Suspended → Revoked or Superseded. When and why, [`super::revocations::Record`] tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// As issued, or reactivated.
+    Active,
+    /// Not to be used, and may come back.
+    Suspended,
+    /// Ended.
+    Revoked,
+    /// Ended, and another one is in its place.
+    Superseded,
+}
+
+/// The standings that can still change.
+pub(super) const OPEN: [&str; 2] = ["active", "suspended"];
+
+impl Standing {
+    const ALL: [Standing; 4] =
+        [Standing::Active, Standing::Suspended, Standing::Revoked, Standing::Superseded];
+
+    /// The word of the column and of the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Standing::Active => "active",
+            Standing::Suspended => "suspended",
+            Standing::Revoked => "revoked",
+            Standing::Superseded => "superseded",
+        }
+    }
+
+    /// Ended: nothing brings it back.
+    pub fn is_final(self) -> bool {
+        matches!(self, Standing::Revoked | Standing::Superseded)
+    }
+
+    pub(super) fn read(word: &str) -> QueryResult<Standing> {
+        let standing = Self::ALL.into_iter().find(|standing| standing.as_str() == word);
+        standing.ok_or_else(|| damaged(&"certificates.state"))
+    }
+}
+
 impl Certificate {
-    /// In force at `now`.
-    pub fn in_force(&self, now: Timestamp) -> bool {
-        self.active && self.issued_at <= now && now < self.expires_at
+    /// Issued, and not past its time at `now`; whether it is suspended or ended is another question.
+    pub fn is_current(&self, now: Timestamp) -> bool {
+        self.issued_at <= now && now < self.expires_at
     }
 }
 
@@ -71,7 +112,7 @@ fn from_row(row: Row) -> QueryResult<Certificate> {
         assurance: AssuranceLevel::parse(&assurance).ok_or_else(|| damaged(&"certificates.assurance"))?,
         sealed_attributes: sealed.0,
         sealed_template: sealed.1,
-        active: state == "active",
+        standing: Standing::read(&state)?,
         issued_at: time(issued_at)?,
         expires_at: time(expires_at)?,
     })
@@ -100,6 +141,7 @@ pub fn insert(
     conn: &mut Conn,
     certificate: &Certificate,
     revocation_code_hash: &[u8; 32],
+    sponsorship: Option<SponsorshipId>,
 ) -> QueryResult<()> {
     use certificates as c;
     let row = (
@@ -113,20 +155,12 @@ pub fn insert(
         c::sealed_attributes.eq(&certificate.sealed_attributes),
         c::sealed_template.eq(&certificate.sealed_template),
         c::revocation_code_hash.eq(revocation_code_hash.as_slice()),
-        c::state.eq("active"),
+        c::sponsorship_id.eq(sponsorship.map(|id| id.to_string())),
+        c::state.eq(certificate.standing.as_str()),
         c::issued_at.eq(certificate.issued_at.as_microsecond()),
         c::expires_at.eq(certificate.expires_at.as_microsecond()),
     );
     diesel::insert_into(c::table).values(row).execute(conn).map(drop)
-}
-
-/// Ties a handle, known here by its hash, to a certificate.
-pub fn insert_handle(conn: &mut Conn, handle_hash: &[u8; 32], certificate: CertificateId) -> QueryResult<()> {
-    let row = (
-        handles::handle_hash.eq(handle_hash.as_slice()),
-        handles::certificate_id.eq(certificate.to_string()),
-    );
-    diesel::insert_into(handles::table).values(row).execute(conn).map(drop)
 }
 
 /// The certificate with this id.
@@ -136,7 +170,7 @@ pub fn find(conn: &mut Conn, id: CertificateId) -> QueryResult<Option<Certificat
 }
 
 /// Whether a certificate is in force at `now`.
-pub(super) fn is_in_force(conn: &mut Conn, id: CertificateId, now: Timestamp) -> QueryResult<bool> {
+pub fn is_in_force(conn: &mut Conn, id: CertificateId, now: Timestamp) -> QueryResult<bool> {
     use certificates as c;
     let now = now.as_microsecond();
     let found = c::table
@@ -164,23 +198,6 @@ pub(super) fn with_eids(
     Ok(ids.iter().map(|id| known.get(id).cloned()).collect())
 }
 
-/// The certificate that each handle names, and the device key that its codes are signed with, in the order of the hashes.
-pub fn keys_of_handles(
-    conn: &mut Conn,
-    handle_hashes: &[[u8; 32]],
-) -> QueryResult<Vec<Option<(CertificateId, PublicKey)>>> {
-    let found = handles::table
-        .inner_join(certificates::table.on(certificates::id.eq(handles::certificate_id)))
-        .filter(handles::handle_hash.eq_any(handle_hashes.iter().map(|hash| hash.as_slice())))
-        .select((handles::handle_hash, certificates::id, certificates::device_key));
-    let mut known = HashMap::new();
-    for (hash, id, key) in found.load::<(Vec<u8>, String, Vec<u8>)>(conn)? {
-        let key = PublicKey::from_sec1(&key).map_err(|error| damaged(&error))?;
-        known.insert(hash, (parse(&id)?, key));
-    }
-    Ok(handle_hashes.iter().map(|hash| known.get(hash.as_slice()).cloned()).collect())
-}
-
 /// The newest certificate of a device.
 pub fn of_device(conn: &mut Conn, device_jkt: &str) -> QueryResult<Option<Certificate>> {
     let found = certificates::table
@@ -197,57 +214,18 @@ pub fn by_revocation_code(conn: &mut Conn, hash: &[u8; 32]) -> QueryResult<Optio
     found.first::<Row>(conn).optional()?.map(from_row).transpose()
 }
 
-/// The certificates of a holder that are in force.
-pub fn active_of_holder(conn: &mut Conn, holder: HolderId) -> QueryResult<Vec<Certificate>> {
-    let found = certificates::table
-        .filter(certificates::holder_id.eq(holder.to_string()))
-        .filter(certificates::state.eq("active"))
-        .select(columns!());
-    found.load::<Row>(conn)?.into_iter().map(from_row).collect()
-}
-
-/// The newest certificate behind an eid that a face can be compared with: not ended, not expired.
+/// The newest certificate behind an eid that is not past its time, if nothing speaks against it. A suspended one is not: an admin lifts a
+/// suspension, and nobody else does.
 pub fn recoverable(conn: &mut Conn, eid: &Eid, now: Timestamp) -> QueryResult<Option<Certificate>> {
-    let found = certificates::table
+    let newest = certificates::table
         .inner_join(holders::table.on(holders::id.eq(certificates::holder_id)))
         .filter(holders::eid.eq(eid.as_bytes().as_slice()))
-        .filter(certificates::state.eq_any(["active", "suspended"]))
+        .filter(certificates::state.eq_any(OPEN))
         .filter(certificates::expires_at.gt(now.as_microsecond()))
         .order(certificates::id.desc())
         .select(columns!());
-    found.first::<Row>(conn).optional()?.map(from_row).transpose()
-}
-
-/// The certificates in force of a device.
-pub fn active_of_device(conn: &mut Conn, device_jkt: &str) -> QueryResult<Vec<Certificate>> {
-    let found = certificates::table
-        .filter(certificates::device_jkt.eq(device_jkt))
-        .filter(certificates::state.eq("active"))
-        .select(columns!());
-    found.load::<Row>(conn)?.into_iter().map(from_row).collect()
-}
-
-/// Ends an active certificate as `revoked` or `superseded`, and erases its template: nobody is compared with it any more.
-pub fn end(
-    conn: &mut Conn,
-    id: CertificateId,
-    state: Ended,
-    reason: &str,
-    now: Timestamp,
-) -> QueryResult<()> {
-    use certificates as c;
-    let row = c::table.filter(c::id.eq(id.to_string())).filter(c::state.eq("active"));
-    let state = match state {
-        Ended::Revoked => "revoked",
-        Ended::Superseded => "superseded",
-    };
-    let values = (
-        c::state.eq(state),
-        c::reason.eq(reason),
-        c::ended_at.eq(now.as_microsecond()),
-        c::sealed_template.eq([].as_slice()),
-    );
-    exactly_one(diesel::update(row).set(values).execute(conn)?)
+    let newest = newest.first::<Row>(conn).optional()?.map(from_row).transpose()?;
+    Ok(newest.filter(|newest| newest.standing == Standing::Active))
 }
 
 /// How many templates are kept.
@@ -282,15 +260,6 @@ pub fn replace_template(conn: &mut Conn, id: CertificateId, old: &[u8], new: &[u
     Ok(diesel::update(row).set(c::sealed_template.eq(new)).execute(conn)? == 1)
 }
 
-/// The ways in which a certificate ends before its time.
-#[derive(Debug, Clone, Copy)]
-pub enum Ended {
-    /// By admin, holder or paper.
-    Revoked,
-    /// The holder enrolled anew.
-    Superseded,
-}
-
 /// The newest status list, and how many places of it are taken; `None` before the first certificate.
 pub fn newest_status_list(conn: &mut Conn) -> QueryResult<Option<(i64, i64)>> {
     let newest = certificates::table.select(diesel::dsl::max(certificates::status_list));
@@ -307,12 +276,15 @@ pub fn status_is_taken(conn: &mut Conn, list: i64, index: u32) -> QueryResult<bo
     diesel::dsl::select(diesel::dsl::exists(taken)).get_result(conn)
 }
 
-/// The places in a status list whose certificates were ended.
-pub fn ended_in_list(conn: &mut Conn, list: i64) -> QueryResult<Vec<u32>> {
-    let ended = certificates::table
+/// The places in a status list whose certificates are suspended or ended.
+pub fn out_of_force_in_list(conn: &mut Conn, list: i64) -> QueryResult<Vec<(u32, Standing)>> {
+    let found = certificates::table
         .filter(certificates::status_list.eq(list))
         .filter(certificates::state.ne("active"))
-        .select(certificates::status_index);
-    let indices = ended.load::<i64>(conn)?.into_iter();
-    indices.map(|index| u32::try_from(index).map_err(|error| damaged(&error))).collect()
+        .select((certificates::status_index, certificates::state));
+    let rows = found.load::<(i64, String)>(conn)?.into_iter();
+    rows.map(|(index, state)| {
+        Ok((u32::try_from(index).map_err(|error| damaged(&error))?, Standing::read(&state)?))
+    })
+    .collect()
 }

@@ -140,6 +140,8 @@ fn copy_table(
 ) -> anyhow::Result<Copied> {
     let total = rows::count(source, table)?;
     let piece = progress.begin(table.name, Some(total));
+    // Tables were empty, so what is in this one was put there by triggers on those before it.
+    target.batch_execute(&format!("DELETE FROM {}", table.name))?;
     let (mut checksum, mut batch, mut copied) = (Checksum::default(), Vec::with_capacity(BATCH), 0_u64);
     for row in rows::rows(source, table)? {
         let row = row.with_context(|| format!("can't read {}", table.name))?;

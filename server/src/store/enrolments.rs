@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use jiff::Timestamp;
 use wallet_core::face::challenge::Asked;
-use wallet_core::ids::{CertificateId, ConsentId, EnrolmentId};
+use wallet_core::ids::{CertificateId, ConsentId, EnrolmentId, SponsorshipId};
 
 use super::columns::{array, damaged, parse, present, time};
 use super::redemptions::{liveness, mode_of};
@@ -43,6 +43,8 @@ pub struct Enrolment {
     pub tries: i64,
     /// After this it is over.
     pub expires_at: Timestamp,
+    /// Who vouches for the person.
+    pub sponsorship: Option<SponsorshipId>,
 }
 
 impl Enrolment {
@@ -191,6 +193,7 @@ pub fn insert(conn: &mut Conn, enrolment: &Enrolment, now: Timestamp) -> QueryRe
         enrolments::tries.eq(enrolment.tries),
         enrolments::created_at.eq(now.as_microsecond()),
         enrolments::expires_at.eq(enrolment.expires_at.as_microsecond()),
+        enrolments::sponsorship_id.eq(enrolment.sponsorship.map(|id| id.to_string())),
     );
     diesel::insert_into(enrolments::table).values(row).execute(conn).map(drop)
 }
@@ -221,11 +224,11 @@ pub fn find(conn: &mut Conn, id: EnrolmentId, device_jkt: &str) -> QueryResult<O
         (e::state, e::sealed_document, e::nonce, e::deadline, e::reason, e::certificate_id, e::liveness),
         e::tries,
         e::expires_at,
-        e::kind,
+        (e::kind, e::sponsorship_id),
     );
     let found = e::table.find(id.to_string()).filter(e::device_jkt.eq(device_jkt)).select(columns);
-    type Row = (StateRow, i64, i64, Option<String>);
-    let Some((state, tries, expires_at, kind)) = found.first::<Row>(conn).optional()? else {
+    type Row = (StateRow, i64, i64, (Option<String>, Option<String>));
+    let Some((state, tries, expires_at, (kind, sponsorship))) = found.first::<Row>(conn).optional()? else {
         return Ok(None);
     };
     let kinds = [Kind::Document, Kind::Recovery];
@@ -237,6 +240,7 @@ pub fn find(conn: &mut Conn, id: EnrolmentId, device_jkt: &str) -> QueryResult<O
         state: state.try_into()?,
         tries,
         expires_at: time(expires_at)?,
+        sponsorship: sponsorship.map(|id| parse(&id)).transpose()?,
     }))
 }
 

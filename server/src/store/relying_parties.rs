@@ -81,6 +81,33 @@ pub fn subscribe(conn: &mut Conn, rp: RelyingPartyId, service: &str, now: Timest
     diesel::insert_into(subscriptions::table).values(row).execute(conn).map(drop)
 }
 
+/// The names of relying parties, as holders see them.
+pub fn names(
+    conn: &mut Conn,
+    ids: impl IntoIterator<Item = RelyingPartyId>,
+) -> QueryResult<HashMap<RelyingPartyId, String>> {
+    let ids: BTreeSet<String> = ids.into_iter().map(|id| id.to_string()).collect();
+    let found = relying_parties::table
+        .filter(relying_parties::id.eq_any(ids))
+        .select((relying_parties::id, relying_parties::name));
+    let rows = found.load::<(String, String)>(conn)?.into_iter();
+    rows.map(|(id, name)| Ok((parse(&id)?, name))).collect()
+}
+
+/// Whether a relying party is served, and has bought a service.
+pub fn is_served(conn: &mut Conn, id: RelyingPartyId, service: &str) -> QueryResult<(bool, bool)> {
+    let state = relying_parties::table.find(id.to_string()).select(relying_parties::state);
+    let bought = subscriptions::table.find((id.to_string(), service));
+    let bought = diesel::dsl::select(diesel::dsl::exists(bought)).get_result(conn)?;
+    Ok((state.first::<String>(conn).optional()?.as_deref() == Some("active"), bought))
+}
+
+/// Whether there is such a relying party.
+pub fn exists(conn: &mut Conn, id: RelyingPartyId) -> QueryResult<bool> {
+    let found = relying_parties::table.find(id.to_string());
+    diesel::dsl::select(diesel::dsl::exists(found)).get_result(conn)
+}
+
 /// The relying party behind each unrevoked key, and the hash of the key's secret, in the order of `keys`. One query, with a row for
 /// each pair of a purpose and a service: there are few of either.
 pub fn by_keys(conn: &mut Conn, keys: &[ApiKeyId]) -> QueryResult<Vec<Option<ByKey>>> {

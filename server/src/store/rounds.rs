@@ -16,6 +16,7 @@ use wallet_core::pairwise::Eid;
 
 use super::certificates::{self, Certificate};
 use super::codes::{self, Spending};
+use super::handles;
 use super::idempotency::{self, Claiming};
 use super::openings::{self, Opening};
 use super::relying_parties::{self, ByKey};
@@ -57,7 +58,7 @@ impl Rounds {
     pub fn new(rp_store: &Store, holder_store: &Store) -> Rounds {
         Rounds {
             relying_parties: Round::new(rp_store, Kind::Read, relying_parties::by_keys),
-            handles: Round::new(holder_store, Kind::Read, certificates::keys_of_handles),
+            handles: Round::new(holder_store, Kind::Read, handles::with_keys),
             spends: Round::new(holder_store, Kind::Write, codes::spend_all),
             openings: Round::new(rp_store, Kind::Write, openings::insert_all),
             claims: Round::new(rp_store, Kind::Write, idempotency::claim_all),

@@ -1,5 +1,14 @@
 //! The tables, as the migrations make them. Times are microseconds, ids and enumerations are text.
 
+mod of_approvals;
+mod of_holders;
+
+pub use of_approvals::{approvals, over_askings, past_uses, standing_numbers};
+pub use of_holders::{
+    certificates, consents, devices, enrolments, handles, holders, notices, numeric_codes, proofs,
+    register_entries,
+};
+
 diesel::table! {
     changes (subject) {
         subject -> Text,
@@ -78,122 +87,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    devices (jkt) {
-        jkt -> Text,
-        public_key -> Binary,
-        token_hash -> Binary,
-        token_expires_at -> BigInt,
-        holder_id -> Nullable<Text>,
-        since -> Nullable<BigInt>,
-        ended_at -> Nullable<BigInt>,
-        ended_why -> Nullable<Text>,
-        risk -> Nullable<Text>,
-        sealed_signals -> Nullable<Binary>,
-        next_token_hash -> Nullable<Binary>,
-        next_token_expires_at -> Nullable<BigInt>,
-    }
-}
-
-diesel::table! {
-    proofs (jkt, jti) {
-        jkt -> Text,
-        jti -> Text,
-        stale_at -> BigInt,
-    }
-}
-
-diesel::table! {
-    enrolments (id) {
-        id -> Text,
-        device_jkt -> Text,
-        state -> Text,
-        sealed_document -> Nullable<Binary>,
-        nonce -> Nullable<Binary>,
-        deadline -> Nullable<BigInt>,
-        reason -> Nullable<Text>,
-        certificate_id -> Nullable<Text>,
-        tries -> BigInt,
-        created_at -> BigInt,
-        expires_at -> BigInt,
-        liveness -> Nullable<Text>,
-        kind -> Nullable<Text>,
-        sealed_answer -> Nullable<Binary>,
-        answer_until -> Nullable<BigInt>,
-    }
-}
-
-diesel::table! {
-    consents (id) {
-        id -> Text,
-        enrolment_id -> Text,
-        text_version -> Text,
-        receipt -> Text,
-        agreed_at -> BigInt,
-    }
-}
-
-diesel::table! {
-    register_entries (person_mac) {
-        person_mac -> Binary,
-        added_at -> BigInt,
-    }
-}
-
-diesel::table! {
-    holders (id) {
-        id -> Text,
-        eid -> Binary,
-        created_at -> BigInt,
-    }
-}
-
-diesel::table! {
-    notices (holder_id, id) {
-        holder_id -> Text,
-        id -> Text,
-        kind -> Text,
-        at -> BigInt,
-    }
-}
-
-diesel::table! {
-    certificates (holder_id, id) {
-        holder_id -> Text,
-        id -> Text,
-        device_jkt -> Text,
-        device_key -> Binary,
-        status_list -> BigInt,
-        status_index -> BigInt,
-        assurance -> Text,
-        sealed_attributes -> Binary,
-        sealed_template -> Binary,
-        revocation_code_hash -> Binary,
-        state -> Text,
-        reason -> Nullable<Text>,
-        ended_at -> Nullable<BigInt>,
-        issued_at -> BigInt,
-        expires_at -> BigInt,
-    }
-}
-
-diesel::table! {
-    handles (handle_hash) {
-        handle_hash -> Binary,
-        certificate_id -> Text,
-    }
-}
-
-diesel::table! {
-    numeric_codes (code_mac) {
-        code_mac -> Binary,
-        certificate_id -> Text,
-        share -> Text,
-        expires_at -> BigInt,
-        spent -> BigInt,
-    }
-}
-
-diesel::table! {
     spent_codes (certificate_id, code_id) {
         certificate_id -> Text,
         code_id -> Binary,
@@ -227,6 +120,7 @@ diesel::table! {
         closed_at -> Nullable<BigInt>,
         sealed_answer -> Nullable<Binary>,
         liveness -> Nullable<Text>,
+        phase -> Nullable<Text>,
     }
 }
 
@@ -365,6 +259,59 @@ diesel::table! {
         number -> BigInt,
         token -> Text,
         published_at -> BigInt,
+        cwt -> Nullable<Binary>,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    sponsorships (id) {
+        id -> Text,
+        rp_id -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    log_queue (id) {
+        id -> Text,
+        actor -> Text,
+        action -> Text,
+        object -> Text,
+        outcome -> Text,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    log_entries (log_index) {
+        log_index -> BigInt,
+        id -> Text,
+        actor -> Text,
+        action -> Text,
+        object -> Text,
+        outcome -> Text,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    log_tiles (level, tile_index) {
+        level -> BigInt,
+        tile_index -> BigInt,
+        hashes -> Binary,
+    }
+}
+
+diesel::table! {
+    log_heads (name) {
+        name -> Text,
+        size -> BigInt,
+        checkpoint -> Text,
+        signed_at -> BigInt,
     }
 }
 
@@ -395,5 +342,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     throttles,
     audit,
     outbox,
-    status_lists
+    status_lists,
+    sponsorships
 );

@@ -44,7 +44,7 @@ pub struct Settlement {
 pub const USE: &str = "use";
 const ACTION: &str = "redemption.judge";
 
-/// Writes settlements; `false` for each whose redemption was closed before, and which wrote nothing.
+/// Writes settlements; `false` for each whose redemption was closed before (by another capture, or cancelled), and which wrote nothing.
 pub(super) fn insert_all(conn: &mut Conn, settlements: &[Settlement]) -> QueryResult<Vec<bool>> {
     match conn {
         Conn::Postgres(postgres) => insert_at_once(postgres, settlements),
@@ -78,6 +78,7 @@ WITH given AS (
 ), closed AS (
     UPDATE redemptions r SET state = given.state, sealed_answer = given.answer, closed_at = given.at
     FROM given WHERE r.rp_id = given.rp_id AND r.id = given.redemption_id AND r.state = 'challenged'
+        AND (r.phase IS NULL OR r.phase = 'holder') AND r.unusable_attempts < 3
     RETURNING given.*
 ), attempt AS (
     INSERT INTO attempts (rp_id, redemption_id, id, service, outcome, reason, charge_id, receipt, judged_at)
@@ -175,4 +176,13 @@ fn lines(settlements: &[Settlement]) -> Vec<Column<'_>> {
         Column::Strs(lines().map(|_| Currency::Cny.code()).collect()),
         Column::Ints(lines().map(|(.., posting)| posting.micros.get()).collect()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_statement_knows_how_many_captures_there_may_be() {
+        let bound = format!("r.unusable_attempts < {}", wallet_core::redemption::MAX_CAPTURES);
+        assert!(super::AT_ONCE.contains(&bound));
+    }
 }

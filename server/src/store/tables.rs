@@ -72,6 +72,7 @@ tables! {
     prices (service, valid_from);
     devices (jkt);
     proofs (jkt, jti);
+    sponsorships (id);
     enrolments (id);
     consents (id);
     register_entries (person_mac);
@@ -81,8 +82,12 @@ tables! {
     handles (handle_hash);
     numeric_codes (code_mac);
     spent_codes (certificate_id, code_id);
+    standing_numbers (number_mac);
+    past_uses (certificate_id, redemption_id);
+    over_askings (certificate_id, code_id, rp_id);
     jws_headers (id);
     redemptions (rp_id, id);
+    approvals (rp_id, redemption_id);
     attempts (rp_id, redemption_id, id);
     ledger_transactions (book, id);
     postings (book, transaction_id, line);
@@ -95,6 +100,10 @@ tables! {
     audit (actor, id);
     outbox (id);
     status_lists (number);
+    log_queue (id);
+    log_entries (log_index);
+    log_tiles (level, tile_index);
+    log_heads (name);
 }
 
 /// The SQL types that occur.
@@ -169,6 +178,10 @@ tuples! {
     A B C D E F G H I J K L M;
     A B C D E F G H I J K L M N;
     A B C D E F G H I J K L M N O;
+    A B C D E F G H I J K L M N O P;
+    A B C D E F G H I J K L M N O P Q;
+    A B C D E F G H I J K L M N O P Q R;
+    A B C D E F G H I J K L M N O P Q R S;
 }
 
 #[cfg(test)]

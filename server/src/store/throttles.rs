@@ -20,7 +20,7 @@ pub fn count(conn: &mut Conn, subject: &str, window_start: i64) -> QueryResult<(
     Ok(())
 }
 
-/// Takes one off a counter that was counted in advance.
+/// Takes one back from a counter that stands at one or more.
 pub fn give_back(conn: &mut Conn, subject: &str, window_start: i64) -> QueryResult<()> {
     let counter = throttles::table.find((subject, window_start)).filter(throttles::count.gt(0));
     diesel::update(counter).set(throttles::count.eq(throttles::count - 1)).execute(conn).map(drop)
@@ -30,6 +30,15 @@ pub fn give_back(conn: &mut Conn, subject: &str, window_start: i64) -> QueryResu
 pub fn read(conn: &mut Conn, subject: &str, window_start: i64) -> QueryResult<i64> {
     let counter = throttles::table.find((subject, window_start)).select(throttles::count);
     Ok(counter.first(conn).optional()?.unwrap_or(0))
+}
+
+/// What several counters stand at together.
+pub fn sum(conn: &mut Conn, subjects: &[String], window_start: i64) -> QueryResult<i64> {
+    let counters = throttles::table
+        .filter(throttles::subject.eq_any(subjects))
+        .filter(throttles::window_start.eq(window_start))
+        .select(throttles::count);
+    Ok(counters.load::<i64>(conn)?.into_iter().sum())
 }
 
 /// Drops counters of windows that began before `start`.

@@ -1,20 +1,16 @@
 //! One person who visits one relying party, over and over: each visit a fresh code, an opening and a capture with a real face.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use ecert_server::edge::clock::SystemClock;
 use indicatif::{ProgressBar, ProgressStyle};
-use jiff::Timestamp;
-use p256::ecdsa::SigningKey;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use wallet_core::attributes::Share;
-use wallet_core::code::qr::Q1;
-use wallet_core::jws::from_base64url;
 
 use crate::clients::{Admin, Holder, RelyingParty, text};
 use crate::load::cpu;
@@ -32,8 +28,7 @@ pub(super) struct Guests {
 
 struct Guest {
     rp: RelyingParty,
-    key: SigningKey,
-    handles: Vec<[u8; 16]>,
+    holder: Mutex<Holder>,
     frames: Vec<Vec<u8>>,
     visits: AtomicU64,
 }
@@ -104,18 +99,10 @@ impl Guests {
         let rp = Admin::new(&service.base, &text(&admin, "/token")?).admit("Shop", &["over_18"]).await?;
         let mut holder = Holder::new(&service.base, Arc::new(SystemClock));
         let enrolment = samples.franck_frames().get(..6).context("too few samples")?;
-        let issued = holder.enrol(&person.photographed(samples)?, enrolment).await?;
-        let handles = issued["handles"].as_array().context("no handles were issued")?;
-        let handle = |handle: &Value| {
-            from_base64url(handle.as_str().unwrap_or_default())?
-                .try_into()
-                .ok()
-                .context("a handle has 16 bytes")
-        };
+        holder.enrol(&person.photographed(samples)?, enrolment).await?;
         let guest = Guest {
             rp,
-            key: holder.key.clone(),
-            handles: handles.iter().map(handle).collect::<anyhow::Result<_>>()?,
+            holder: Mutex::new(holder),
             frames: samples.franck_frames().iter().skip(6).take(frames).cloned().collect(),
             visits: AtomicU64::new(0),
         };
@@ -195,9 +182,7 @@ impl Guests {
 impl Guest {
     /// Opens a redemption and sends the capture; the time is that of the capture.
     async fn visit(&self) -> anyhow::Result<Visit> {
-        let number = usize::try_from(self.visits.load(Ordering::Relaxed))?;
-        let handle = self.handles.get(number % self.handles.len()).context("no handle")?;
-        let code = Q1::new(*handle, rand::random(), Share::Over18, Timestamp::now()).sign(&self.key)?;
+        let code = self.holder.lock().unwrap_or_else(PoisonError::into_inner).qr(Share::Over18)?;
         let began = Instant::now();
         let opened = self.rp.redeem(&code).await?;
         let open = match opened.status {

@@ -53,6 +53,36 @@ impl Admin {
             .await
     }
 
+    /// Ends the standing number of a certificate's holder.
+    pub async fn revoke_number(&self, certificate: &str, reason: &str) -> anyhow::Result<Answer> {
+        let path = format!("/v1/admin/certificates/{certificate}/number/revocation");
+        self.post(&path, &json!({ "reason": reason })).await
+    }
+
+    /// Suspends a certificate.
+    pub async fn suspend(&self, certificate: &str) -> anyhow::Result<Answer> {
+        let why = json!({ "reason": "misuse", "note": "looked into" });
+        self.post(&format!("/v1/admin/certificates/{certificate}/suspension"), &why).await
+    }
+
+    /// Brings a suspended certificate back.
+    pub async fn reactivate(&self, certificate: &str) -> anyhow::Result<Answer> {
+        let path = format!("{}/v1/admin/certificates/{certificate}/suspension", self.base);
+        Answer::to(self.http.delete(path).bearer_auth(&self.token)).await
+    }
+
+    /// A certificate as admins see it.
+    pub async fn certificate(&self, certificate: &str) -> anyhow::Result<Answer> {
+        let path = format!("{}/v1/admin/certificates/{certificate}", self.base);
+        Answer::to(self.http.get(path).bearer_auth(&self.token)).await
+    }
+
+    /// Revokes what a CSV file names.
+    pub async fn revoke_csv(&self, file: impl Into<reqwest::Body>) -> anyhow::Result<Answer> {
+        let request = self.http.post(format!("{}/v1/admin/certificates:revoke", self.base));
+        Answer::to(request.bearer_auth(&self.token).header("Content-Type", "text/csv").body(file)).await
+    }
+
     /// The trial balance.
     pub async fn ledger(&self) -> anyhow::Result<Answer> {
         Answer::to(self.http.get(format!("{}/v1/admin/ledger", self.base)).bearer_auth(&self.token)).await

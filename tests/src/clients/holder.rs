@@ -1,4 +1,4 @@
-//! A wallet: a P-256 key of its own, DPoP on every request, QR codes that it signs by itself.
+//! A wallet: a P-256 key of its own, DPoP on every request, QR codes that it signs by itself, each by a handle's key.
 
 use std::sync::Arc;
 
@@ -11,9 +11,11 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use wallet_core::attributes::Share;
 use wallet_core::capture::Statement;
-use wallet_core::code::qr::Q1;
+use wallet_core::code::handles::{BATCH, Handle, Handles};
+use wallet_core::code::qr::{BareCert, Bound, Q1, Q2, Q3};
 use wallet_core::dpop::{Request, prove};
-use wallet_core::es256::Es256Signer as _;
+use wallet_core::ecert::Disclosure;
+use wallet_core::es256::{Es256Signer as _, PublicKey};
 use wallet_core::jws::{base64url, from_base64url, thumbprint};
 
 use super::relying_party::capture_form;
@@ -35,7 +37,8 @@ pub struct Holder {
     pub enrolment: String,
     /// What was issued.
     pub issued: Value,
-    used_handles: usize,
+    /// What its codes are made with.
+    pub handles: Handles<SigningKey>,
 }
 
 impl Holder {
@@ -49,7 +52,7 @@ impl Holder {
             token: None,
             enrolment: String::new(),
             issued: Value::Null,
-            used_handles: 0,
+            handles: Handles::default(),
         }
     }
 
@@ -61,7 +64,8 @@ impl Holder {
 
     /// A request with everything a holder's request needs.
     pub fn request(&self, method: Method, path: &str) -> anyhow::Result<RequestBuilder> {
-        let url = format!("{}{path}", self.base);
+        // RFC 9449 §4.2: `htu` is without query.
+        let url = format!("{}{}", self.base, path.split('?').next().unwrap_or_default());
         self.request_with(method.clone(), path, &self.proof(method.as_str(), &url)?)
     }
 
@@ -93,8 +97,16 @@ impl Holder {
 
     /// Agrees to all three purposes.
     pub async fn start(&mut self) -> anyhow::Result<Value> {
-        let body = json!({ "consent": self.consent().await? });
-        self.start_with(&body).await?.expect_status(201)
+        self.start_under(None).await?.expect_status(201)
+    }
+
+    /// The same, under a relying party's sponsorship.
+    pub async fn start_under(&mut self, sponsorship: Option<&str>) -> anyhow::Result<Answer> {
+        let mut body = json!({ "consent": self.consent().await? });
+        if let Some(sponsorship) = sponsorship {
+            body["sponsorship"] = sponsorship.into();
+        }
+        self.start_with(&body).await
     }
 
     /// Begins an enrolment with this body; what it begins is remembered.
@@ -139,9 +151,10 @@ impl Holder {
         thumbprint(&(&self.key).into())
     }
 
-    /// What a wallet remembers when its answer came: the E-cert and the rest.
-    pub fn remember(&mut self, issued: Value) {
-        (self.issued, self.used_handles) = (issued, 0);
+    /// What a wallet remembers when its answer came: the E-cert and the rest. It fetches its handles then.
+    pub async fn remember(&mut self, issued: Value) -> anyhow::Result<()> {
+        (self.issued, self.handles) = (issued, Handles::default());
+        self.refill().await.map(drop)
     }
 
     /// Photographs the card.
@@ -207,10 +220,11 @@ impl Holder {
         Answer::to(self.request(Method::POST, &path)?.multipart(form)).await
     }
 
-    /// The whole enrolment, up to the E-cert.
+    /// The whole enrolment, up to the E-cert and handles for its codes.
     pub async fn enrol(&mut self, photos: &CardPhotos, frames: &[Vec<u8>]) -> anyhow::Result<Value> {
         let nonce = self.reach_challenge(photos).await?;
         self.issued = self.submit_capture(&nonce, frames).await?.expect_status(200)?;
+        self.refill().await?;
         Ok(self.issued.clone())
     }
 
@@ -219,17 +233,50 @@ impl Holder {
         text(&self.issued, "/certificate_id")
     }
 
-    /// The next unused handle.
-    pub fn handle(&mut self) -> anyhow::Result<[u8; 16]> {
-        let handle = text(&self.issued, &format!("/handles/{}", self.used_handles))?;
-        self.used_handles += 1;
-        from_base64url(&handle)?.try_into().ok().context("a handle has 16 bytes")
+    /// Makes a batch of keys and fetches a handle for each; what the server said.
+    pub async fn refill(&mut self) -> anyhow::Result<Value> {
+        let keys: Vec<SigningKey> =
+            (0..BATCH).map(|_| SigningKey::generate_from_rng(&mut rand::rng())).collect();
+        let refilled = self.send_keys(&keys).await?.expect_status(201)?;
+        let handles = refilled["handles"].as_array().context("no handles")?;
+        for (key, handle) in keys.into_iter().zip(handles) {
+            let id = from_base64url(handle.as_str().unwrap_or_default())?;
+            let id = id.try_into().ok().context("a handle has 16 bytes")?;
+            self.handles.add([Handle { id, key }]);
+        }
+        Ok(refilled)
+    }
+
+    /// Sends public keys for handles.
+    pub async fn send_keys(&self, keys: &[SigningKey]) -> anyhow::Result<Answer> {
+        let keys: Vec<String> = keys.iter().map(|key| base64url(&PublicKey::from(key).to_sec1())).collect();
+        self.post("/v1/me/handles", &json!({ "keys": keys })).await
+    }
+
+    /// The handle and the key for the next code.
+    pub fn handle(&mut self) -> anyhow::Result<&Handle<SigningKey>> {
+        self.handles.take().context("the wallet has no handles")
     }
 
     /// A fresh QR, made without the network.
     pub fn qr(&mut self, share: Share) -> anyhow::Result<String> {
+        let now = self.clock.now();
         let handle = self.handle()?;
-        Ok(Q1::new(handle, rand::random(), share, self.clock.now()).sign(&self.key)?)
+        Ok(Q1::new(handle.id, share, now, &mut rand::rng()).sign(&handle.key)?)
+    }
+
+    /// A fresh QR that is good for one thing only.
+    pub fn bound_qr(&mut self, share: Share, bound: Bound) -> anyhow::Result<String> {
+        let now = self.clock.now();
+        let handle = self.handle()?;
+        Ok(Q2::new(handle.id, share, bound, now, &mut rand::rng()).sign(&handle.key)?)
+    }
+
+    /// A fresh QR that holds the E-cert itself.
+    pub fn offline_qr(&self, share: Share) -> anyhow::Result<String> {
+        let ecert = BareCert::of(&from_base64url(&text(&self.issued, "/certificate")?)?)?;
+        let disclosures: Vec<Disclosure> = serde_json::from_value(self.issued["disclosures"].clone())?;
+        Ok(Q3::new(ecert, &disclosures, share, self.clock.now(), &mut rand::rng()).sign(&self.key)?)
     }
 
     /// Sixteen digits from the server.
@@ -246,7 +293,80 @@ impl Holder {
 
     /// Revokes with the paper code, from any phone.
     pub async fn revoke_by_paper(&self, code: &str) -> anyhow::Result<Answer> {
-        let request = self.http.post(format!("{}/v1/revocations", self.base));
-        Answer::to(request.json(&json!({ "revocation_code": code }))).await
+        self.revoke_by_sheet(json!({ "revocation_code": code })).await
+    }
+
+    /// The same with any body.
+    pub async fn revoke_by_sheet(&self, body: Value) -> anyhow::Result<Answer> {
+        Answer::to(self.http.post(format!("{}/v1/revocations", self.base)).json(&body)).await
+    }
+
+    /// The paper code, as it stands on the sheet.
+    pub fn paper(&self) -> anyhow::Result<String> {
+        text(&self.issued, "/revocation_code")
+    }
+}
+
+/// Who asks, who asked, and the face on one's own phone.
+impl Holder {
+    /// GETs a path.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        Answer::to(self.request(Method::GET, path)?).await
+    }
+
+    /// Everything that was, or is, asked.
+    pub async fn redemptions(&self) -> anyhow::Result<Value> {
+        self.get("/v1/me/redemptions").await?.expect_status(200)
+    }
+
+    /// What is asked in one redemption.
+    pub async fn redemption(&self, id: &str) -> anyhow::Result<Answer> {
+        self.get(&format!("/v1/me/redemptions/{id}")).await
+    }
+
+    /// Agrees, with the number that the other side shows.
+    pub async fn agree(&self, id: &str, number: &str) -> anyhow::Result<Answer> {
+        self.decide(id, &json!({ "decision": "agree", "number": number })).await
+    }
+
+    /// Answers in any way.
+    pub async fn decide(&self, id: &str, decision: &Value) -> anyhow::Result<Answer> {
+        self.post(&format!("/v1/me/redemptions/{id}/approval"), decision).await
+    }
+
+    /// Shows the face on one's own phone.
+    pub async fn show_face(&self, id: &str, nonce: &[u8; 16], frames: &[Vec<u8>]) -> anyhow::Result<Answer> {
+        self.show_face_signed(id, nonce, frames, &self.key).await
+    }
+
+    /// The same, signed by a given key.
+    pub async fn show_face_signed(
+        &self,
+        id: &str,
+        nonce: &[u8; 16],
+        frames: &[Vec<u8>],
+        key: &SigningKey,
+    ) -> anyhow::Result<Answer> {
+        let statement = Statement::about(nonce, frames, 200);
+        let signature = key.sign(&serde_json::to_vec(&statement)?)?;
+        let form = capture_form(&statement, frames)?.text("signature", base64url(&signature));
+        let path = format!("/v1/me/redemptions/{id}/captures");
+        Answer::to(self.request(Method::POST, &path)?.multipart(form)).await
+    }
+
+    /// Gets a standing number.
+    pub async fn number(&self, share: &str) -> anyhow::Result<String> {
+        let made = self.post("/v1/me/number", &json!({ "share": share })).await?.expect_status(201)?;
+        text(&made, "/number")
+    }
+
+    /// Whether there is one.
+    pub async fn shown_number(&self) -> anyhow::Result<Answer> {
+        self.get("/v1/me/number").await
+    }
+
+    /// Switches it off.
+    pub async fn switch_number_off(&self) -> anyhow::Result<Answer> {
+        Answer::to(self.request(Method::DELETE, "/v1/me/number")?).await
     }
 }

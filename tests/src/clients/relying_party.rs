@@ -106,6 +106,18 @@ impl RelyingParty {
         self.judge(&open, frames).await
     }
 
+    /// Asks the holder on their own phone; the whole answer.
+    pub async fn ask_holder(&self, code: &str) -> anyhow::Result<Answer> {
+        let body = json!({ "code": code, "purpose": "check", "capture": "holder" });
+        self.redeem_with(body, &fresh_key()).await
+    }
+
+    /// Takes a redemption back.
+    pub async fn cancel(&self, id: &str) -> anyhow::Result<Answer> {
+        let request = self.http.post(format!("{}/v1/redemptions/{id}:cancel", self.base));
+        Answer::to(request.bearer_auth(&self.api_key)).await
+    }
+
     /// The redemption as it stands.
     pub async fn show(&self, open: &Open) -> anyhow::Result<Answer> {
         self.get(&format!("/v1/redemptions/{}", open.id)).await

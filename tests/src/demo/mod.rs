@@ -81,6 +81,7 @@ async fn enrol(cast: &mut Cast, report: &mut Report) -> anyhow::Result<()> {
     let issued = cast.holder.submit_capture(&nonce, &frames(cast, 0, 6)).await?.expect_status(200)?;
     let seen = format!("{} {}", text(&issued, "/state")?, text(&issued, "/assurance_level")?);
     cast.holder.issued = issued;
+    cast.holder.refill().await?;
     println!("holder has the E-cert {}\n", cast.holder.certificate()?);
     report.row("enrol: card + six frames", "approved IAL2", &seen, begun, charges(&cast.admin).await?);
     Ok(())
@@ -180,10 +181,7 @@ async fn repeat(cast: &mut Cast, report: &mut Report) -> anyhow::Result<()> {
 async fn revoke(cast: &mut Cast, report: &mut Report) -> anyhow::Result<()> {
     let code = cast.holder.qr(Share::Name)?;
     let begun = Instant::now();
-    cast.admin
-        .revoke(&cast.holder.certificate()?, "reported stolen in the demo")
-        .await?
-        .expect_status(204)?;
+    cast.admin.revoke(&cast.holder.certificate()?, "stolen-device").await?.expect_status(204)?;
     let seen = cast.shop.redeem(&code).await?.refusal();
     let within = begun.elapsed().as_millis() < 1000;
     let seen = if within { seen } else { format!("{seen}, but later than a second") };

@@ -120,7 +120,7 @@ impl Site {
     pub(super) fn code(&self, holder: u64) -> anyhow::Result<String> {
         let now = Timestamp::now() + SignedDuration::from_secs(self.offset.load(Ordering::SeqCst));
         let identities = &self.people.identities;
-        let code = Q1::new(identities.handle(holder, 0), rand::random(), Share::Name, now);
+        let code = Q1::new(identities.handle(holder, 0), Share::Name, now, &mut rand::rng());
         Ok(code.sign(&identities.device(holder)?)?)
     }
 

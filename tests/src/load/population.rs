@@ -188,7 +188,8 @@ mod tests {
     use crate::app::{OwnDatabase, postgres_server};
     use ecert_server::flow::issuance::attributes_context;
     use ecert_server::flow::templates::template_context;
-    use ecert_server::store::{certificates, relying_parties};
+    use ecert_server::store::certificates::{self, Standing};
+    use ecert_server::store::{handles, relying_parties};
     use wallet_core::attributes::Attribute;
     use wallet_core::ecert::Disclosure;
     use wallet_core::es256::{PublicKey, sha256};
@@ -212,11 +213,11 @@ mod tests {
         let mut templates = Vec::new();
         for holder in 0..5 {
             let handle = sha256(&people.handle(holder, 0));
-            let named = holders.read(|conn| Ok(certificates::keys_of_handles(conn, &[handle])?)).unwrap();
+            let named = holders.read(|conn| Ok(handles::with_keys(conn, &[handle])?)).unwrap();
             let (id, key) = named.into_iter().next().flatten().unwrap();
             assert_eq!(key, PublicKey::from(&people.device(holder).unwrap()));
             let found = holders.read(|conn| Ok(certificates::find(conn, id)?)).unwrap().unwrap();
-            assert!(found.in_force(SystemClock.now()));
+            assert!(found.standing == Standing::Active && found.is_current(SystemClock.now()));
             let template = vault.open(&template_context(found.id), &found.sealed_template).unwrap();
             templates.push(Stored::from_bytes(&template).unwrap().to_bytes());
             let context = attributes_context(found.id);

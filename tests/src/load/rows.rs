@@ -5,8 +5,8 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use ecert_server::edge::keys::Secrets;
 use ecert_server::edge::vault::Vault;
-use ecert_server::flow::certificates::paper_code_hash;
 use ecert_server::flow::issuance::attributes_context;
+use ecert_server::flow::paper::letters_hash;
 use ecert_server::flow::templates::template_context;
 use ecert_server::store::Conn;
 use ecert_server::store::schema;
@@ -80,6 +80,9 @@ struct CertificateRow {
 struct HandleRow {
     handle_hash: Vec<u8>,
     certificate_id: String,
+    /// The device key: whoever knows one of a holder's keys knows all, which does for load.
+    public_key: Vec<u8>,
+    issued_at: i64,
 }
 
 #[derive(Insertable)]
@@ -209,7 +212,8 @@ impl Maker {
         let holder = HolderId::new(enrolled, &mut self.identities.rng("holder id", number));
         let certificate = CertificateId::new(enrolled, &mut self.identities.rng("certificate id", number));
         let document = document_number(number);
-        let (jkt, device_key) = (thumbprint(key), key.to_sec1());
+        let (jkt, public_key) = (thumbprint(key), key.to_sec1());
+        let device_key = public_key.clone();
         let lists = u64::from(CAPACITY / 2);
         // An odd factor visits every place once: neighbours in the list are strangers.
         let index = (number % lists).wrapping_mul(0x9E37_79B1) % u64::from(CAPACITY);
@@ -238,15 +242,19 @@ impl Maker {
             sealed_template: self
                 .vault
                 .seal(&template_context(certificate), &template(number, &self.secrets.template)?)?,
-            revocation_code_hash: paper_code_hash(&base64url(&self.identities.derive("paper", number)))
-                .to_vec(),
+            revocation_code_hash: letters_hash(&base64url(&self.identities.derive("paper", number))).to_vec(),
             state: "active",
             issued_at: enrolled_at,
             expires_at,
         });
         for handle in 0..self.handles {
             let handle_hash = sha256(&self.identities.handle(number, handle)).to_vec();
-            made.handles.push(HandleRow { handle_hash, certificate_id: certificate.to_string() });
+            made.handles.push(HandleRow {
+                handle_hash,
+                certificate_id: certificate.to_string(),
+                public_key: public_key.clone(),
+                issued_at: enrolled_at,
+            });
         }
         Ok(())
     }

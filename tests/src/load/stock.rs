@@ -59,7 +59,7 @@ impl Stock {
         anyhow::ensure!(people.holders > 0, "there is no holder whose code could be redeemed");
         let holder = rand::random_range(0..people.holders);
         let handle = people.identities.handle(holder, rand::random_range(0..people.handles));
-        let code = Q1::new(handle, rand::random(), Share::Full, Timestamp::now());
+        let code = Q1::new(handle, Share::Full, Timestamp::now(), &mut rand::rng());
         Ok(code.sign(&people.identities.device(holder)?)?)
     }
 }

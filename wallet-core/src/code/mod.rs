@@ -1,7 +1,11 @@
 //! The ways to present an E-cert once: a QR that the phone signs by itself, or 16 digits that the server mints.
 
+pub mod handles;
 pub mod numeric;
+pub mod paper;
 pub mod qr;
+pub mod sheet;
+pub mod standing;
 
 use std::str::FromStr;
 
@@ -12,6 +16,15 @@ pub enum Code {
     Qr(Box<qr::UnverifiedQr>),
     /// Sixteen digits.
     Numeric(numeric::NumericCode),
+    /// The sixteen digits that stand: good for an approval on the holder's own phone only.
+    Standing(standing::StandingNumber),
+}
+
+impl Code {
+    /// Whether it could be guessed, so that wrong ones are counted: a QR is signed.
+    pub fn is_digits(&self) -> bool {
+        !matches!(self, Code::Qr(_))
+    }
 }
 
 /// The text is no code: a wrong letter, length or check digit. It is answered at once and counted against nobody.
@@ -25,7 +38,10 @@ impl FromStr for Code {
     fn from_str(text: &str) -> Result<Self, CodeMalformed> {
         match text.strip_prefix(qr::PREFIX) {
             Some(body) => qr::UnverifiedQr::parse(body).map(Box::new).map(Code::Qr),
-            None => text.parse().map(Code::Numeric),
+            None => match text.parse() {
+                Ok(code) => Ok(Code::Numeric(code)),
+                Err(CodeMalformed) => text.parse().map(Code::Standing),
+            },
         }
     }
 }

@@ -25,21 +25,7 @@ pub struct NumericCode([u8; 16]);
 impl NumericCode {
     /// A fresh code from a cryptographic source, uniform over 10¹³.
     pub fn mint(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        // Rejection keeps the draw uniform: a plain remainder would favour low codes.
-        let limit = u64::MAX - u64::MAX % RANDOM_DIGITS;
-        let drawn = loop {
-            let candidate = rng.next_u64();
-            if candidate < limit {
-                break candidate % RANDOM_DIGITS;
-            }
-        };
-        let payload = format!("{}{drawn:013}", char::from(ONE_TIME));
-        let check = 98 - remainder_97(payload.bytes().chain(*b"00"));
-        let mut digits = [b'0'; 16];
-        for (place, digit) in digits.iter_mut().zip(format!("{payload}{check:02}").bytes()) {
-            *place = digit;
-        }
-        Self(digits)
+        Self(draw(ONE_TIME, rng))
     }
 
     /// The digits without gaps.
@@ -49,7 +35,7 @@ impl NumericCode {
 
     /// As shown to people: four groups of four.
     pub fn grouped(&self) -> String {
-        self.0.chunks(4).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ")
+        grouped(&self.0)
     }
 
     /// What is stored instead of the code: HMAC-SHA256 under a server key. 43 bits could be searched through if the
@@ -59,21 +45,50 @@ impl NumericCode {
     }
 }
 
-fn remainder_97(digits: impl Iterator<Item = u8>) -> u32 {
+/// Sixteen digits of a version, as shown to people.
+pub(super) fn grouped(digits: &[u8; 16]) -> String {
+    digits.chunks(4).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ")
+}
+
+/// Sixteen fresh digits of a version: uniform over 10¹³, with their check digits.
+pub(super) fn draw(version: u8, rng: &mut (impl CryptoRng + ?Sized)) -> [u8; 16] {
+    // Rejection keeps the draw uniform: a plain remainder would favour low codes.
+    let limit = u64::MAX - u64::MAX % RANDOM_DIGITS;
+    let drawn = loop {
+        let candidate = rng.next_u64();
+        if candidate < limit {
+            break candidate % RANDOM_DIGITS;
+        }
+    };
+    let payload = format!("{}{drawn:013}", char::from(version));
+    let check = 98 - remainder_97(payload.bytes().chain(*b"00"));
+    let mut digits = [b'0'; 16];
+    for (place, digit) in digits.iter_mut().zip(format!("{payload}{check:02}").bytes()) {
+        *place = digit;
+    }
+    digits
+}
+
+/// Sixteen digits of a version with right check digits. Accepts gaps of spaces or hyphens, as people type them.
+pub(super) fn read(version: u8, text: &str) -> Result<[u8; 16], CodeMalformed> {
+    let digits: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b' ' | b'-')).collect();
+    let digits: [u8; 16] = digits.try_into().map_err(|_| CodeMalformed)?;
+    let well_formed = digits.iter().all(u8::is_ascii_digit)
+        && digits.first() == Some(&version)
+        && remainder_97(digits.iter().copied()) == 1;
+    if well_formed { Ok(digits) } else { Err(CodeMalformed) }
+}
+
+/// ISO 7064 MOD 97-10: digits that end in their check digits leave 1.
+pub(super) fn remainder_97(digits: impl Iterator<Item = u8>) -> u32 {
     digits.fold(0, |rest, digit| (rest * 10 + u32::from(digit.wrapping_sub(b'0'))) % 97)
 }
 
 impl FromStr for NumericCode {
     type Err = CodeMalformed;
 
-    /// Accepts gaps of spaces or hyphens, as people type them.
     fn from_str(text: &str) -> Result<Self, CodeMalformed> {
-        let digits: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b' ' | b'-')).collect();
-        let digits: [u8; 16] = digits.try_into().map_err(|_| CodeMalformed)?;
-        let well_formed = digits.iter().all(u8::is_ascii_digit)
-            && digits.first() == Some(&ONE_TIME)
-            && remainder_97(digits.iter().copied()) == 1;
-        if well_formed { Ok(Self(digits)) } else { Err(CodeMalformed) }
+        read(ONE_TIME, text).map(Self)
     }
 }
 

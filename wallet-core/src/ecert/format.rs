@@ -1,30 +1,16 @@
-//! The certificate's bytes.
+//! The certificate's bytes: `ecert.cddl`, beside this file, and nothing else.
 //!
-//! ```cddl
-//! ecert = #6.18([ protected: bstr .cbor { 1: -7, 33: x5chain }, {}, bstr .cbor claims, bstr .size 64 ])
-//! x5chain = [ signer: bstr, issuing-ca: bstr ]            ; RFC 9360, the root is the relying party's to hold
-//! claims = {
-//!   1: tstr,                     ; iss
-//!   4: uint, 6: uint,            ; exp, iat, seconds
-//!   7: bstr .size 16,            ; cti
-//!   8: { 1: COSE_Key },          ; cnf, RFC 8747
-//!   65535: { "status_list": { "idx": uint, "uri": tstr } },   ; IETF Token Status List
-//!   -65537: "IAL1" / "IAL2",     ; identity assurance level, NIST SP 800-63A
-//!   -65538: { + tstr => bstr .size 32 }                       ; attribute name to salted digest
-//! }
-//! ```
 //! Attributes stand in the certificate as digests only: SHA-256 over CBOR `[salt, name, value]`. The holder keeps the
 //! [`Disclosure`]s, and gives those that they choose to.
 
 use ciborium::Value;
-use coset::iana::EllipticCurve;
-use coset::{
-    AsCborValue, CborSerializable, CoseKey, CoseKeyBuilder, CoseSign1, Label, TaggedCborSerializable,
-};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::verify::CertRefused;
 use crate::attributes::Attribute;
+use crate::cbor::Limits;
+use crate::cose::{UnverifiedSign1, X5CHAIN, member};
 use crate::es256::{PublicKey, sha256};
 
 const ISS: i64 = 1;
@@ -36,10 +22,12 @@ const CNF: i64 = 8;
 const STATUS: i64 = 65535;
 const ASSURANCE: i64 = -65537;
 const DIGESTS: i64 = -65538;
-/// `x5chain` (RFC 9360).
-pub(super) const X5CHAIN: i64 = 33;
-/// A certificate of ours is about 1.7 KiB; nothing larger is parsed.
-pub const MAX_BYTES: usize = 8 * 1024;
+/// A certificate of ours is about 1.7 KiB, 6 deep and has some 50 items; nothing larger is parsed.
+pub const LIMITS: Limits = Limits { bytes: 8 * 1024, depth: 8, items: 128, string: 6 * 1024 };
+/// Bytes of an address.
+const MAX_ADDRESS: usize = 256;
+/// The end of the year 9999, as seconds: what X.509 can say, too.
+const LAST_SECOND: i64 = 253_402_300_799;
 
 /// How surely the person behind the certificate is who they say (NIST SP 800-63A-4, §2: identity assurance levels).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -126,126 +114,136 @@ pub struct Claims {
     pub digests: Vec<(Attribute, [u8; 32])>,
 }
 
-/// The bytes do not have the form of a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an E-cert: {0}")]
-pub struct Malformed(pub &'static str);
+fn form<T>(why: &'static str) -> Result<T, CertRefused> {
+    Err(CertRefused::Form(why))
+}
 
 impl Claims {
-    /// Deterministic CBOR (RFC 8949 §4.2.1): every map's keys in the order of their encoded bytes.
-    pub(super) fn to_cbor(&self) -> Result<Vec<u8>, coset::CoseError> {
+    /// The claims in the order of their encoded keys (RFC 8949 §4.2.1).
+    pub(super) fn to_value(&self) -> Value {
         let (x, y) = self.device.coordinates();
-        let key = CoseKeyBuilder::new_ec2_pub_key(EllipticCurve::P_256, x.into(), y.into()).build();
+        let key = map([
+            (1.into(), 2.into()),
+            ((-1).into(), 1.into()),
+            ((-2).into(), x.to_vec().into()),
+            ((-3).into(), y.to_vec().into()),
+        ]);
         let status_list =
-            vec![("idx".into(), self.status.index.into()), ("uri".into(), self.status.uri.as_str().into())];
+            map([("idx".into(), self.status.index.into()), ("uri".into(), self.status.uri.as_str().into())]);
         let mut digests: Vec<_> = self.digests.iter().collect();
         // Texts are ordered by their length first, since the length is their first byte.
         digests.sort_by_key(|(name, _)| (name.as_str().len(), name.as_str()));
         let digest = |(name, digest): &(Attribute, [u8; 32])| (name.as_str().into(), digest.to_vec().into());
-        let claims: Vec<(Value, Value)> = vec![
+        map([
             (ISS.into(), self.issuer.as_str().into()),
             (EXP.into(), self.expires_at.as_second().into()),
             (IAT.into(), self.issued_at.as_second().into()),
             (CTI.into(), self.cti.to_vec().into()),
-            (CNF.into(), Value::Map(vec![(1.into(), key.to_cbor_value()?)])),
-            (STATUS.into(), Value::Map(vec![("status_list".into(), Value::Map(status_list))])),
+            (CNF.into(), map([(1.into(), key)])),
+            (STATUS.into(), map([("status_list".into(), status_list)])),
             (ASSURANCE.into(), self.assurance.as_str().into()),
             (DIGESTS.into(), Value::Map(digests.into_iter().map(digest).collect())),
-        ];
-        Value::Map(claims).to_vec()
+        ])
     }
 
-    fn from_cbor(bytes: &[u8]) -> Result<Claims, Malformed> {
-        let claims = Value::from_slice(bytes).map_err(|_| Malformed("the claims are no CBOR"))?;
-        let keys = claims.as_map().ok_or(Malformed("the claims are no map"))?.len();
-        if keys != 8 {
-            return Err(Malformed("a claim is missing, double or unknown"));
-        }
-        let claim = |name: i64| member(&claims, &name.into());
-        Ok(Claims {
-            issuer: claim(ISS)?.as_text().ok_or(Malformed("iss is no text"))?.to_owned(),
-            cti: bytes_of(claim(CTI)?)?,
-            issued_at: time_of(claim(IAT)?)?,
-            expires_at: time_of(claim(EXP)?)?,
-            device: device_key(claim(CNF)?)?,
-            status: status_of(claim(STATUS)?)?,
-            assurance: claim(ASSURANCE)?
+    pub(super) fn from_value(claims: &Value) -> Result<Claims, CertRefused> {
+        let [issuer, exp, iat, cti, cnf, status, assurance, digests] =
+            exactly(claims, [ISS, EXP, IAT, CTI, CNF, STATUS, ASSURANCE, DIGESTS].map(Value::from))?;
+        let read = Claims {
+            issuer: address_of(issuer)?,
+            cti: bytes_of(cti)?,
+            issued_at: time_of(iat)?,
+            expires_at: time_of(exp)?,
+            device: device_key(cnf)?,
+            status: status_of(status)?,
+            assurance: assurance
                 .as_text()
                 .and_then(AssuranceLevel::parse)
-                .ok_or(Malformed("unknown assurance level"))?,
-            digests: digests_of(claim(DIGESTS)?)?,
-        })
+                .ok_or(CertRefused::Form("unknown assurance level"))?,
+            digests: digests_of(digests)?,
+        };
+        if read.expires_at <= read.issued_at { form("exp is not after iat") } else { Ok(read) }
     }
 }
 
-fn bytes_of<const N: usize>(value: &Value) -> Result<[u8; N], Malformed> {
-    let bytes = value.as_bytes().ok_or(Malformed("expected a byte string"))?;
-    bytes.as_slice().try_into().map_err(|_| Malformed("a byte string has another length"))
+fn map<const N: usize>(members: [(Value, Value); N]) -> Value {
+    Value::Map(members.into())
 }
 
-fn time_of(value: &Value) -> Result<Timestamp, Malformed> {
+/// The values of a map that has these keys and no others.
+fn exactly<const N: usize>(map: &Value, keys: [Value; N]) -> Result<[&Value; N], CertRefused> {
+    if map.as_map().map(Vec::len) != Some(N) {
+        return form("a map has a member too many or too few");
+    }
+    let values: Option<Vec<&Value>> = keys.iter().map(|key| member(map, key)).collect();
+    let values = values.and_then(|values| values.try_into().ok());
+    values.ok_or(CertRefused::Form("a map has another member"))
+}
+
+fn address_of(value: &Value) -> Result<String, CertRefused> {
+    match value.as_text() {
+        Some(text) if (1..=MAX_ADDRESS).contains(&text.len()) => Ok(text.to_owned()),
+        _ => form("an address is no text of 1 to 256 bytes"),
+    }
+}
+
+fn bytes_of<const N: usize>(value: &Value) -> Result<[u8; N], CertRefused> {
+    let bytes = value.as_bytes().and_then(|bytes| bytes.as_slice().try_into().ok());
+    bytes.ok_or(CertRefused::Form("not a byte string of its length"))
+}
+
+fn time_of(value: &Value) -> Result<Timestamp, CertRefused> {
     let seconds = value.as_integer().and_then(|seconds| i64::try_from(seconds).ok());
+    let seconds = seconds.filter(|seconds| (0..=LAST_SECOND).contains(seconds));
     let time = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
-    time.ok_or(Malformed("a time is not whole seconds"))
+    time.ok_or(CertRefused::Form("a time is not whole seconds before the year 10000"))
 }
 
-fn member<'v>(value: &'v Value, name: &Value) -> Result<&'v Value, Malformed> {
-    let map = value.as_map().ok_or(Malformed("expected a map"))?;
-    map.iter().find(|(key, _)| key == name).map(|(_, value)| value).ok_or(Malformed("a member is missing"))
-}
-
-fn device_key(cnf: &Value) -> Result<PublicKey, Malformed> {
-    let key = CoseKey::from_cbor_value(member(cnf, &1.into())?.clone())
-        .map_err(|_| Malformed("cnf is no COSE_Key"))?;
-    let coordinate = |label: i64| {
-        let found = key.params.iter().find(|(name, _)| *name == Label::Int(label));
-        found.and_then(|(_, value)| value.as_bytes()).ok_or(Malformed("cnf lacks a coordinate"))
-    };
-    PublicKey::from_coordinates(coordinate(-2)?, coordinate(-3)?)
-        .map_err(|_| Malformed("cnf is no point of P-256"))
-}
-
-fn status_of(claim: &Value) -> Result<StatusReference, Malformed> {
-    let list = member(claim, &"status_list".into())?;
-    let index = member(list, &"idx".into())?.as_integer().and_then(|index| index.try_into().ok());
-    let uri = member(list, &"uri".into())?.as_text();
-    match (index, uri) {
-        (Some(index), Some(uri)) => Ok(StatusReference { index, uri: uri.to_owned() }),
-        _ => Err(Malformed("the status reference has another form")),
+fn device_key(cnf: &Value) -> Result<PublicKey, CertRefused> {
+    let [key] = exactly(cnf, [1.into()])?;
+    let [kind, curve, x, y] = exactly(key, [1, -1, -2, -3].map(Value::from))?;
+    if (kind, curve) != (&2.into(), &1.into()) {
+        return form("cnf is no key of P-256");
     }
+    let point = PublicKey::from_coordinates(&bytes_of::<32>(x)?, &bytes_of::<32>(y)?);
+    point.map_err(|_| CertRefused::Form("cnf is no point of P-256"))
 }
 
-fn digests_of(claim: &Value) -> Result<Vec<(Attribute, [u8; 32])>, Malformed> {
-    let map = claim.as_map().ok_or(Malformed("the digests are no map"))?;
+fn status_of(claim: &Value) -> Result<StatusReference, CertRefused> {
+    let [list] = exactly(claim, ["status_list".into()])?;
+    let [index, uri] = exactly(list, ["idx", "uri"].map(Value::from))?;
+    let index = index.as_integer().and_then(|index| index.try_into().ok());
+    let index = index.ok_or(CertRefused::Form("idx is no number of 32 bits"))?;
+    Ok(StatusReference { index, uri: address_of(uri)? })
+}
+
+fn digests_of(claim: &Value) -> Result<Vec<(Attribute, [u8; 32])>, CertRefused> {
     let entry = |(name, digest): &(Value, Value)| {
-        let name = name.as_text().and_then(|name| name.parse().ok()).ok_or(Malformed("unknown attribute"))?;
-        Ok((name, bytes_of(digest)?))
+        let name = name.as_text().and_then(|name| name.parse().ok());
+        Ok((name.ok_or(CertRefused::Form("unknown attribute"))?, bytes_of(digest)?))
     };
-    map.iter().map(entry).collect()
+    match claim.as_map() {
+        Some(map) if !map.is_empty() => map.iter().map(entry).collect(),
+        _ => form("the digests are no map, or empty"),
+    }
 }
 
 /// A certificate that was read; nobody has checked who signed it.
 #[derive(Debug, Clone)]
 pub struct UnverifiedCert {
-    pub(super) signed: CoseSign1,
+    pub(super) signed: UnverifiedSign1,
     pub(super) chain: Vec<Vec<u8>>,
     pub(super) claims: Claims,
 }
 
 impl UnverifiedCert {
-    /// Reads a tagged COSE_Sign1.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
-        if bytes.len() > MAX_BYTES {
-            return Err(Malformed("too large"));
-        }
-        let signed = CoseSign1::from_tagged_slice(bytes).map_err(|_| Malformed("not a tagged COSE_Sign1"))?;
-        let claims = Claims::from_cbor(signed.payload.as_deref().ok_or(Malformed("no payload"))?)?;
-        let header = &signed.protected.header;
-        let chain =
-            header.rest.iter().find(|(label, _)| *label == Label::Int(X5CHAIN)).map(|(_, value)| value);
-        let chain = chain.and_then(Value::as_array).ok_or(Malformed("no x5chain in the protected header"))?;
-        let certificate =
-            |value: &Value| value.as_bytes().cloned().ok_or(Malformed("x5chain holds no bytes"));
-        Ok(Self { chain: chain.iter().map(certificate).collect::<Result<_, _>>()?, claims, signed })
+    /// Reads a tagged COSE_Sign1 in deterministic CBOR.
+    ///
+    /// # Errors
+    /// [`CertRefused::Cose`] for another encoding or algorithm, [`CertRefused::Form`] for other claims.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CertRefused> {
+        let signed = UnverifiedSign1::read(bytes, &[X5CHAIN], &LIMITS)?;
+        let (chain, claims) = (signed.chain()?, Claims::from_value(signed.payload())?);
+        Ok(Self { signed, chain, claims })
     }
 }

@@ -1,13 +1,14 @@
 //! The E-cert: a CWT (RFC 8392) in a COSE_Sign1 (RFC 9052, ES256), bound to the holder's device key.
 //!
-//! Bytes become an [`UnverifiedCert`], and only [`verify`](verify::verify) makes a [`VerifiedCert`] of it.
+//! Bytes become an [`UnverifiedCert`], only [`verify`](verify::verify) makes a [`VerifiedCert`] of it, and only a status
+//! list makes that a `VerifiedCert<InForce>`.
 
 pub mod format;
 pub mod sign;
 pub mod verify;
 
 pub use format::{AssuranceLevel, Claims, Disclosure, StatusReference, UnverifiedCert};
-pub use verify::{CertRefused, VerifiedCert};
+pub use verify::{CertRefused, InForce, StatusUnknown, VerifiedCert};
 
 #[cfg(test)]
 mod tests {
@@ -16,12 +17,14 @@ mod tests {
     use p256::ecdsa::SigningKey;
     use p256::elliptic_curve::Generate;
 
-    use super::format::{Malformed, UnverifiedCert};
+    use super::format::UnverifiedCert;
     use super::sign::sign;
     use super::verify::verify;
     use super::{AssuranceLevel, CertRefused, Claims, Disclosure, StatusReference};
     use crate::attributes::Attribute;
+    use crate::cbor::CborRefused;
     use crate::chain::ChainRefused;
+    use crate::cose::{CoseRefused, encode};
 
     fn claims(device: &SigningKey) -> Claims {
         let name = Disclosure { name: Attribute::Name, value: "林知远".into(), salt: "c2FsdA".into() };
@@ -51,6 +54,32 @@ mod tests {
         assert_eq!((&read.claims, &read.chain), (&sorted, &chain));
     }
 
+    #[test]
+    fn the_cddl_beside_the_code_is_what_is_made_and_nothing_else() {
+        const CDDL: &str = include_str!("ecert.cddl");
+        let verdict = |rule: &str, bytes: &[u8]| {
+            let cddl = format!("start = {rule}\n{CDDL}");
+            cddl::validate_cbor_from_slice(&cddl, bytes, None).map_err(|error| error.to_string())
+        };
+        let key = SigningKey::generate_from_rng(&mut rand::rng());
+        let claims = claims(&key);
+        let bytes = sign(&claims, &[vec![1; 600], vec![2; 600]], &key).unwrap();
+        assert_eq!(verdict("ecert", &bytes), Ok(()));
+        let value = claims.to_value();
+        assert_eq!(verdict("claims", &encode(&value).unwrap()), Ok(()));
+        for place in 0..8 {
+            let mut without = value.clone();
+            without.as_map_mut().unwrap().remove(place);
+            assert!(verdict("claims", &encode(&without).unwrap()).is_err(), "claim {place}");
+        }
+        for (place, value) in [(0, "".into()), (3, vec![1; 15].into()), (6, "IAL3".into()), (7, 1.into())] {
+            let mut other = claims.to_value();
+            other.as_map_mut().unwrap()[place].1 = value;
+            assert!(verdict("claims", &encode(&other).unwrap()).is_err(), "claim {place}");
+            assert!(matches!(Claims::from_value(&other), Err(CertRefused::Form(_))), "claim {place}");
+        }
+    }
+
     /// RFC 8949 §4.2.1: in every map the encoded keys rise.
     fn keys_rise(value: &Value) -> bool {
         let encoded = |value: &Value| {
@@ -67,10 +96,10 @@ mod tests {
     fn the_claims_are_deterministic_cbor_whatever_the_order_of_the_attributes() {
         let key = SigningKey::generate_from_rng(&mut rand::rng());
         let mut claims = claims(&key);
-        let bytes = claims.to_cbor().unwrap();
+        let bytes = encode(&claims.to_value()).unwrap();
         assert!(keys_rise(&ciborium::from_reader(bytes.as_slice()).unwrap()));
         claims.digests.reverse();
-        assert_eq!(claims.to_cbor().unwrap(), bytes);
+        assert_eq!(encode(&claims.to_value()).unwrap(), bytes);
     }
 
     #[test]
@@ -84,7 +113,7 @@ mod tests {
             verify(UnverifiedCert::from_bytes(bytes).unwrap(), root, now).map(drop)
         };
         assert_eq!(verdict(&bytes, &chain.root, from), Ok(()));
-        assert_eq!(verdict(&bytes, &chain.root, until), Err(CertRefused::NotCurrent));
+        assert_eq!(verdict(&bytes, &chain.root, until), Err(CertRefused::Expired));
         let mut changed = bytes.clone();
         let serial = bytes.windows(16).position(|window| window == [1; 16]).unwrap();
         changed[serial] = 2;
@@ -101,6 +130,6 @@ mod tests {
             assert!(UnverifiedCert::from_bytes(&bytes[..cut]).is_err());
         }
         let too_long = UnverifiedCert::from_bytes(&vec![0; 9000]).unwrap_err();
-        assert_eq!(too_long, Malformed("too large"));
+        assert_eq!(too_long, CertRefused::Cose(CoseRefused::Cbor(CborRefused::TooLarge)));
     }
 }

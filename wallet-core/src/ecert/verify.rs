@@ -1,59 +1,113 @@
 //! Believing a certificate.
 
-use coset::{Algorithm, RegisteredLabelWithPrivate, iana};
+use std::marker::PhantomData;
+
 use jiff::Timestamp;
 
-use super::format::{Claims, Disclosure, Malformed, UnverifiedCert};
+use super::format::{Claims, Disclosure, UnverifiedCert};
 use crate::chain::{self, ChainRefused};
+use crate::cose::CoseRefused;
+use crate::status_list::{Status, VerifiedStatusList};
 
-/// A certificate whose chain, signature and time were checked. Its status is a separate question, asked of the list at
-/// [`Claims::status`].
+/// Nobody has looked whether the certificate was revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusUnknown {}
+
+/// A status list that holds now says that the certificate is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InForce {}
+
+/// A certificate whose chain, signature and time were checked. `S` says what is known of its status: whoever needs to
+/// know that it was not revoked takes a `VerifiedCert<InForce>`, and only [`VerifiedCert::in_force`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifiedCert(Claims);
+pub struct VerifiedCert<S = StatusUnknown> {
+    claims: Claims,
+    status: PhantomData<S>,
+}
 
 /// Why a certificate was not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CertRefused {
-    /// The bytes have another form.
-    #[error(transparent)]
-    Malformed(#[from] Malformed),
-    /// The algorithm is not ES256.
-    #[error("the E-cert is signed with an algorithm that is not allowed")]
-    Algorithm,
+    /// Not a COSE_Sign1 of ours.
+    #[error("not an E-cert: {0}")]
+    Cose(#[from] CoseRefused),
+    /// The claims have another form.
+    #[error("not an E-cert: {0}")]
+    Form(&'static str),
     /// The chain does not lead to the root.
     #[error(transparent)]
     Chain(#[from] ChainRefused),
     /// The signature is wrong.
     #[error("the E-cert's signature is not valid")]
     Signature,
-    /// Before `iat` or after `exp`.
-    #[error("the E-cert is not valid at this time")]
-    NotCurrent,
+    /// Before `iat`.
+    #[error("the E-cert is not valid yet")]
+    NotYetValid,
+    /// At `exp` or after.
+    #[error("the E-cert has expired")]
+    Expired,
+    /// The status list says that it was ended, for good.
+    #[error("the E-cert is revoked")]
+    Revoked,
+    /// The status list says that it is suspended.
+    #[error("the E-cert is suspended")]
+    Suspended,
+    /// The status list is another one than the certificate names, has expired, or has no such place.
+    #[error("the status list does not tell the E-cert's status")]
+    StatusNotTold,
 }
 
 /// Checks `cert` against the trusted `root` (DER) at `now`.
+///
+/// # Errors
+/// The first check that failed, in the order of [`CertRefused`].
 pub fn verify(cert: UnverifiedCert, root: &[u8], now: Timestamp) -> Result<VerifiedCert, CertRefused> {
-    let es256 = RegisteredLabelWithPrivate::Assigned(iana::Algorithm::ES256);
-    if cert.signed.protected.header.alg != Some(es256 as Algorithm) {
-        return Err(CertRefused::Algorithm);
-    }
     let key = chain::verify(&cert.chain, root, now)?;
-    let signature = cert.signed.verify_signature(&[], |signature, message| key.verify(message, signature));
-    signature.map_err(|_| CertRefused::Signature)?;
-    if now < cert.claims.issued_at || now >= cert.claims.expires_at {
-        return Err(CertRefused::NotCurrent);
+    cert.signed.verify(&[], &key).map_err(|_| CertRefused::Signature)?;
+    is_current(&cert.claims, now)?;
+    Ok(VerifiedCert { claims: cert.claims, status: PhantomData })
+}
+
+fn is_current(claims: &Claims, now: Timestamp) -> Result<(), CertRefused> {
+    if now < claims.issued_at {
+        return Err(CertRefused::NotYetValid);
     }
-    Ok(VerifiedCert(cert.claims))
+    if now >= claims.expires_at { Err(CertRefused::Expired) } else { Ok(()) }
 }
 
 impl VerifiedCert {
+    /// Asks the status list that the certificate names, at `now`.
+    ///
+    /// # Errors
+    /// [`CertRefused::Revoked`], [`CertRefused::Suspended`], or [`CertRefused::StatusNotTold`] where the list cannot say.
+    pub fn in_force(
+        self,
+        list: &VerifiedStatusList,
+        now: Timestamp,
+    ) -> Result<VerifiedCert<InForce>, CertRefused> {
+        is_current(&self.claims, now)?;
+        let place = &self.claims.status;
+        if list.uri() != place.uri || !list.holds_at(now) {
+            return Err(CertRefused::StatusNotTold);
+        }
+        match list.get(place.index) {
+            Some(Status::Valid) => Ok(VerifiedCert { claims: self.claims, status: PhantomData }),
+            Some(Status::Invalid) => Err(CertRefused::Revoked),
+            Some(Status::Suspended) => Err(CertRefused::Suspended),
+            None => Err(CertRefused::StatusNotTold),
+        }
+    }
+}
+
+impl<S> VerifiedCert<S> {
     /// What the certificate says.
     pub fn claims(&self) -> &Claims {
-        &self.0
+        &self.claims
     }
 
     /// Whether the issuer signed this attribute.
     pub fn vouches_for(&self, disclosure: &Disclosure) -> bool {
-        self.0.digests.iter().any(|(name, digest)| *name == disclosure.name && *digest == disclosure.digest())
+        let digest = disclosure.digest();
+        self.claims.digests.iter().any(|(name, signed)| *name == disclosure.name && *signed == digest)
     }
 }

@@ -1,0 +1,107 @@
+//! What is given, what is not, and who asked for too much.
+
+use ecert_tests::app::{TestApp, later_frames};
+use ecert_tests::clients::fresh_key;
+use serde_json::{Value, json};
+use wallet_core::attributes::Share;
+use wallet_core::code::numeric::NumericCode;
+
+type Test = anyhow::Result<()>;
+
+const ALL: [&str; 11] = [
+    "over_18",
+    "over_16",
+    "over_14",
+    "name",
+    "masked_name",
+    "sex",
+    "ethnicity",
+    "birth_date",
+    "address",
+    "document_number",
+    "masked_number",
+];
+
+#[actix_web::test]
+async fn each_share_level_gives_what_its_table_says() -> Test {
+    let app = TestApp::start().await?;
+    let mut holder = app.enrolled().await?;
+    let rp = app.admin.admit("Notary", &ALL).await?;
+    let ages = json!({ "over_18": true, "over_16": true, "over_14": true });
+    let names = json!({ "name": "林知远", "masked_name": "林**" });
+    let over_18 = rp.visit(&holder.qr(Share::Over18)?, &later_frames()).await?.expect_status(200)?;
+    assert_eq!(over_18["attributes"], ages);
+    let name = rp.visit(&holder.qr(Share::Name)?, &later_frames()).await?.expect_status(200)?;
+    let expected: serde_json::Map<String, Value> =
+        [&ages, &names].iter().flat_map(|part| part.as_object().cloned().unwrap_or_default()).collect();
+    assert_eq!(name["attributes"], Value::Object(expected));
+    let full = rp.visit(&holder.qr(Share::Full)?, &later_frames()).await?.expect_status(200)?;
+    assert_eq!(full["attributes"]["masked_number"], "9*************0013");
+    assert_eq!(full["attributes"].as_object().map(serde_json::Map::len), Some(11));
+    Ok(())
+}
+
+#[actix_web::test]
+async fn a_purpose_may_cover_what_is_covered_and_not_what_is_under_it() -> Test {
+    let app = TestApp::start().await?;
+    let mut holder = app.enrolled().await?;
+    let rp = app.admin.admit("Parcel Shop", &["masked_name", "over_16"]).await?;
+    let answer = rp.visit(&holder.qr(Share::Full)?, &later_frames()).await?.expect_status(200)?;
+    assert_eq!(answer["attributes"], json!({ "masked_name": "林**", "over_16": true }));
+    let body = json!({ "code": holder.qr(Share::Full)?, "purpose": "check", "attributes": ["name"] });
+    assert_eq!(rp.redeem_with(body, &fresh_key()).await?.refusal(), "403 attribute-not-allowed");
+    Ok(())
+}
+
+#[actix_web::test]
+async fn who_asks_for_too_much_is_refused_and_the_holder_sees_it() -> Test {
+    let app = TestApp::start().await?;
+    let mut holder = app.enrolled().await?;
+    let bar = app.admin.admit("Bar", &["over_18"]).await?;
+    let code = holder.qr(Share::Full)?;
+    let greedy = json!({ "code": code, "purpose": "check", "attributes": ["over_18", "address"] });
+    for _ in 0..2 {
+        assert_eq!(
+            bar.redeem_with(greedy.clone(), &fresh_key()).await?.refusal(),
+            "403 attribute-not-allowed"
+        );
+    }
+    let digits = holder.digits("name").await?;
+    let unregistered = json!({ "code": digits, "purpose": "marketing" });
+    assert_eq!(bar.redeem_with(unregistered, &fresh_key()).await?.refusal(), "403 purpose-not-registered");
+
+    let seen = holder.redemptions().await?;
+    let seen: Vec<(&Value, &Value, &Value, &Value)> = seen["over_asked"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|seen| (&seen["relying_party"]["name"], &seen["purpose"], &seen["asked"], &seen["refusal"]))
+        .collect();
+    let (bar_, check, marketing) = (json!("Bar"), json!("check"), json!("marketing"));
+    let (asked, nothing) = (json!(["over_18", "address"]), json!([]));
+    let (attribute, purpose) = (json!("attribute-not-allowed"), json!("purpose-not-registered"));
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    assert!(seen.contains(&(&bar_, &check, &asked, &attribute)), "{seen:?}");
+    assert!(seen.contains(&(&bar_, &marketing, &nothing, &purpose)), "{seen:?}");
+    // The codes were not used up by it.
+    bar.open(&code).await?;
+    bar.open(&digits).await?;
+    Ok(())
+}
+
+#[actix_web::test]
+async fn asking_for_too_much_is_no_way_to_guess_codes() -> Test {
+    let app = TestApp::start().await?;
+    let (holder, bar) = (app.enrolled().await?, app.admin.admit("Bar", &["over_18"]).await?);
+    for _ in 0..5 {
+        let guess = NumericCode::mint(&mut rand::rng()).digits();
+        let body = json!({ "code": guess, "purpose": "check", "attributes": ["name"] });
+        assert_eq!(bar.redeem_with(body, &fresh_key()).await?.refusal(), "403 attribute-not-allowed");
+    }
+    let digits = holder.digits("name").await?;
+    let body = json!({ "code": digits, "purpose": "check", "attributes": ["name"] });
+    assert_eq!(bar.redeem_with(body, &fresh_key()).await?.refusal(), "403 attribute-not-allowed");
+    assert_eq!(holder.redemptions().await?["over_asked"], json!([]));
+    assert_eq!(bar.redeem(&digits).await?.refusal(), "429 rate-limited");
+    Ok(())
+}
