@@ -122,7 +122,7 @@ pub(super) fn issue(ctx: &Context, device: &Device, enrolment: &Enrolment, prove
         advanced.map_err(|current| Refusal::EnrolmentNotAtThisStep { state: current.name() })?;
         let holder = holders::find_or_insert(conn, &proven.eid, now)?;
         let sponsorship = match proven.by {
-            Some(earlier) => recovered(conn, holder, &proven.eid, earlier, now)?,
+            Some(earlier) => recovered(conn, device, &proven.eid, earlier, now)?,
             None => enrolled(conn, holder, enrolment, now)?,
         };
         supersede(conn, device, holder, id, now)?;
@@ -179,14 +179,17 @@ fn enrolled(
 /// certificate's, so that a sponsor who takes its word back ends the recovered one.
 fn recovered(
     conn: &mut Conn,
-    holder: HolderId,
+    device: &Device,
     eid: &Eid,
     earlier: CertificateId,
     now: Timestamp,
 ) -> Flow<Option<SponsorshipId>> {
     let newest = certificates::recoverable(conn, eid, now)?;
-    newest.filter(|newest| newest.id == earlier).ok_or_else(not_recovered)?;
-    standing_numbers::end(conn, holder, "recovered", now)?;
+    let Certificate { holder, .. } =
+        newest.filter(|newest| newest.id == earlier).ok_or_else(not_recovered)?;
+    if standing_numbers::end(conn, holder, "recovered", now)? {
+        audit::append(conn, &device.jkt, "number.end", holder, "done", now)?;
+    }
     notices::append(conn, holder, "recovered", now)?;
     Ok(revocations::record(conn, earlier)?.and_then(|earlier| earlier.sponsorship))
 }
