@@ -138,6 +138,7 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
         rp_store: stores.rps,
         holder_store: stores.holders,
         enrolment_liveness: config.enrolment_liveness,
+        recovery_liveness: config.recovery_liveness,
         keep_days: config.keep_days,
         face_indexes: FaceIndexes::in_folder(config.data_dir.join("face-groups")),
         misses: Misses::new(config.numeric_breaker),

@@ -125,6 +125,9 @@ pub struct Config {
     /// How liveness is shown in an enrolment: silent, actions, flash or digits (docs/API.md)
     #[arg(long, env = "ECERT_ENROLMENT_LIVENESS", default_value = "silent", global = true)]
     pub enrolment_liveness: Mode,
+    /// The same in a recovery, where no document is shown
+    #[arg(long, env = "ECERT_RECOVERY_LIVENESS", default_value = "actions", global = true)]
+    pub recovery_liveness: Mode,
     /// The zone of billing days and birthdays
     #[arg(long, env = "ECERT_TIME_ZONE", default_value = "Asia/Shanghai", global = true)]
     pub time_zone: String,

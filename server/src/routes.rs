@@ -5,9 +5,9 @@ use actix_web::Route;
 use actix_web::web::{ServiceConfig, delete, get, post, resource, to};
 
 use crate::http::{
-    approvals, certificates, codes, enrolments, face_groups, faces, health, issuer, ledger,
-    liveness_sessions, paper, persons, problem, redemptions, relying_parties, revocations, sponsorships,
-    standing_numbers, status_lists, transparency_log,
+    approvals, certificates, codes, devices, enrolments, face_groups, faces, health, issuer, ledger,
+    liveness_sessions, paper, persons, problem, recoveries, redemptions, relying_parties, revocations,
+    sponsorships, standing_numbers, status_lists, transparency_log,
 };
 
 /// Everything the service answers to. /metrics is added by the metrics middleware.
@@ -18,6 +18,14 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/v1/enrolments/{id}/document",                post().to(enrolments::submit_document));
     at(api, "/v1/enrolments/{id}/confirmation",            post().to(enrolments::confirm));
     at(api, "/v1/enrolments/{id}/captures",                post().to(enrolments::submit_capture));
+    at(api, "/v1/enrolments/{id}",                         get().to(enrolments::show));
+    at(api, "/v1/recoveries",                              post().to(recoveries::start));
+    at(api, "/v1/recoveries/{id}",                         get().to(recoveries::show));
+    at(api, "/v1/recoveries/{id}/captures",                post().to(recoveries::submit_capture));
+    at(api, "/v1/me/token",                                post().to(devices::renew_token));
+    at(api, "/v1/me/devices",                              get().to(devices::list));
+    at(api, "/v1/me/devices/{jkt}",                        delete().to(devices::revoke));
+    at(api, "/v1/me/notices",                              get().to(devices::notices));
     at(api, "/v1/me/codes",                                post().to(codes::mint));
     at(api, "/v1/me/handles",                              post().to(codes::refill));
     trio(api, "/v1/me/number", get().to(standing_numbers::show), post().to(standing_numbers::make), delete().to(standing_numbers::switch_off));

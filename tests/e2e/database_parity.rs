@@ -19,7 +19,7 @@ const PARTITIONED: [&str; 3] = ["attempts", "audit", "charges"];
 /// Indexes over times that grow with the table: a BRIN says of each block what it spans, and costs next to nothing.
 const BY_BLOCK: [&str; 3] = ["idempotency_keys_created_at", "redemptions_opened_at", "spent_codes_spent_at"];
 /// Columns that PostgreSQL is told to compare byte by byte, as SQLite does anyhow.
-const BYTEWISE: [&str; 56] = [
+const BYTEWISE: [&str; 58] = [
     "api_keys.rp_id",
     "approvals.redemption_id",
     "approvals.rp_id",
@@ -55,6 +55,8 @@ const BYTEWISE: [&str; 56] = [
     "log_entries.id",
     "log_entries.object",
     "log_queue.id",
+    "notices.holder_id",
+    "notices.id",
     "numeric_codes.certificate_id",
     "outbox.id",
     "over_askings.certificate_id",

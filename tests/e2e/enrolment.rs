@@ -121,9 +121,8 @@ async fn two_captures_at_once_make_one_certificate() -> Test {
     let (nonce, frames) = (holder.reach_challenge(card()).await?, enrolment_frames());
     let answers = join_all((0..3).map(|_| holder.submit_capture(&nonce, &frames))).await;
     let answers: Vec<Answer> = answers.into_iter().collect::<Result<_, _>>()?;
-    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
-    let late = answers.iter().filter(|answer| answer.refusal() == "409 enrolment-not-at-this-step");
-    assert_eq!(late.count(), 2);
+    // Whoever came late gets what was issued to the first.
+    assert!(answers.iter().all(|answer| answer.status == 200 && answer.body == answers[0].body));
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use wallet_core::onnx::{Engine, Models};
 type Test = anyhow::Result<()>;
 
 /// The sample person at rest, with their points.
-fn at_rest() -> &'static Face {
+pub(crate) fn at_rest() -> &'static Face {
     static FACE: OnceLock<Face> = OnceLock::new();
     FACE.get_or_init(|| {
         let mut engine = engine().lock().expect("no test panics with the engine");

@@ -112,6 +112,8 @@ ids! {
     HolderId = "hol";
     /// An E-cert.
     CertificateId = "crt";
+    /// Something that a holder is told of.
+    NoticeId = "ntc";
     /// A relying party's word for a person who is to enrol.
     SponsorshipId = "spo";
     /// One use of a code by one relying party.

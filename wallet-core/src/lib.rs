@@ -24,6 +24,9 @@ pub mod receipt;
 pub mod status_list;
 pub mod x509_lint;
 
+// The device.
+pub mod risk;
+
 // Presentation.
 pub mod code;
 pub mod redemption;

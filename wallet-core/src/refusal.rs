@@ -1,6 +1,7 @@
 //! Every way the product says no. A refusal is data: nothing is broken, nothing is charged, and the caller is told what
 //! to do. What *is* broken travels as an error instead (`Stop` in the server). HTTP is not known here.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{DocumentProblem, Field};
@@ -64,6 +65,13 @@ pub enum Refusal {
     Unauthenticated {
         /// What was wrong with the proof; says nothing about whether an account exists.
         why: &'static str,
+    },
+    /// The device was its holder's, and is no more.
+    DeviceEnded {
+        /// The holder has another one now; else they revoked this one.
+        replaced: bool,
+        /// When.
+        at: Timestamp,
     },
     /// The holder has not agreed to what this request needs.
     ConsentMissing,
@@ -137,6 +145,8 @@ impl Refusal {
             Refusal::CodeMalformed => "code-malformed",
             Refusal::IdempotencyKeyMissing => "idempotency-key-missing",
             Refusal::Unauthenticated { .. } => "unauthenticated",
+            Refusal::DeviceEnded { replaced: true, .. } => "device-replaced",
+            Refusal::DeviceEnded { replaced: false, .. } => "device-revoked",
             Refusal::ConsentMissing => "consent-missing",
             Refusal::PurposeNotRegistered => "purpose-not-registered",
             Refusal::AttributeNotAllowed => "attribute-not-allowed",
@@ -178,6 +188,9 @@ impl Refusal {
             | Refusal::EnrolmentRefused(reason) => return reason.hint.en.clone(),
             Refusal::RateLimited { retry_after } | Refusal::Overloaded { retry_after } => {
                 return format!("come again in {retry_after} s");
+            }
+            Refusal::DeviceEnded { at, .. } => {
+                return format!("this device was ended at {at}; enrol or recover anew");
             }
             Refusal::Unauthenticated { why } => why,
             Refusal::CodeMalformed => "a code is the text of the QR, or 16 digits with a valid check",
@@ -233,6 +246,7 @@ impl Refusal {
             Refusal::CodeUnknown | Refusal::CodeAlreadyRedeemed | Refusal::CodeMalformed => {
                 Some(("请出示新的电子证码", "Please show a fresh code").into())
             }
+            Refusal::DeviceEnded { replaced, at } => Some(device_ended(*replaced, *at)),
             Refusal::CertificateRevoked => Some(
                 ("该电子证已失效，请重新申领", "This E-cert is no longer valid; please enrol again").into(),
             ),
@@ -267,5 +281,20 @@ impl Refusal {
             Refusal::RequestInProgress => Some(1),
             _ => None,
         }
+    }
+}
+
+/// Whoever holds the old phone learns when it was ended: that may be the first that a holder hears of it.
+fn device_ended(replaced: bool, at: Timestamp) -> HolderMessage {
+    let minute = at.strftime("%Y-%m-%d %H:%M UTC");
+    if replaced {
+        let zh = format!("您的电子证已于 {minute} 转移到另一部手机。如非本人操作，请立即持身份证件重新申领");
+        let en = format!(
+            "Your E-cert moved to another phone on {minute}. If that was not you, enrol anew with your document at once"
+        );
+        (zh, en).into()
+    } else {
+        let zh = format!("此手机已于 {minute} 被持有人停用");
+        (zh, format!("This phone was ended by its holder on {minute}")).into()
     }
 }

@@ -201,7 +201,7 @@ impl Metrics {
         for outcome in ["passed", "failed", "unusable"] {
             self.redemptions.with_label_values(&[outcome]);
         }
-        for outcome in ["approved", "referred"] {
+        for outcome in ["approved", "recovered", "referred"] {
             self.enrolments.with_label_values(&[outcome]);
         }
         for code in ["overloaded", "internal"] {
@@ -261,7 +261,7 @@ impl Metrics {
         self.billed.with_label_values(&[service]).inc_by(u64::try_from(micro_yuan).unwrap_or(0));
     }
 
-    /// An enrolment ended: `approved` or `referred`. One that is refused is counted by its code.
+    /// An enrolment ended: `approved`, `recovered` or `referred`. One that is refused is counted by its code.
     pub fn enrolled(&self, outcome: &'static str) {
         self.enrolments.with_label_values(&[outcome]).inc();
     }

@@ -13,6 +13,7 @@ use super::Context;
 use super::caches::KnownKey;
 use crate::stop::Flow;
 pub use crate::store::devices::Device;
+use crate::store::devices::{EndedWhy, TokenHolder};
 pub use crate::store::relying_parties::RelyingParty;
 use crate::store::{Conn, admins, changes, devices};
 
@@ -83,11 +84,20 @@ pub fn holder(ctx: &Context, token: &str, proof: &str, method: &str, url: &str) 
     let request = Request { method, url, access_token: Some(token) };
     let proof = verified(ctx, proof, request)?;
     let (token_hash, now) = (sha256(token.as_bytes()), ctx.now());
-    let device = ctx.holder_store.read(|conn| Ok(devices::by_token(conn, &token_hash, now)?))?;
-    let ours = device.filter(|device| device.key == proof.key);
-    let device = ours.ok_or_else(|| unauthenticated("the access token is not valid for this device key"))?;
+    let found = ctx.holder_store.read(|conn| Ok(devices::by_token(conn, &token_hash)?))?;
+    let ours = found.filter(|found| found.device.key == proof.key && now < found.expires_at);
+    let TokenHolder { device, expires_at, is_next, ended } =
+        ours.ok_or_else(|| unauthenticated("the access token is not valid for this device key"))?;
     // Last, so that a stranger's proof costs no write.
     use_up(ctx, &device.jkt, &proof)?;
+    if let Some((why, at)) = ended {
+        return Err(Refusal::DeviceEnded { replaced: why == EndedWhy::Replaced, at }.into());
+    }
+    if is_next {
+        ctx.holder_store.write_guarded(|conn| {
+            Ok(devices::take_offered_token(conn, &device.jkt, &token_hash, expires_at)?)
+        })?;
+    }
     Ok(device)
 }
 

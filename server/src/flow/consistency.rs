@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use wallet_core::receipt::Receipt;
 
-use super::{answers, enrolments, face_groups, idempotency, issuance, templates, tokens};
+use super::{answers, devices, face_groups, idempotency, issuance, proofing, templates, tokens};
 use crate::edge::vault::Vault;
 use crate::progress::Progress;
 use crate::store::consistency::{self as rows, Across, Attempted, Check, Sample, Sealed, SealedRow, Since};
@@ -226,6 +226,8 @@ fn sealed(
         Sealed::Attributes => ("sealed attributes", "attributes-do-not-open"),
         Sealed::Template => ("sealed templates", "template-does-not-open"),
         Sealed::Document => ("sealed documents", "document-does-not-open"),
+        Sealed::Issued => ("answers to enrolments", "answer-to-an-enrolment-does-not-open"),
+        Sealed::Signals => ("device signals", "device-signals-do-not-open"),
         Sealed::Answer => ("sealed answers", "answer-does-not-open"),
         Sealed::KeyAnswer => ("answers under keys", "answer-under-a-key-does-not-open"),
         Sealed::GroupFace => ("faces of groups", "face-of-a-group-does-not-open"),
@@ -253,7 +255,9 @@ fn context(column: Sealed, (rp, id, _): &SealedRow) -> Option<String> {
     Some(match column {
         Sealed::Attributes => issuance::attributes_context(id.parse().ok()?),
         Sealed::Template => templates::template_context(id.parse().ok()?),
-        Sealed::Document => enrolments::seal_context(id.parse().ok()?),
+        Sealed::Document => proofing::seal_context(id.parse().ok()?),
+        Sealed::Issued => issuance::answer_context(id.parse().ok()?),
+        Sealed::Signals => devices::signals_context(id),
         Sealed::Answer => answers::answer_context(id.parse().ok()?),
         Sealed::KeyAnswer => idempotency::answer_context(rp, id),
         Sealed::GroupFace => face_groups::template_context(id.parse().ok()?),

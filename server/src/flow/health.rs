@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use wallet_core::ids::LedgerTransactionId;
 
-use super::{Context, issuance};
+use super::{Context, issuing_guard};
 use crate::stop::Flow;
 use crate::store::{Conn, health};
 
@@ -16,7 +16,7 @@ pub fn measure(ctx: &Context) -> Flow<()> {
         let before = ctx.now();
         let theirs = health::database_clock(conn)?;
         let ours = before + ctx.now().duration_since(before) / 2;
-        ctx.metrics.issued_this_hour.set(issuance::issued_this_hour(conn, ctx.now())?);
+        ctx.metrics.issued_this_hour.set(issuing_guard::issued_this_hour(conn, ctx.now())?);
         Ok((health::outbox_backlog(conn)?, theirs.map(|theirs| ours.duration_since(theirs))))
     };
     let measured = ctx.holder_store.read(read);

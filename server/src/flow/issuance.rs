@@ -2,41 +2,39 @@
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wallet_core::attributes::{Attribute, Source, has_reached};
-use wallet_core::chain;
 use wallet_core::code::paper::PaperCode;
 use wallet_core::code::qr::serial_hash;
 use wallet_core::code::sheet::Sheet;
 use wallet_core::document::{IdCard, Sex};
-use wallet_core::ecert::lint::{self, Policy};
 use wallet_core::ecert::{AssuranceLevel, Claims, Disclosure, StatusReference, sign::sign};
-use wallet_core::es256::PublicKey;
 use wallet_core::face::Template;
-use wallet_core::ids::CertificateId;
+use wallet_core::face::protection::Stored;
+use wallet_core::ids::{CertificateId, EnrolmentId, HolderId, SponsorshipId};
 use wallet_core::jws::base64url;
 use wallet_core::pairwise::Eid;
 use wallet_core::refusal::{Reason, Refusal};
-use wallet_core::x509_lint;
 
 use super::callers::Device;
 use super::certificates::{Ended, end};
-use super::{Context, later, random, sponsorships, status_lists, templates};
-use crate::edge::signer::Signer;
+use super::{Context, issuing_guard, later, random, sponsorships, status_lists, templates};
 use crate::stop::Flow;
 use crate::store::certificates::{Certificate, Standing};
 use crate::store::enrolments::{Enrolment, State};
-use crate::store::{Conn, audit, certificates, enrolments, handles, holders, revocations, throttles};
+use crate::store::{
+    Conn, audit, certificates, codes, devices, enrolments, handles, holders, notices, revocations,
+    standing_numbers,
+};
 
 /// How long a certificate lasts: a face changes, a card is replaced.
 pub(super) const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365);
-/// The counter of issuing.
-const ISSUING: &str = "issuing";
-/// Seconds.
-const HOUR: i64 = 3600;
+/// How long the same device may ask for the answer again.
+const ANSWERED: SignedDuration = SignedDuration::from_hours(1);
 
-/// What the wallet receives. The server does not keep the revocation code, only its hash. Handles for codes are the wallet's to ask for.
-#[derive(Serialize)]
+/// What the wallet receives. Of the revocation code the server keeps only a hash, and for [`ANSWERED`] the whole answer, sealed. Handles
+/// for codes are the wallet's to ask for.
+#[derive(Serialize, Deserialize)]
 pub struct Issued {
     certificate_id: CertificateId,
     /// The E-cert: a tagged COSE_Sign1, base64url.
@@ -44,175 +42,197 @@ pub struct Issued {
     disclosures: Vec<Disclosure>,
     /// On paper, for a lost phone: 18 digits in groups of six.
     revocation_code: String,
-    /// The same as a page to print, HTML. We keep neither, so neither can be asked for again.
+    /// The same as a page to print, HTML.
     revocation_sheet: String,
     assurance_level: AssuranceLevel,
     expires_at: Timestamp,
 }
 
-/// Issues to a device and ends the holder's earlier certificates.
-pub(super) fn issue(
-    ctx: &Context,
-    device: &Device,
-    enrolment: &Enrolment,
-    card: &IdCard,
-    template: &Template,
+/// Who a person is, as far as it was proven.
+pub(super) struct Proven {
+    eid: Eid,
+    /// What is on the document; what follows from it is derived anew.
+    values: Vec<(Attribute, String)>,
+    birth: Date,
+    template: Stored,
     assurance: AssuranceLevel,
-) -> Flow<Issued> {
+    expires_at: Timestamp,
+    /// The certificate that vouched, where no document did: it must still stand.
+    by: Option<CertificateId>,
+}
+
+impl Proven {
+    /// By a document and the face on it.
+    pub(super) fn by_document(
+        ctx: &Context,
+        card: &IdCard,
+        template: &Template,
+        assurance: AssuranceLevel,
+        now: Timestamp,
+    ) -> Proven {
+        Proven {
+            eid: Eid::derive(&ctx.secrets.eid, card.number.as_str()),
+            values: values(card),
+            birth: card.birth,
+            template: Stored::protect(template, &ctx.secrets.template, random()),
+            assurance,
+            expires_at: later(whole_seconds(now), LIFETIME),
+            by: None,
+        }
+    }
+
+    /// By an earlier certificate and the face that it was issued to. Nothing gets better by it: the level is no higher, the reference
+    /// is the same, under another salt, and the end is the same, so that a document is seen once a year.
+    pub(super) fn by_certificate(
+        ctx: &Context,
+        eid: Eid,
+        earlier: &Certificate,
+        values: Vec<(Attribute, String)>,
+        birth: Date,
+        assurance: AssuranceLevel,
+    ) -> anyhow::Result<Proven> {
+        let template = templates::stored(ctx, earlier.id, &earlier.sealed_template)?;
+        Ok(Proven {
+            eid,
+            values,
+            birth,
+            template: template.rekey(&ctx.secrets.template, random()),
+            assurance: assurance.min(earlier.assurance),
+            expires_at: earlier.expires_at,
+            by: Some(earlier.id),
+        })
+    }
+}
+
+/// Issues to a device, and ends the holder's earlier certificates and the tokens of their devices.
+pub(super) fn issue(ctx: &Context, device: &Device, enrolment: &Enrolment, proven: &Proven) -> Flow<Issued> {
     let now = ctx.now();
-    let issued_at = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let issued_at = whole_seconds(now);
     let signer = ctx.signer.current();
     // A signer that was not renewed in time vouches for what is left of its own.
-    let expires_at = later(issued_at, LIFETIME).min(chain::expiry(own(&signer)).unwrap_or(Timestamp::MAX));
+    let expires_at = proven.expires_at.min(issuing_guard::expiry(&signer));
     let id = CertificateId::new(now, &mut rand::rng());
-    let on_document = disclosures(card);
-    let disclosures = [on_document.clone(), derived(&on_document, card.birth, ctx.today())].concat();
+    let on_document: Vec<Disclosure> =
+        proven.values.iter().map(|(name, value)| salted(*name, value.clone())).collect();
+    let disclosures = [on_document.clone(), derived(&on_document, proven.birth, ctx.today())].concat();
     let serial = random();
     let revocation_code = PaperCode::mint(&mut rand::rng());
-    let eid = Eid::derive(&ctx.secrets.eid, card.number.as_str());
     let sealed_attributes = ctx.vault.seal_json(&attributes_context(id), &on_document)?;
-    let sealed_template = templates::seal(ctx, id, template)?;
-    let bytes = ctx.holder_store.write(|conn| {
+    let sealed_template = templates::seal(ctx, id, &proven.template)?;
+    ctx.holder_store.write(|conn| {
         let approved = State::Approved { certificate: id };
         let advanced = enrolments::advance(conn, enrolment, &approved)?;
         advanced.map_err(|current| Refusal::EnrolmentNotAtThisStep { state: current.name() })?;
-        let holder = holders::find_or_insert(conn, &eid, now)?;
-        let earlier = certificates::of_device(conn, &device.jkt)?;
-        if earlier.is_some_and(|earlier| earlier.standing.is_open() && earlier.holder != holder) {
-            return Err(unusable_key().into());
-        }
+        let holder = holders::find_or_insert(conn, &proven.eid, now)?;
+        issuing_guard::ensure_own(conn, device, holder)?;
+        let sponsorship = match proven.by {
+            Some(earlier) => recovered(conn, device, &proven.eid, earlier, now)?,
+            None => enrolled(conn, holder, enrolment, now)?,
+        };
         supersede(conn, device, holder, id, now)?;
-        let status = status_lists::free_place(conn, now)?;
+        devices::belongs_to(conn, &device.jkt, holder)?;
         let certificate = Certificate {
             id,
             holder,
             device_jkt: device.jkt.clone(),
             device_key: device.key.clone(),
-            status,
-            assurance,
+            status: status_lists::free_place(conn, now)?,
+            assurance: proven.assurance,
             sealed_attributes: sealed_attributes.clone(),
             sealed_template: sealed_template.clone(),
             standing: Standing::Active,
             issued_at,
             expires_at,
         };
-        if let Some(sponsorship) = enrolment.sponsorship {
-            sponsorships::use_up(conn, sponsorship, now)?;
-        }
         let paper = revocation_code.mac(&ctx.secrets.code);
-        certificates::insert(conn, &certificate, &paper, enrolment.sponsorship)?;
+        certificates::insert(conn, &certificate, &paper, sponsorship)?;
         handles::insert_serial(conn, &serial_hash(&serial), id)?;
         audit::append(conn, &device.jkt, "certificate.issue", id, "done", now)?;
         let claims = claims(ctx, serial, &certificate, &disclosures);
-        ensure_sound(ctx, &claims, &signer, now)?;
+        issuing_guard::ensure_sound(ctx, &claims, &signer, now)?;
         // Last, since the counter is one row for all.
-        count(conn, ctx.issuing_limit, now)?;
-        Ok(sign(&claims, signer.chain(), signer.as_ref())?)
-    })?;
-    Ok(Issued {
-        certificate_id: id,
-        certificate: base64url(&bytes),
-        disclosures,
-        revocation_sheet: sheet(ctx, &revocation_code, id, expires_at),
-        revocation_code: revocation_code.grouped(),
-        assurance_level: assurance,
-        expires_at,
+        issuing_guard::count(conn, ctx.issuing_limit, now)?;
+        let issued = Issued {
+            certificate_id: id,
+            certificate: base64url(&sign(&claims, signer.chain(), signer.as_ref())?),
+            disclosures: disclosures.clone(),
+            revocation_code: revocation_code.grouped(),
+            revocation_sheet: sheet(ctx, &revocation_code, id, expires_at),
+            assurance_level: proven.assurance,
+            expires_at: expires_at,
+        };
+        let sealed = ctx.vault.seal_json(&answer_context(enrolment.id), &issued)?;
+        enrolments::keep_answer(conn, enrolment.id, &sealed, later(now, ANSWERED))?;
+        Ok(issued)
     })
 }
 
-/// Whether more may be issued in this hour: a breaker for whoever has got hold of the way in, held in the database so that it
-/// counts over all replicas.
-///
-/// # Errors
-/// [`Refusal::Overloaded`] when not.
-pub(super) fn ensure_room(ctx: &Context) -> Flow<()> {
-    let (hour, wait) = hour(ctx.now());
-    let issued = ctx.holder_store.read(|conn| Ok(throttles::read(conn, ISSUING, hour)?))?;
-    if issued >= i64::from(ctx.issuing_limit) {
-        return Err(Refusal::Overloaded { retry_after: wait }.into());
+/// What an enrolment with the document brings along; the sponsorship that it was under.
+fn enrolled(
+    conn: &mut Conn,
+    holder: HolderId,
+    enrolment: &Enrolment,
+    now: Timestamp,
+) -> Flow<Option<SponsorshipId>> {
+    if let Some(sponsorship) = enrolment.sponsorship {
+        sponsorships::use_up(conn, sponsorship, now)?;
     }
-    Ok(())
+    notices::append(conn, holder, "enrolled", now)?;
+    Ok(enrolment.sponsorship)
 }
 
-/// What was issued in this hour, for /metrics.
-pub(super) fn issued_this_hour(conn: &mut Conn, now: Timestamp) -> Flow<i64> {
-    Ok(throttles::read(conn, ISSUING, hour(now).0)?)
-}
-
-fn count(conn: &mut Conn, limit: u32, now: Timestamp) -> Flow<()> {
-    let (hour, wait) = hour(now);
-    throttles::count(conn, ISSUING, hour)?;
-    // Counted first: two that come at once see one another here.
-    if throttles::read(conn, ISSUING, hour)? > i64::from(limit) {
-        tracing::error!(limit, "as many E-certs were issued in this hour as may be; no more are");
-        return Err(Refusal::Overloaded { retry_after: wait }.into());
+/// What a recovery brings along, if the certificate that vouches still stands: another recovery, a revocation or a suspension may have
+/// come in between. Whoever has the old phone may have seen the standing number, so that it ends. The sponsorship is the earlier
+/// certificate's, so that a sponsor who takes its word back ends the recovered one.
+fn recovered(
+    conn: &mut Conn,
+    device: &Device,
+    eid: &Eid,
+    earlier: CertificateId,
+    now: Timestamp,
+) -> Flow<Option<SponsorshipId>> {
+    let newest = certificates::recoverable(conn, eid, now)?;
+    let Certificate { holder, .. } =
+        newest.filter(|newest| newest.id == earlier).ok_or_else(not_recovered)?;
+    if standing_numbers::end(conn, holder, "recovered", now)? {
+        audit::append(conn, &device.jkt, "number.end", holder, "done", now)?;
     }
-    Ok(())
+    notices::append(conn, holder, "recovered", now)?;
+    Ok(revocations::record(conn, earlier)?.and_then(|earlier| earlier.sponsorship))
 }
 
-/// The second in which this hour began, and how many of it are left.
-fn hour(now: Timestamp) -> (i64, u32) {
-    let begun = now.as_second().div_euclid(HOUR) * HOUR;
-    (begun, u32::try_from(begun + HOUR - now.as_second()).unwrap_or(1))
+/// The one answer to a wrong face, an unknown number, a certificate that has no template any more, and a number that was tried too often.
+pub(super) fn not_recovered() -> Refusal {
+    let hint = ("无法恢复，请持身份证件重新申领", "This can't be recovered; enrol anew with your document");
+    Refusal::EnrolmentRefused(Reason { code: "not-recovered", field: None, hint: hint.into() })
 }
 
-/// Before anything is done for a device: a key that somebody else has as well proves nothing.
-///
-/// # Errors
-/// [`Refusal::EnrolmentRefused`].
-pub(super) fn ensure_usable(ctx: &Context, key: &PublicKey) -> Result<(), Refusal> {
-    if lint::is_weak(key) || ctx.signer.own_keys().contains(key) {
-        return Err(unusable_key());
-    }
-    Ok(())
-}
-
-fn unusable_key() -> Refusal {
-    let hint = (
-        "此设备的密钥无法使用，请重新安装应用后再试",
-        "This phone's key can't be used; install the app anew and try again",
-    );
-    Refusal::EnrolmentRefused(Reason { code: "device-key-unusable", field: None, hint: hint.into() })
-}
-
-/// The last look before a signature that can't be taken back. What is found is a defect of ours, so it is no refusal.
-fn ensure_sound(ctx: &Context, claims: &Claims, signer: &Signer, now: Timestamp) -> Flow<()> {
-    let validity = (x509_lint::begins(own(signer)), chain::expiry(own(signer)));
-    let (Ok(from), Ok(until)) = validity else {
-        return Err(anyhow::anyhow!("the signer's certificate can't be read").into());
-    };
-    let policy = Policy {
-        issuer: &ctx.public_url,
-        lifetime: LIFETIME,
-        signer: (from, until),
-        own_keys: &ctx.signer.own_keys(),
-        previous: ctx.caches.last_serial.lock().replace(claims.cti),
-        now,
-    };
-    let findings = lint::lint(claims, &policy);
-    if findings.is_empty() {
-        return Ok(());
-    }
-    let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    Err(anyhow::anyhow!("an E-cert was not signed: {}", findings.join("; ")).into())
-}
-
-fn own(signer: &Signer) -> &[u8] {
-    signer.chain().first().map_or(&[], Vec::as_slice)
-}
-
+/// Ends the certificates before, with the digits that were minted for them, and the tokens of the devices that had them.
 fn supersede(
     conn: &mut Conn,
     device: &Device,
-    holder: wallet_core::ids::HolderId,
+    holder: HolderId,
     by: CertificateId,
     now: Timestamp,
 ) -> Flow<()> {
+    let mut their_devices = Vec::new();
     for earlier in revocations::open_of_holder(conn, holder)? {
+        their_devices.extend(certificates::find(conn, earlier.id)?.map(|earlier| earlier.device_jkt));
         audit::append(conn, &device.jkt, "certificate.supersede", earlier.id, "done", now)?;
+        codes::void(conn, earlier.id)?;
         end(conn, earlier, &Ended::Superseded { by }, now)?;
     }
-    Ok(())
+    Ok(devices::replace(conn, holder, &device.jkt, &their_devices, now)?)
+}
+
+/// The answer of an approved enrolment, as it was kept.
+pub(super) fn open_answer(ctx: &Context, id: EnrolmentId, sealed: &[u8]) -> Flow<Box<Issued>> {
+    Ok(ctx.vault.open_json(&answer_context(id), sealed)?)
+}
+
+/// What the kept answer of an enrolment is bound to.
+pub(super) fn answer_context(id: EnrolmentId) -> String {
+    format!("enrolments.answer {id}")
 }
 
 fn claims(ctx: &Context, cti: [u8; 16], certificate: &Certificate, disclosures: &[Disclosure]) -> Claims {
@@ -229,20 +249,19 @@ fn claims(ctx: &Context, cti: [u8; 16], certificate: &Certificate, disclosures: 
     }
 }
 
-fn disclosures(card: &IdCard) -> Vec<Disclosure> {
+fn values(card: &IdCard) -> Vec<(Attribute, String)> {
     let sex = match card.sex {
         Sex::Male => "男",
         Sex::Female => "女",
     };
-    let values = [
+    vec![
         (Attribute::Name, card.name.clone()),
         (Attribute::Sex, sex.to_owned()),
         (Attribute::Ethnicity, card.ethnicity.clone()),
         (Attribute::BirthDate, card.birth.to_string()),
         (Attribute::Address, card.address.clone()),
         (Attribute::DocumentNumber, card.number.as_str().to_owned()),
-    ];
-    values.into_iter().map(|(name, value)| salted(name, value)).collect()
+    ]
 }
 
 fn salted(name: Attribute, value: String) -> Disclosure {
@@ -264,6 +283,10 @@ fn derived(on_document: &[Disclosure], birth: Date, today: Date) -> Vec<Disclosu
 fn sheet(ctx: &Context, code: &PaperCode, certificate: CertificateId, expires_at: Timestamp) -> String {
     let expires_on = ctx.zone.to_datetime(expires_at).date();
     Sheet { code, certificate, expires_on, service: &ctx.public_url }.to_html()
+}
+
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// What sealed attributes of a certificate are bound to.

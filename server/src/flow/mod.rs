@@ -11,6 +11,7 @@ pub mod certificates;
 mod charging;
 pub mod codes;
 pub mod consistency;
+pub mod devices;
 pub mod enrolments;
 pub mod face_groups;
 pub mod faces;
@@ -19,6 +20,7 @@ pub mod health;
 pub mod idempotency;
 pub mod issuance;
 pub mod issuer;
+mod issuing_guard;
 pub mod jobs;
 pub mod ledger;
 pub mod liveness_sessions;
@@ -30,6 +32,8 @@ pub mod past_uses;
 pub mod persons;
 pub mod pictures;
 pub mod prices;
+pub mod proofing;
+pub mod recoveries;
 pub mod redemptions;
 pub mod relying_parties;
 pub mod retention;
@@ -95,6 +99,8 @@ pub struct Context {
     pub public_url: String,
     /// How liveness is shown in an enrolment.
     pub enrolment_liveness: Mode,
+    /// How liveness is shown in a recovery.
+    pub recovery_liveness: Mode,
     /// Days that grown tables keep their partitions; for ever without it.
     pub keep_days: Option<u32>,
     /// What face groups are searched by.

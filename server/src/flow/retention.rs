@@ -35,6 +35,7 @@ pub fn forget(ctx: &Context) -> Flow<()> {
     ctx.holder_store.write(|conn| {
         devices::forget_proofs(conn, now)?;
         enrolments::abandon_expired(conn, now)?;
+        enrolments::erase_answers(conn, now)?;
         past_uses::keep(conn, before(SHORT))?;
         codes::forget(conn, before(SHORT))?;
         throttles::forget(conn, before(SHORT).as_second())?;

@@ -1,7 +1,6 @@
 //! Templates as certificates keep them: turned under a salt of their own, then sealed.
 
 use serde::Serialize;
-use wallet_core::face::Template;
 use wallet_core::face::protection::{Stored, Unlocked};
 use wallet_core::ids::CertificateId;
 use zeroize::Zeroizing;
@@ -21,16 +20,20 @@ pub fn template_context(id: CertificateId) -> String {
     format!("certificates.template {id}")
 }
 
-/// Protects under a new salt, and seals.
-pub(super) fn seal(ctx: &Context, id: CertificateId, template: &Template) -> anyhow::Result<Vec<u8>> {
-    let stored = Stored::protect(template, &ctx.secrets.template, random());
+/// Seals a protected template.
+pub(super) fn seal(ctx: &Context, id: CertificateId, stored: &Stored) -> anyhow::Result<Vec<u8>> {
     ctx.vault.seal(&template_context(id), &stored.to_bytes())
 }
 
 /// What a face is compared with. Templates from before they were protected are opened too.
 pub(super) fn open(ctx: &Context, id: CertificateId, sealed: &[u8]) -> anyhow::Result<Unlocked> {
+    Ok(stored(ctx, id, sealed)?.unlock(&ctx.secrets.template))
+}
+
+/// The same as it is stored.
+pub(super) fn stored(ctx: &Context, id: CertificateId, sealed: &[u8]) -> anyhow::Result<Stored> {
     let bytes = Zeroizing::new(ctx.vault.open(&template_context(id), sealed)?);
-    Ok(Stored::from_bytes(&bytes)?.unlock(&ctx.secrets.template))
+    Ok(Stored::from_bytes(&bytes)?)
 }
 
 /// What [`rekey`] did.

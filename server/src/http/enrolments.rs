@@ -6,22 +6,26 @@ use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use wallet_core::ids::{EnrolmentId, SponsorshipId};
-use wallet_core::refusal::Refusal;
+use wallet_core::risk::DeviceSignals;
 
 use super::callers::{By, Holder, NewDevice};
+use super::devices::coarse_network;
 use super::problem::Problem;
 use super::run;
 use super::uploads::{self, Uploads};
 use crate::edge::metrics::Stage;
 use crate::flow::Context;
 use crate::flow::captures::Challenge;
-use crate::flow::enrolments::{self, Consent, DocumentRead, Enrolled};
+use crate::flow::devices::Introduction;
+use crate::flow::enrolments::{self, DocumentRead};
+use crate::flow::proofing::{self, Consent, Enrolled, Kind, Shown};
 
 /// The body that begins an enrolment.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StartRequest {
     consent: Consent,
+    device: Option<DeviceSignals>,
     /// Of a relying party that vouches for the person.
     #[serde(default)]
     sponsorship: Option<SponsorshipId>,
@@ -30,10 +34,13 @@ pub struct StartRequest {
 /// `POST /v1/enrolments`
 pub async fn start(
     By(device, body): By<NewDevice, Json<StartRequest>>,
+    request: HttpRequest,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
+    let StartRequest { consent, device: signals, sponsorship } = body.into_inner();
+    let introduced = Introduction { signals, network: coarse_network(&request) };
     let started = run(ctx, move |ctx| {
-        let start = || enrolments::start(ctx, &device.0, &body.consent, body.sponsorship);
+        let start = || enrolments::start(ctx, &device.0, &consent, sponsorship, &introduced);
         ctx.metrics.stage(Stage::EnrolmentStart, start)
     });
     let started = started.await?;
@@ -72,14 +79,19 @@ pub async fn submit_capture(
     ctx: Data<Context>,
 ) -> Result<Json<Enrolled>, Problem> {
     let signed = uploads::capture(&uploads, request.headers(), body);
-    let signed = ctx.metrics.stage_async(Stage::EnrolmentUpload, signed).await?;
-    let signature = signed.signature.ok_or_else(|| {
-        let expected = "a wallet signs the statement with its device key".to_owned();
-        Refusal::RequestInvalid { field: "signature", expected }
-    })?;
+    let mut signed = ctx.metrics.stage_async(Stage::EnrolmentUpload, signed).await?;
+    let signature = signed.by_wallet()?;
     let enrolled = run(ctx, move |ctx| {
         let _until_judged = signed.place;
         enrolments::submit_capture(ctx, &holder.0, *id, signed.capture, &signature)
     });
     enrolled.await.map(Json)
+}
+
+/// `GET /v1/enrolments/{id}`
+pub async fn show(
+    By(holder, id): By<Holder, Path<EnrolmentId>>,
+    ctx: Data<Context>,
+) -> Result<Json<Shown>, Problem> {
+    run(ctx, move |ctx| proofing::show(ctx, &holder.0, *id, Kind::Document)).await.map(Json)
 }

@@ -78,7 +78,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::RequestInvalid { .. } | Refusal::CodeMalformed | Refusal::IdempotencyKeyMissing => {
             StatusCode::BAD_REQUEST
         }
-        Refusal::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
+        Refusal::Unauthenticated { .. } | Refusal::DeviceEnded { .. } => StatusCode::UNAUTHORIZED,
         Refusal::ConsentMissing
         | Refusal::PurposeNotRegistered
         | Refusal::AttributeNotAllowed

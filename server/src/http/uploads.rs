@@ -71,6 +71,14 @@ pub struct SignedCapture {
     pub place: Place,
 }
 
+impl SignedCapture {
+    /// The signature, which a wallet must have given.
+    pub fn by_wallet(&mut self) -> Result<Vec<u8>, Problem> {
+        let expected = "a wallet signs the statement with its device key";
+        self.signature.take().ok_or_else(|| invalid("signature", expected))
+    }
+}
+
 fn invalid(field: &'static str, expected: impl Into<String>) -> Problem {
     Refusal::RequestInvalid { field, expected: expected.into() }.into()
 }

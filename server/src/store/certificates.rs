@@ -219,6 +219,20 @@ pub fn by_revocation_code(conn: &mut Conn, hash: &[u8; 32]) -> QueryResult<Optio
     found.first::<Row>(conn).optional()?.map(from_row).transpose()
 }
 
+/// The newest certificate behind an eid that is not past its time, if nothing speaks against it. A suspended one is not: an admin lifts a
+/// suspension, and nobody else does.
+pub fn recoverable(conn: &mut Conn, eid: &Eid, now: Timestamp) -> QueryResult<Option<Certificate>> {
+    let newest = certificates::table
+        .inner_join(holders::table.on(holders::id.eq(certificates::holder_id)))
+        .filter(holders::eid.eq(eid.as_bytes().as_slice()))
+        .filter(certificates::state.eq_any(OPEN))
+        .filter(certificates::expires_at.gt(now.as_microsecond()))
+        .order(certificates::id.desc())
+        .select(columns!());
+    let newest = newest.first::<Row>(conn).optional()?.map(from_row).transpose()?;
+    Ok(newest.filter(|newest| newest.standing == Standing::Active))
+}
+
 /// How many templates are kept.
 pub fn count_templates(conn: &mut Conn) -> QueryResult<u64> {
     use certificates as c;

@@ -40,6 +40,13 @@ pub fn replace(conn: &mut Conn, code_mac: &[u8; 32], minted: &Minted) -> QueryRe
     diesel::insert_into(codes::table).values(row).execute(conn).map(drop)
 }
 
+/// Ends the live code of a certificate.
+pub fn void(conn: &mut Conn, certificate: CertificateId) -> QueryResult<usize> {
+    let live =
+        codes::table.filter(codes::certificate_id.eq(certificate.to_string())).filter(codes::spent.eq(0));
+    diesel::delete(live).execute(conn)
+}
+
 /// The code with this MAC.
 pub fn find(conn: &mut Conn, code_mac: &[u8; 32]) -> QueryResult<Option<Minted>> {
     let columns = (codes::certificate_id, codes::share, codes::expires_at);

@@ -59,6 +59,12 @@ pub fn damages(conn: &mut Conn) -> QueryResult<Vec<String>> {
     damages.into_iter().map(Ok).chain(dangling).collect()
 }
 
+/// The lines of the audit trail about judgements.
+const AUDITED: &str = "SELECT actor, object, outcome, COUNT(*) AS lines FROM audit WHERE action = 'redemption.judge' \
+                       GROUP BY actor, object, outcome";
+/// A charge and an attempt are of one redemption.
+const CHARGED: &str = "c.rp_id = a.rp_id AND c.redemption_id = a.redemption_id";
+
 /// What must hold among the tables of relying parties.
 pub fn of_rps(since: Since) -> Vec<Check> {
     let red = RedemptionId::first_at(since.partitions);
@@ -69,9 +75,6 @@ pub fn of_rps(since: Since) -> Vec<Check> {
     let judged = format!("r.state <> 'challenged' AND r.id >= '{red}'");
     let of_redemption = |alias: &str| format!("{alias}.rp_id = r.rp_id AND {alias}.redemption_id = r.id");
     let (its_charge, its_attempt) = (of_redemption("c"), of_redemption("a"));
-    let audited = "SELECT actor, object, outcome, COUNT(*) AS lines FROM audit WHERE action = 'redemption.judge' \
-                   GROUP BY actor, object, outcome";
-    let charged = "c.rp_id = a.rp_id AND c.redemption_id = a.redemption_id";
     let its_postings = "p.book = c.rp_id AND p.transaction_id = c.transaction_id AND p.currency = c.currency";
     let list = [
         ("judged-not-charged", format!(
@@ -94,11 +97,11 @@ pub fn of_rps(since: Since) -> Vec<Check> {
             "r.id{)row} AS line FROM redemptions r LEFT JOIN approvals p ON p.rp_id = r.rp_id AND p.redemption_id = r.id \
              WHERE r.phase IN ('awaiting_holder', 'holder') AND p.redemption_id IS NULL".to_owned()),
         ("charge-without-its-attempt", format!(
-            "c.id{{)row}} AS line FROM charges c WHERE NOT EXISTS (SELECT 1 FROM attempts a WHERE {charged} \
+            "c.id{{)row}} AS line FROM charges c WHERE NOT EXISTS (SELECT 1 FROM attempts a WHERE {CHARGED} \
              AND a.id = c.attempt_id AND a.charge_id = c.id AND a.service = c.service)")),
         ("attempt-without-its-charge", format!(
             "a.id{{)row}} AS line FROM attempts a WHERE a.charge_id IS NOT NULL AND NOT EXISTS \
-             (SELECT 1 FROM charges c WHERE {charged} AND c.id = a.charge_id)")),
+             (SELECT 1 FROM charges c WHERE {CHARGED} AND c.id = a.charge_id)")),
         ("charge-not-of-a-price-list",
             "c.id{)row} AS line FROM charges c WHERE NOT EXISTS (SELECT 1 FROM prices p WHERE p.service = c.service \
              AND p.version = c.price_version AND p.currency = c.currency AND p.micros = c.micros)".to_owned()),
@@ -122,7 +125,7 @@ pub fn of_rps(since: Since) -> Vec<Check> {
         ("book-not-balanced", grouped("book", "postings", "book, currency", "SUM(micros) <> 0")),
         ("ledger-not-balanced", grouped("currency", "postings", "currency", "SUM(micros) <> 0")),
         ("judged-without-one-audit-line", format!(
-            "r.id{{)row}} AS line FROM redemptions r LEFT JOIN ({audited}) a \
+            "r.id{{)row}} AS line FROM redemptions r LEFT JOIN ({AUDITED}) a \
              ON a.object = r.id AND a.actor = r.rp_id AND a.outcome = r.state WHERE {judged} AND COALESCE(a.lines, 0) <> 1")),
         // Whatever is no redemption is one call of a service: one attempt, one line.
         ("use-without-one-audit-line",

@@ -10,11 +10,31 @@ use super::redemptions::{liveness, mode_of};
 use super::schema::{consents, enrolments};
 use super::{Conn, exactly_one};
 
+/// How the person shows who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// With their document.
+    Document,
+    /// With its number, and the face that was enrolled with it.
+    Recovery,
+}
+
+impl Kind {
+    fn word(self) -> Option<&'static str> {
+        match self {
+            Kind::Document => None,
+            Kind::Recovery => Some("recovery"),
+        }
+    }
+}
+
 /// One enrolment.
 #[derive(Debug, Clone)]
 pub struct Enrolment {
     /// Which.
     pub id: EnrolmentId,
+    /// By which way.
+    pub kind: Kind,
     /// The device that it belongs to.
     pub device_jkt: String,
     /// How far it is.
@@ -25,6 +45,15 @@ pub struct Enrolment {
     pub expires_at: Timestamp,
     /// Who vouches for the person.
     pub sponsorship: Option<SponsorshipId>,
+}
+
+impl Enrolment {
+    /// Whether its time ran out before it ended.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        let is_over =
+            matches!(self.state, State::Approved { .. } | State::Referred { .. } | State::Refused { .. });
+        now >= self.expires_at && !is_over
+    }
 }
 
 /// How far an enrolment is; each state carries its own data.
@@ -39,7 +68,7 @@ pub enum State {
     },
     /// Confirmed; a live face is awaited.
     Challenged {
-        /// What was read, sealed.
+        /// What was read, or in a recovery whom the number is of, sealed.
         sealed_document: Vec<u8>,
         /// What the capture must show, and until when.
         challenge: Asked,
@@ -77,7 +106,7 @@ impl State {
     }
 }
 
-#[derive(Queryable, AsChangeset)]
+#[derive(Queryable, AsChangeset, Insertable)]
 #[diesel(table_name = enrolments, treat_none_as_null = true)]
 struct StateRow {
     state: String,
@@ -154,12 +183,13 @@ impl TryFrom<StateRow> for State {
     }
 }
 
-/// Adds an enrolment in the state `Started`.
+/// Adds an enrolment.
 pub fn insert(conn: &mut Conn, enrolment: &Enrolment, now: Timestamp) -> QueryResult<()> {
     let row = (
         enrolments::id.eq(enrolment.id.to_string()),
         enrolments::device_jkt.eq(&enrolment.device_jkt),
-        enrolments::state.eq(enrolment.state.name()),
+        enrolments::kind.eq(enrolment.kind.word()),
+        StateRow::from(&enrolment.state),
         enrolments::tries.eq(enrolment.tries),
         enrolments::created_at.eq(now.as_microsecond()),
         enrolments::expires_at.eq(enrolment.expires_at.as_microsecond()),
@@ -187,23 +217,52 @@ pub fn insert_consent(
     diesel::insert_into(consents::table).values(row).execute(conn).map(drop)
 }
 
-/// An enrolment of this device.
+/// An enrolment of this device, by either way.
 pub fn find(conn: &mut Conn, id: EnrolmentId, device_jkt: &str) -> QueryResult<Option<Enrolment>> {
     use enrolments as e;
     let columns = (
         (e::state, e::sealed_document, e::nonce, e::deadline, e::reason, e::certificate_id, e::liveness),
         e::tries,
         e::expires_at,
-        e::sponsorship_id,
+        (e::kind, e::sponsorship_id),
     );
     let found = e::table.find(id.to_string()).filter(e::device_jkt.eq(device_jkt)).select(columns);
-    type Row = (StateRow, i64, i64, Option<String>);
-    let Some((state, tries, expires_at, sponsorship)) = found.first::<Row>(conn).optional()? else {
+    type Row = (StateRow, i64, i64, (Option<String>, Option<String>));
+    let Some((state, tries, expires_at, (kind, sponsorship))) = found.first::<Row>(conn).optional()? else {
         return Ok(None);
     };
-    let (state, expires_at) = (state.try_into()?, time(expires_at)?);
-    let sponsorship = sponsorship.map(|id| parse(&id)).transpose()?;
-    Ok(Some(Enrolment { id, device_jkt: device_jkt.to_owned(), state, tries, expires_at, sponsorship }))
+    let kinds = [Kind::Document, Kind::Recovery];
+    let kind = kinds.into_iter().find(|known| known.word() == kind.as_deref());
+    Ok(Some(Enrolment {
+        id,
+        kind: present(kind, "enrolments.kind")?,
+        device_jkt: device_jkt.to_owned(),
+        state: state.try_into()?,
+        tries,
+        expires_at: time(expires_at)?,
+        sponsorship: sponsorship.map(|id| parse(&id)).transpose()?,
+    }))
+}
+
+/// Keeps the answer of an approved enrolment for whoever has to ask again.
+pub fn keep_answer(conn: &mut Conn, id: EnrolmentId, sealed: &[u8], until: Timestamp) -> QueryResult<()> {
+    let values = (enrolments::sealed_answer.eq(sealed), enrolments::answer_until.eq(until.as_microsecond()));
+    exactly_one(diesel::update(enrolments::table.find(id.to_string())).set(values).execute(conn)?)
+}
+
+/// The answer of an approved enrolment, sealed, if it is still to be had.
+pub fn kept_answer(conn: &mut Conn, id: EnrolmentId, now: Timestamp) -> QueryResult<Option<Vec<u8>>> {
+    let kept =
+        enrolments::table.find(id.to_string()).filter(enrolments::answer_until.gt(now.as_microsecond()));
+    Ok(kept.select(enrolments::sealed_answer).first::<Option<Vec<u8>>>(conn).optional()?.flatten())
+}
+
+/// Erases answers that are past their time.
+pub fn erase_answers(conn: &mut Conn, now: Timestamp) -> QueryResult<usize> {
+    let past = enrolments::table
+        .filter(enrolments::sealed_answer.is_not_null())
+        .filter(enrolments::answer_until.le(now.as_microsecond()));
+    diesel::update(past).set(enrolments::sealed_answer.eq(None::<Vec<u8>>)).execute(conn)
 }
 
 /// Counts a try, good or not.

@@ -42,6 +42,7 @@ pub mod jws_headers;
 pub mod ledger;
 pub mod liveness_sessions;
 pub mod log;
+pub mod notices;
 pub mod openings;
 pub mod outbox;
 pub mod past_uses;

@@ -153,6 +153,13 @@ pub fn open_of_holder(conn: &mut Conn, holder: HolderId) -> QueryResult<Vec<Open
     open(found.select((c::id, c::status_list)).load(conn)?)
 }
 
+/// The certificates that are bound to a device and have not ended.
+pub fn open_of_device(conn: &mut Conn, jkt: &str) -> QueryResult<Vec<Open>> {
+    use certificates as c;
+    let found = c::table.filter(c::device_jkt.eq(jkt)).filter(c::state.eq_any(OPEN));
+    open(found.select((c::id, c::status_list)).load(conn)?)
+}
+
 /// The certificate that was issued under a sponsorship, if it has not ended.
 pub fn open_of_sponsorship(conn: &mut Conn, id: SponsorshipId) -> QueryResult<Vec<Open>> {
     use certificates as c;

@@ -1,8 +1,13 @@
 //! The tables, as the migrations make them. Times are microseconds, ids and enumerations are text.
 
 mod of_approvals;
+mod of_holders;
 
 pub use of_approvals::{approvals, over_askings, past_uses, standing_numbers};
+pub use of_holders::{
+    certificates, consents, devices, enrolments, handles, holders, notices, numeric_codes, proofs,
+    register_entries,
+};
 
 diesel::table! {
     changes (subject) {
@@ -78,109 +83,6 @@ diesel::table! {
         valid_from -> BigInt,
         currency -> Text,
         micros -> BigInt,
-    }
-}
-
-diesel::table! {
-    devices (jkt) {
-        jkt -> Text,
-        public_key -> Binary,
-        token_hash -> Binary,
-        token_expires_at -> BigInt,
-    }
-}
-
-diesel::table! {
-    proofs (jkt, jti) {
-        jkt -> Text,
-        jti -> Text,
-        stale_at -> BigInt,
-    }
-}
-
-diesel::table! {
-    enrolments (id) {
-        id -> Text,
-        device_jkt -> Text,
-        state -> Text,
-        sealed_document -> Nullable<Binary>,
-        nonce -> Nullable<Binary>,
-        deadline -> Nullable<BigInt>,
-        reason -> Nullable<Text>,
-        certificate_id -> Nullable<Text>,
-        tries -> BigInt,
-        created_at -> BigInt,
-        expires_at -> BigInt,
-        liveness -> Nullable<Text>,
-        sponsorship_id -> Nullable<Text>,
-    }
-}
-
-diesel::table! {
-    consents (id) {
-        id -> Text,
-        enrolment_id -> Text,
-        text_version -> Text,
-        receipt -> Text,
-        agreed_at -> BigInt,
-    }
-}
-
-diesel::table! {
-    register_entries (person_mac) {
-        person_mac -> Binary,
-        added_at -> BigInt,
-    }
-}
-
-diesel::table! {
-    holders (id) {
-        id -> Text,
-        eid -> Binary,
-        created_at -> BigInt,
-    }
-}
-
-diesel::table! {
-    certificates (holder_id, id) {
-        holder_id -> Text,
-        id -> Text,
-        device_jkt -> Text,
-        device_key -> Binary,
-        status_list -> BigInt,
-        status_index -> BigInt,
-        assurance -> Text,
-        sealed_attributes -> Binary,
-        sealed_template -> Binary,
-        revocation_code_hash -> Binary,
-        state -> Text,
-        reason -> Nullable<Text>,
-        ended_at -> Nullable<BigInt>,
-        issued_at -> BigInt,
-        expires_at -> BigInt,
-        suspended_at -> Nullable<BigInt>,
-        note -> Nullable<Text>,
-        superseded_by -> Nullable<Text>,
-        sponsorship_id -> Nullable<Text>,
-    }
-}
-
-diesel::table! {
-    handles (handle_hash) {
-        handle_hash -> Binary,
-        certificate_id -> Text,
-        public_key -> Nullable<Binary>,
-        issued_at -> BigInt,
-    }
-}
-
-diesel::table! {
-    numeric_codes (code_mac) {
-        code_mac -> Binary,
-        certificate_id -> Text,
-        share -> Text,
-        expires_at -> BigInt,
-        spent -> BigInt,
     }
 }
 

@@ -77,6 +77,7 @@ tables! {
     consents (id);
     register_entries (person_mac);
     holders (id);
+    notices (holder_id, id);
     certificates (holder_id, id);
     handles (handle_hash);
     numeric_codes (code_mac);

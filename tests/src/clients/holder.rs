@@ -16,7 +16,7 @@ use wallet_core::code::qr::{BareCert, Bound, Q1, Q2, Q3};
 use wallet_core::dpop::{Request, prove};
 use wallet_core::ecert::Disclosure;
 use wallet_core::es256::{Es256Signer as _, PublicKey};
-use wallet_core::jws::{base64url, from_base64url};
+use wallet_core::jws::{base64url, from_base64url, thumbprint};
 
 use super::relying_party::capture_form;
 use super::{Answer, fresh_key, nonce, text};
@@ -87,6 +87,14 @@ impl Holder {
         Answer::to(self.http.get(format!("{}/.well-known/ecert", self.base))).await?.expect_status(200)
     }
 
+    /// All three purposes, agreed to.
+    pub async fn consent(&self) -> anyhow::Result<Value> {
+        let consent = &self.issuer().await?["consent"];
+        let purposes: Vec<&Value> =
+            consent["purposes"].as_array().into_iter().flatten().map(|p| &p["id"]).collect();
+        Ok(json!({ "version": consent["version"], "purposes": purposes }))
+    }
+
     /// Agrees to all three purposes.
     pub async fn start(&mut self) -> anyhow::Result<Value> {
         self.start_under(None).await?.expect_status(201)
@@ -94,19 +102,59 @@ impl Holder {
 
     /// The same, under a relying party's sponsorship.
     pub async fn start_under(&mut self, sponsorship: Option<&str>) -> anyhow::Result<Answer> {
-        let consent = &self.issuer().await?["consent"];
-        let purposes: Vec<&Value> =
-            consent["purposes"].as_array().into_iter().flatten().map(|p| &p["id"]).collect();
-        let mut body = json!({ "consent": { "version": consent["version"], "purposes": purposes } });
+        let mut body = json!({ "consent": self.consent().await? });
         if let Some(sponsorship) = sponsorship {
             body["sponsorship"] = sponsorship.into();
         }
-        let started = self.post("/v1/enrolments", &body).await?;
-        if started.status == 201 {
-            self.token = Some(text(&started.body, "/access_token")?);
-            self.enrolment = text(&started.body, "/id")?;
+        self.start_with(&body).await
+    }
+
+    /// Begins an enrolment with this body; what it begins is remembered.
+    pub async fn start_with(&mut self, body: &Value) -> anyhow::Result<Answer> {
+        self.begin("/v1/enrolments", body).await
+    }
+
+    /// Begins a recovery of the E-cert behind a number.
+    pub async fn recover(&mut self, number: &str) -> anyhow::Result<Answer> {
+        let body = json!({ "consent": self.consent().await?, "document_number": number });
+        self.begin("/v1/recoveries", &body).await
+    }
+
+    async fn begin(&mut self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        // A device that begins has no token.
+        self.token = None;
+        let answer = self.post(path, body).await?;
+        if answer.status == 201 {
+            self.token = Some(text(&answer.body, "/access_token")?);
+            self.enrolment = text(&answer.body, "/id")?;
         }
-        Ok(started)
+        Ok(answer)
+    }
+
+    /// Shows the face in a recovery, whose nonce this is.
+    pub async fn submit_recovery(&self, nonce: &[u8; 16], frames: &[Vec<u8>]) -> anyhow::Result<Answer> {
+        self.submit_to("recoveries", &Statement::about(nonce, frames, 200), frames, &self.key).await
+    }
+
+    /// The same as the challenge asks for.
+    pub async fn submit_recovery_taken(&self, nonce: &[u8; 16], taken: &Taken) -> anyhow::Result<Answer> {
+        self.submit_to("recoveries", &taken.statement(nonce), &taken.pictures(), &self.key).await
+    }
+
+    /// Asks for something, or does something without a body.
+    pub async fn call(&self, method: Method, path: &str) -> anyhow::Result<Answer> {
+        Answer::to(self.request(method, path)?).await
+    }
+
+    /// The thumbprint of the device key.
+    pub fn jkt(&self) -> String {
+        thumbprint(&(&self.key).into())
+    }
+
+    /// What a wallet remembers when its answer came: the E-cert and the rest. It fetches its handles then.
+    pub async fn remember(&mut self, issued: Value) -> anyhow::Result<()> {
+        (self.issued, self.handles) = (issued, Handles::default());
+        self.refill().await.map(drop)
     }
 
     /// Photographs the card.
@@ -156,9 +204,19 @@ impl Holder {
         frames: &[Vec<u8>],
         key: &SigningKey,
     ) -> anyhow::Result<Answer> {
+        self.submit_to("enrolments", statement, frames, key).await
+    }
+
+    async fn submit_to(
+        &self,
+        what: &str,
+        statement: &Statement,
+        frames: &[Vec<u8>],
+        key: &SigningKey,
+    ) -> anyhow::Result<Answer> {
         let signature = key.sign(&serde_json::to_vec(statement)?)?;
         let form = capture_form(statement, frames)?.text("signature", base64url(&signature));
-        let path = format!("/v1/enrolments/{}/captures", self.enrolment);
+        let path = format!("/v1/{what}/{}/captures", self.enrolment);
         Answer::to(self.request(Method::POST, &path)?.multipart(form)).await
     }
 
@@ -166,6 +224,7 @@ impl Holder {
     pub async fn enrol(&mut self, photos: &CardPhotos, frames: &[Vec<u8>]) -> anyhow::Result<Value> {
         let nonce = self.reach_challenge(photos).await?;
         self.issued = self.submit_capture(&nonce, frames).await?.expect_status(200)?;
+        // Who was set aside has no certificate that a handle could lead to.
         if self.issued["state"] == "approved" {
             self.refill().await?;
         }

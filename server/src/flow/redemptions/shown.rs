@@ -89,7 +89,7 @@ impl Opened {
 /// A redemption as it stands.
 pub enum Shown {
     /// Waiting for a capture, or over without one that could be judged.
-    Open(Opened),
+    Open(Box<Opened>),
     /// Judged, and readable.
     Judged(Box<Judged>),
 }
@@ -108,7 +108,7 @@ pub fn show(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Shown> {
         Some(_) => Err(Refusal::NotFound.into()),
         None => {
             let approval = ctx.rp_store.read(|conn| Ok(approvals::find(conn, rp.id, id)?))?;
-            Ok(Shown::Open(Opened::at(&redemption, approval.as_ref(), now)))
+            Ok(Shown::Open(Box::new(Opened::at(&redemption, approval.as_ref(), now))))
         }
     }
 }

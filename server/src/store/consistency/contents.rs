@@ -86,6 +86,10 @@ pub enum Sealed {
     Template,
     /// `enrolments.sealed_document`
     Document,
+    /// `enrolments.sealed_answer`
+    Issued,
+    /// `devices.sealed_signals`
+    Signals,
     /// `redemptions.sealed_answer`
     Answer,
     /// `idempotency_keys.sealed_answer`
@@ -96,7 +100,8 @@ pub enum Sealed {
 
 impl Sealed {
     /// Those that holders' tables have.
-    pub const OF_HOLDERS: [Sealed; 3] = [Sealed::Attributes, Sealed::Template, Sealed::Document];
+    pub const OF_HOLDERS: [Sealed; 5] =
+        [Sealed::Attributes, Sealed::Template, Sealed::Document, Sealed::Issued, Sealed::Signals];
     /// Those that relying parties' tables have.
     pub const OF_RPS: [Sealed; 3] = [Sealed::Answer, Sealed::KeyAnswer, Sealed::GroupFace];
 
@@ -105,6 +110,8 @@ impl Sealed {
             Sealed::Attributes => ("certificates", "sealed_attributes", "'', id"),
             Sealed::Template => ("certificates", "sealed_template", "'', id"),
             Sealed::Document => ("enrolments", "sealed_document", "'', id"),
+            Sealed::Issued => ("enrolments", "sealed_answer", "'', id"),
+            Sealed::Signals => ("devices", "sealed_signals", "'', jkt"),
             Sealed::Answer => ("redemptions", "sealed_answer", "rp_id, id"),
             Sealed::KeyAnswer => ("idempotency_keys", "sealed_answer", "rp_id, key"),
             Sealed::GroupFace => ("group_faces", "sealed_template", "rp_id, id"),

@@ -1,0 +1,15 @@
+DROP TABLE notices;
+DROP INDEX devices_next_token_hash;
+DROP INDEX devices_holder_id;
+ALTER TABLE devices DROP COLUMN next_token_expires_at;
+ALTER TABLE devices DROP COLUMN next_token_hash;
+ALTER TABLE devices DROP COLUMN sealed_signals;
+ALTER TABLE devices DROP COLUMN risk;
+ALTER TABLE devices DROP COLUMN ended_why;
+ALTER TABLE devices DROP COLUMN ended_at;
+ALTER TABLE devices DROP COLUMN since;
+ALTER TABLE devices DROP COLUMN holder_id;
+DROP INDEX enrolments_answer_until;
+ALTER TABLE enrolments DROP COLUMN answer_until;
+ALTER TABLE enrolments DROP COLUMN sealed_answer;
+ALTER TABLE enrolments DROP COLUMN kind;

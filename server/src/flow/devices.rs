@@ -1,0 +1,195 @@
+//! A holder's devices: how one seems when it begins something, its access token, and its end.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use wallet_core::es256::sha256;
+use wallet_core::face::Mode;
+use wallet_core::ids::NoticeId;
+use wallet_core::refusal::{Reason, Refusal};
+use wallet_core::revocation::RevocationReason;
+use wallet_core::risk::{self, DeviceSignals, Outcome};
+
+use super::callers::Device;
+use super::certificates::{Ended, end};
+use super::proofing::{Consent, TOKEN, fresh_token};
+use super::{Context, later};
+use crate::stop::Flow;
+use crate::store::devices::{self, EndedWhy, Impression};
+use crate::store::revocations::{self, Why};
+use crate::store::{audit, codes, notices};
+
+/// What is known of a device that begins something.
+pub struct Introduction {
+    /// What it says of itself.
+    pub signals: Option<DeviceSignals>,
+    /// The network that its request came from.
+    pub network: Option<String>,
+}
+
+/// What is kept of it, sealed.
+#[derive(Serialize, Deserialize)]
+struct KeptSignals {
+    signals: Option<DeviceSignals>,
+    network: Option<String>,
+    reasons: Vec<String>,
+}
+
+/// Whether a device may begin an enrolment or a recovery, and what is kept of how it seemed. Nothing is signed or stored for whoever did
+/// not agree to everything.
+pub(super) fn impression(
+    ctx: &Context,
+    device: &Device,
+    consent: &Consent,
+    introduced: &Introduction,
+    action: &'static str,
+) -> Flow<Impression> {
+    if !consent.is_whole() {
+        return Err(Refusal::ConsentMissing.into());
+    }
+    let findings = risk::findings(introduced.signals.as_ref());
+    let assessed = risk::assess(&findings);
+    if assessed.outcome == Outcome::Block {
+        let why = format!("device-untrusted: {}", assessed.reasons.join(" "));
+        let now = ctx.now();
+        ctx.holder_store.write(|conn| Ok(audit::append(conn, &device.jkt, action, "-", &why, now)?))?;
+        let hint = ("此设备环境不可信，请更换手机", "This device can't be trusted; use another phone").into();
+        let untrusted = Reason { code: "device-untrusted", field: None, hint };
+        return Err(Refusal::EnrolmentRefused(untrusted).into());
+    }
+    let kept = KeptSignals {
+        signals: introduced.signals.clone(),
+        network: introduced.network.clone(),
+        reasons: assessed.reasons.iter().map(|reason| (*reason).to_owned()).collect(),
+    };
+    let sealed_signals = ctx.vault.seal_json(&signals_context(&device.jkt), &kept)?;
+    Ok(Impression { risk: assessed.outcome.as_str(), sealed_signals })
+}
+
+/// What the signals of a device are bound to.
+pub(super) fn signals_context(jkt: &str) -> String {
+    format!("devices.signals {jkt}")
+}
+
+/// How a device of this risk shows liveness, where `usual` is enough for the others.
+pub(super) fn liveness(usual: Mode, risk: Option<&str>) -> Mode {
+    let stepped_up = risk == Some(Outcome::StepUp.as_str());
+    if stepped_up && usual == Mode::Silent { Mode::Actions } else { usual }
+}
+
+/// A token that takes the place of the present one.
+#[derive(Serialize)]
+pub struct RenewedToken {
+    access_token: String,
+    token_type: &'static str,
+    token_expires_at: Timestamp,
+}
+
+/// Gives a device a token for another 90 days. The present one ends when the new one is first used, so that an answer which is lost
+/// locks nobody out.
+pub fn renew_token(ctx: &Context, device: &Device) -> Flow<RenewedToken> {
+    let now = ctx.now();
+    let token_expires_at = later(now, TOKEN);
+    let access_token = fresh_token();
+    ctx.holder_store.write(|conn| {
+        devices::offer_token(conn, &device.jkt, &sha256(access_token.as_bytes()), token_expires_at)?;
+        Ok(audit::append(conn, &device.jkt, "token.renew", &device.jkt, "done", now)?)
+    })?;
+    Ok(RenewedToken { access_token, token_type: "DPoP", token_expires_at })
+}
+
+/// The devices of a holder.
+#[derive(Serialize)]
+pub struct DeviceList {
+    devices: Vec<ShownDevice>,
+}
+
+/// A device on the wire.
+#[derive(Serialize)]
+struct ShownDevice {
+    jkt: String,
+    /// The one that asks.
+    this: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Timestamp>,
+    risk: String,
+    reasons: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signals: Option<DeviceSignals>,
+}
+
+/// Lists the devices of the holder, or until something was issued the device itself.
+pub fn list(ctx: &Context, device: &Device) -> Flow<DeviceList> {
+    let found = ctx.holder_store.read(|conn| {
+        let holder = devices::holder_of(conn, &device.jkt)?;
+        Ok(devices::of_holder(conn, holder, &device.jkt)?)
+    })?;
+    let shown = |found: devices::Shown| -> Flow<ShownDevice> {
+        let context = signals_context(&found.jkt);
+        let open = |sealed: &Vec<u8>| ctx.vault.open_json::<KeptSignals>(&context, sealed);
+        let kept = found.sealed_signals.as_ref().map(open).transpose()?;
+        let (signals, reasons) = kept.map(|kept| (kept.signals, kept.reasons)).unwrap_or_default();
+        Ok(ShownDevice {
+            this: found.jkt == device.jkt,
+            jkt: found.jkt,
+            since: found.since,
+            state: found.ended.map_or("active", |(why, _)| why.as_str()),
+            ended_at: found.ended.map(|(_, at)| at),
+            risk: found.risk.unwrap_or_else(|| "unknown".to_owned()),
+            reasons,
+            signals,
+        })
+    };
+    Ok(DeviceList { devices: found.into_iter().map(shown).collect::<Flow<_>>()? })
+}
+
+/// Ends a device of the holder: its token, and the certificates that are bound to its key, since it could sign codes for them
+/// without asking anybody. Ended before, it stays so.
+pub fn revoke(ctx: &Context, device: &Device, jkt: &str) -> Flow<()> {
+    let now = ctx.now();
+    let why = Why { reason: RevocationReason::HolderRequest, note: Some("with its device".to_owned()) };
+    ctx.holder_store.write(|conn| {
+        let holder = devices::holder_of(conn, &device.jkt)?;
+        let theirs = holder.is_some() && devices::holder_of(conn, jkt)? == holder;
+        if !theirs && jkt != device.jkt {
+            return Err(Refusal::NotFound.into());
+        }
+        if !devices::revoke(conn, jkt, now)? {
+            return Ok(());
+        }
+        for certificate in revocations::open_of_device(conn, jkt)? {
+            end(conn, certificate, &Ended::Revoked(why.clone()), now)?;
+            codes::void(conn, certificate.id)?;
+            audit::append(conn, &device.jkt, "certificate.revoke", certificate.id, "done", now)?;
+        }
+        if let Some(holder) = holder {
+            notices::append(conn, holder, "device-revoked", now)?;
+        }
+        Ok(audit::append(conn, &device.jkt, "device.revoke", jkt, EndedWhy::Revoked.as_str(), now)?)
+    })
+}
+
+/// What a holder was told.
+#[derive(Serialize)]
+pub struct NoticeList {
+    notices: Vec<ShownNotice>,
+}
+
+#[derive(Serialize)]
+struct ShownNotice {
+    id: NoticeId,
+    kind: String,
+    at: Timestamp,
+}
+
+/// The last hundred notices, the newest first.
+pub fn notices(ctx: &Context, device: &Device) -> Flow<NoticeList> {
+    let found = ctx.holder_store.read(|conn| match devices::holder_of(conn, &device.jkt)? {
+        Some(holder) => Ok(notices::of_holder(conn, holder)?),
+        None => Ok(Vec::new()),
+    })?;
+    let shown = |notice: notices::Notice| ShownNotice { id: notice.id, kind: notice.kind, at: notice.at };
+    Ok(NoticeList { notices: found.into_iter().map(shown).collect() })
+}
