@@ -159,7 +159,7 @@ pub(super) fn issue(ctx: &Context, device: &Device, enrolment: &Enrolment, prove
             revocation_code: revocation_code.grouped(),
             revocation_sheet: sheet(ctx, &revocation_code, id, expires_at),
             assurance_level: proven.assurance,
-            expires_at: expires_at,
+            expires_at,
         };
         let sealed = ctx.vault.seal_json(&answer_context(enrolment.id), &issued)?;
         enrolments::keep_answer(conn, enrolment.id, &sealed, later(now, ANSWERED))?;
