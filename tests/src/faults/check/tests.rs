@@ -119,8 +119,10 @@ fn whatever_else_must_not_be_is_named() {
         ("DELETE FROM spent_codes", "without the code"),
         ("UPDATE redemptions SET state = 'failed'", "says otherwise"),
         (
-            "INSERT INTO redemptions SELECT rp_id, 'red_2', certificate_id, purpose, asked, share, nonce, deadline,
-                'challenged', 0, opened_at, NULL, NULL, NULL FROM redemptions",
+            "INSERT INTO redemptions (rp_id, id, certificate_id, purpose, asked, share, nonce, deadline, state,
+                unusable_attempts, opened_at)
+             SELECT rp_id, 'red_2', certificate_id, purpose, asked, share, nonce, deadline, 'challenged', 0,
+                opened_at FROM redemptions",
             "clients were told of 1",
         ),
     ] {
