@@ -27,8 +27,6 @@ use crate::store::{
     standing_numbers,
 };
 
-/// How long a certificate lasts: a face changes, a card is replaced.
-pub(super) const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365);
 /// How long the same device may ask for the answer again.
 const ANSWERED: SignedDuration = SignedDuration::from_hours(1);
 
@@ -76,7 +74,7 @@ impl Proven {
             birth: card.birth,
             template: Stored::protect(template, &ctx.secrets.template, random()),
             assurance,
-            expires_at: later(whole_seconds(now), LIFETIME),
+            expires_at: later(whole_seconds(now), issuing_guard::LIFETIME),
             by: None,
         }
     }

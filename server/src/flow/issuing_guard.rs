@@ -1,6 +1,6 @@
 //! What stands between whoever got in and a signature: usable device keys, a limit per hour, and a last look at the claims.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use wallet_core::chain;
 use wallet_core::ecert::Claims;
 use wallet_core::ecert::lint::{self, Policy};
@@ -11,11 +11,12 @@ use wallet_core::x509_lint;
 
 use super::Context;
 use super::callers::Device;
-use super::issuance::LIFETIME;
 use crate::edge::signer::Signer;
 use crate::stop::Flow;
 use crate::store::{Conn, certificates, throttles};
 
+/// How long a certificate lasts: a face changes, a card is replaced.
+pub(super) const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365);
 /// The counter of issuing.
 const ISSUING: &str = "issuing";
 /// Seconds.

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use wallet_core::ids::CertificateId;
 
 use super::Context;
-use super::issuance;
+use super::issuing_guard;
 use crate::stop::Flow;
 use crate::store::{
     codes, devices, enrolments, face_groups, handles, idempotency, jobs, liveness_sessions, outbox,
@@ -39,7 +39,10 @@ pub fn forget(ctx: &Context) -> Flow<()> {
         past_uses::keep(conn, before(SHORT))?;
         codes::forget(conn, before(SHORT))?;
         throttles::forget(conn, before(SHORT).as_second())?;
-        handles::forget_before(conn, CertificateId::first_at(before(issuance::LIFETIME + ENDED_HANDLES)))?;
+        handles::forget_before(
+            conn,
+            CertificateId::first_at(before(issuing_guard::LIFETIME + ENDED_HANDLES)),
+        )?;
         outbox::forget_done(conn, before(DONE_EFFECTS))?;
         // Those of issuing; the relying parties' are on the other side.
         throttles::forget(conn, before(SHORT).as_second())?;
