@@ -9,6 +9,7 @@ pub mod codes;
 pub mod deadline;
 pub mod devices;
 pub mod enrolments;
+pub mod even_time;
 pub mod face_groups;
 pub mod faces;
 pub mod health;

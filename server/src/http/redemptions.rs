@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use actix_multipart::Multipart;
 use actix_web::http::StatusCode;
+use actix_web::rt::time::Instant;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use wallet_core::redemption::Device;
 use wallet_core::refusal::Refusal;
 
 use super::callers::{By, RelyingParty};
+use super::even_time::on_the_beat;
 use super::idempotency::{idempotency, key};
 use super::problem::Problem;
 use super::run;
@@ -85,6 +87,7 @@ pub async fn open(
     request: HttpRequest,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
+    let began = Instant::now();
     let body = body.into_inner();
     let asked = serde_json::to_vec(&body).map_err(Problem::internal)?;
     let idempotency = idempotency(&ctx, &request, key(&request)?, &asked);
@@ -101,7 +104,8 @@ pub async fn open(
         let open = || redemptions::open(ctx, &rp.0, &idempotency, &opening);
         ctx.metrics.stage(Stage::RedemptionOpen, open)
     });
-    let opened = opened.await?;
+    // Whether a code is unknown, another's, or too old must not show in the time either.
+    let opened = on_the_beat(began, Refusal::CodeUnknown.code(), opened.await).await?;
     #[cfg(feature = "bench-without-face")]
     crate::failpoint::after_commit();
     Ok(HttpResponse::build(StatusCode::CREATED).json(opened))
