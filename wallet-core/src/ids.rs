@@ -130,6 +130,18 @@ ids! {
     AttemptId = "att";
     /// One charge.
     ChargeId = "chg";
+    /// Units of a service that were bought beforehand.
+    PackId = "pck";
+    /// A bill for a period.
+    StatementId = "stm";
+    /// An order of a relying party.
+    OrderId = "ord";
+    /// Money that came in, or went back.
+    PaymentId = "pay";
+    /// A limit on what is spent in a day.
+    CapId = "cap";
+    /// Something that a relying party is told of.
+    MessageId = "msg";
     /// One ledger transaction.
     LedgerTransactionId = "ltx";
     /// One line of the audit trail.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::chain::{self, ChainRefused};
 use crate::es256::{Es256Signer, SigningFailed};
-use crate::ids::{AttemptId, ChargeId, LedgerTransactionId, RedemptionId, RelyingPartyId, UseId};
+use crate::ids::{AttemptId, ChargeId, LedgerTransactionId, PackId, RedemptionId, RelyingPartyId, UseId};
 use crate::jws::{self, JwsError, UnverifiedJws};
 use crate::money::Amount;
 
@@ -76,12 +76,18 @@ impl fmt::Display for Occasion {
 pub struct ReceiptCharge {
     /// The charge.
     pub id: ChargeId,
-    /// How much.
+    /// How much is added to what is owed: nothing when a pack pays.
     pub amount: Amount,
     /// The price list in force when the use was submitted.
     pub price_version: String,
     /// Where it stands in the ledger.
     pub transaction: LedgerTransactionId,
+    /// The pack that one unit was drawn from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pack: Option<PackId>,
+    /// The billing period whose statement it stands in; none in receipts from before there were statements.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<String>,
 }
 
 /// Why a receipt was not believed.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 use parking_lot::Mutex;
-use wallet_core::ids::ApiKeyId;
+use wallet_core::ids::{ApiKeyId, RelyingPartyId};
 
 use super::callers::RelyingParty;
+use crate::billing::packs::Pack;
 use crate::billing::price::{Price, Service};
 
 /// The product promises that what is revoked is refused everywhere within a second.
@@ -29,6 +30,9 @@ pub struct Caches {
     pub(super) jws_headers: Cache<String, Arc<str>>,
     /// The serial that was drawn last: a source of randomness that repeats itself is found at once.
     pub(super) last_serial: Mutex<Option<[u8; 16]>>,
+    /// The packs of those that have had one, as they were when a guess about them last failed. A guess that is wrong is noticed in the
+    /// transaction that relies on it, so these may be of any age.
+    pub(super) packs: Cache<RelyingPartyId, Arc<Vec<Pack>>>,
     /// Every price of a service.
     pub(super) prices: Cache<Service, Arc<Vec<Price>>>,
 }
@@ -48,6 +52,7 @@ impl Default for Caches {
             changes: Cache::builder().max_capacity(1).time_to_live(FRESH).build(),
             jws_headers: Cache::builder().max_capacity(SIGNERS).build(),
             last_serial: Mutex::new(None),
+            packs: Cache::builder().max_capacity(MOST).build(),
             prices: Cache::builder().time_to_live(FRESH).build(),
         }
     }

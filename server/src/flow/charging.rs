@@ -1,5 +1,7 @@
 //! What every metered call ends with, whatever the service: the gate before any work, the charge, the receipt.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use wallet_core::ids::{AttemptId, ChargeId, LedgerTransactionId, RelyingPartyId};
 use wallet_core::money::{Amount, Currency};
@@ -8,9 +10,13 @@ use wallet_core::refusal::Refusal;
 
 use super::callers::RelyingParty;
 use super::{Context, prices};
+use crate::billing::packs::draw;
+use crate::billing::periods;
+use crate::billing::posting::Balanced;
 use crate::billing::price::{self, Service};
 use crate::stop::Flow;
 use crate::store::charges::Charge;
+use crate::store::packs;
 
 /// Before any work: is this relying party served, and has it bought this?
 pub(super) fn gate(rp: &RelyingParty, service: Service) -> Result<(), Refusal> {
@@ -23,7 +29,8 @@ pub(super) fn gate(rp: &RelyingParty, service: Service) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The charge of a use that was submitted at `submitted_at` and is judged now, with its attempt.
+/// The charge of a use that was submitted at `submitted_at` and is judged now, with its attempt, and its postings. From which pack it is drawn,
+/// if from any, is a guess: whoever writes it notices when it is wrong, says [`guessed_wrong`] and comes again.
 pub(super) fn charge(
     ctx: &Context,
     rp: RelyingPartyId,
@@ -31,25 +38,49 @@ pub(super) fn charge(
     service: Service,
     submitted_at: Timestamp,
     now: Timestamp,
-) -> Flow<Charge> {
-    Ok(Charge {
+) -> Flow<(Charge, Balanced)> {
+    let known = ctx.caches.packs.get(&rp);
+    let pack = known.and_then(|packs| draw(&packs, service, submitted_at).map(|pack| pack.id));
+    let price = prices::in_force(ctx, service, submitted_at)?;
+    let cycle = prices::cycle(ctx, service)?;
+    let charge = Charge {
         id: ChargeId::new(now, &mut rand::rng()),
         rp,
         attempt: AttemptId::new(now, &mut rand::rng()),
         occasion,
-        price: prices::in_force(ctx, service, submitted_at)?,
         transaction: LedgerTransactionId::new(now, &mut rand::rng()),
         usage_date: price::usage_date(submitted_at, &ctx.zone),
-    })
+        period: periods::written_to(cycle, submitted_at, now, &ctx.zone).to_string(),
+        price,
+        pack,
+        submitted_at,
+    };
+    let postings = match pack {
+        Some(_) => Balanced::for_unit(rp, service)?,
+        None => Balanced::for_use(rp, service, charge.price.micros)?,
+    };
+    Ok((charge, postings))
+}
+
+/// How often a guess is made anew: packs come to their end, and new ones are bought, but not as fast as this.
+pub(super) const GUESSES: usize = 5;
+
+/// Looks the packs of a relying party up, after a guess about them was wrong.
+pub(super) fn guessed_wrong(ctx: &Context, rp: RelyingPartyId) -> Flow<()> {
+    let packs = ctx.rp_store.read(|conn| Ok(packs::of(conn, rp)?))?;
+    ctx.caches.packs.insert(rp, Arc::new(packs));
+    Ok(())
 }
 
 /// A charge as receipts and answers tell it.
 pub(super) fn told(charge: &Charge) -> ReceiptCharge {
     ReceiptCharge {
         id: charge.id,
-        amount: Amount { currency: Currency::Cny, micros: charge.price.micros },
+        amount: Amount { currency: Currency::Cny, micros: charge.micros() },
         price_version: charge.price.version.clone(),
         transaction: charge.transaction,
+        pack: charge.pack,
+        period: Some(charge.period.clone()),
     }
 }
 

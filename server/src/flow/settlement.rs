@@ -19,7 +19,6 @@ use super::certificates::InForce;
 use super::charging::{self, Attempted};
 use super::idempotency::{finish, seal};
 use super::{Context, issuance, metering, tokens};
-use crate::billing::posting::Balanced;
 use crate::billing::price::Service;
 use crate::stop::Flow;
 use crate::store::attempts::{self, Attempt};
@@ -66,24 +65,49 @@ fn settle_judged(
     judgement: Judgement,
     submitted_at: Timestamp,
 ) -> Flow<Answer> {
-    let now = ctx.now();
     let judged = Event::Judged { passed: judgement.passed };
     redemption.state.after(judged, submitted_at).map_err(|_| Refusal::RedemptionClosed)?;
+    let (rp, id) = (redemption.rp, redemption.id);
+    for _ in 0..charging::GUESSES {
+        let (settlement, answer) =
+            decided(ctx, lease, &redemption, &certificate, judgement.clone(), submitted_at)?;
+        if ctx.rounds.settlements.join(settlement)? {
+            return Ok(metering::counted(ctx, Answer::Judged(Box::new(answer))));
+        }
+        let current = ctx.rp_store.read(|conn| Ok(redemptions::find(conn, id, rp)?))?;
+        let is_open = current.is_some_and(|current| current.state.after(judged, submitted_at).is_ok());
+        if !is_open {
+            return ctx.rp_store.read(|conn| faster(ctx, conn, lease, rp, id))?.open(ctx, id);
+        }
+        charging::guessed_wrong(ctx, rp)?;
+    }
+    Err(Refusal::Overloaded { retry_after: 1 }.into())
+}
+
+/// All that a judgement leaves behind, signed and sealed, and the answer.
+fn decided(
+    ctx: &Context,
+    lease: &Lease,
+    redemption: &Redemption,
+    certificate: &InForce,
+    judgement: Judgement,
+    submitted_at: Timestamp,
+) -> Flow<(Settlement, Judged)> {
+    let (now, rp, id) = (ctx.now(), redemption.rp, redemption.id);
     let outcome = outcome(&judgement);
     let reason = judgement.reasons.first().map(|reason| reason.code());
-    let (rp, id) = (redemption.rp, redemption.id);
-    let charge = charging::charge(ctx, rp, id.into(), SERVICE, submitted_at, now)?;
+    let (charge, postings) = charging::charge(ctx, rp, id.into(), SERVICE, submitted_at, now)?;
     let billed = charging::told(&charge);
-    let receipt = sign_receipt(ctx, &redemption, charge.attempt, outcome, Ok(billed.clone()), now)?;
-    let mut answer = answer(ctx, &redemption, judgement, billed, receipt);
+    let receipt = sign_receipt(ctx, redemption, charge.attempt, outcome, Ok(billed.clone()), now)?;
+    let mut answer = answer(ctx, redemption, judgement, billed, receipt);
     if answer.judgement.passed {
-        disclose(ctx, &redemption, &certificate, &mut answer)?;
+        disclose(ctx, redemption, certificate, &mut answer)?;
     }
-    answer.result = sign_result(ctx, &redemption, &answer, now)?;
+    answer.result = sign_result(ctx, redemption, &answer, now)?;
     let (short_receipt, sealed) = seal_answer(ctx, &mut answer)?;
     let attempt = Attempt {
         id: charge.attempt,
-        rp: redemption.rp,
+        rp,
         occasion: id.into(),
         service: SERVICE.as_str(),
         outcome,
@@ -94,18 +118,15 @@ fn settle_judged(
     let settlement = Settlement {
         passed: answer.judgement.passed,
         sealed_answer: sealed,
-        postings: Balanced::for_use(rp, SERVICE, charge.price.micros)?,
+        postings,
         kept: seal(ctx, lease, &Kept::Judged)?,
         lease: lease.clone(),
         at: now,
-        redemption,
+        redemption: redemption.clone(),
         attempt,
         charge,
     };
-    if ctx.rounds.settlements.join(settlement)? {
-        return Ok(metering::counted(ctx, Answer::Judged(Box::new(answer))));
-    }
-    ctx.rp_store.read(|conn| faster(ctx, conn, lease, rp, id))?.open(ctx, id)
+    Ok((settlement, answer))
 }
 
 fn settle_unusable(

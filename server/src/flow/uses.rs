@@ -3,6 +3,8 @@
 //! Two transactions around the models' work: the first claims the key, the second writes attempt, charge, postings and the
 //! answer. What crashes in between was never judged, and the same call asked again is judged then.
 
+use std::cell::Cell;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wallet_core::ids::{AttemptId, UseId};
@@ -14,13 +16,11 @@ use super::callers::RelyingParty;
 use super::charging::{self, Attempted, gate};
 use super::idempotency::{Idempotency, answered, claim_alone, finish, give_back};
 use super::{Context, tokens};
-use crate::billing::posting::Balanced;
 use crate::billing::price::Service;
 use crate::stop::{Flow, Stop};
 use crate::store::attempts::{self, Attempt};
 use crate::store::idempotency::Lease;
-use crate::store::settlements::USE;
-use crate::store::{Conn, audit, charges, ledger};
+use crate::store::{Conn, audit, charges};
 
 /// Who calls what.
 #[derive(Clone, Copy)]
@@ -100,7 +100,7 @@ impl End {
 }
 
 /// Does a call: `work` judges, `beside` writes what else must stand or fall with the charge.
-pub(super) fn metered<T: Serialize + DeserializeOwned>(
+pub(super) fn metered<T: Serialize + DeserializeOwned + Clone>(
     ctx: &Context,
     call: Call<'_>,
     work: impl FnOnce() -> Flow<Verdict<T>>,
@@ -126,7 +126,7 @@ pub(super) fn metered<T: Serialize + DeserializeOwned>(
     settled
 }
 
-fn judged<T: Serialize + DeserializeOwned>(
+fn judged<T: Serialize + DeserializeOwned + Clone>(
     ctx: &Context,
     call: Call<'_>,
     lease: &Lease,
@@ -134,43 +134,69 @@ fn judged<T: Serialize + DeserializeOwned>(
     submitted_at: jiff::Timestamp,
     beside: &impl Fn(&mut Conn, End) -> Flow<()>,
 ) -> Flow<Outcome<T>> {
+    for _ in 0..charging::GUESSES {
+        if let Some(outcome) = charged(ctx, call, lease, &verdict, submitted_at, beside)? {
+            return Ok(outcome);
+        }
+        charging::guessed_wrong(ctx, call.rp.id)?;
+    }
+    Err(Refusal::Overloaded { retry_after: 1 }.into())
+}
+
+/// Charges a verdict; `None`, and nothing is written, when it was guessed wrong which pack pays.
+fn charged<T: Serialize + DeserializeOwned + Clone>(
+    ctx: &Context,
+    call: Call<'_>,
+    lease: &Lease,
+    verdict: &Verdict<T>,
+    submitted_at: jiff::Timestamp,
+    beside: &impl Fn(&mut Conn, End) -> Flow<()>,
+) -> Flow<Option<Outcome<T>>> {
     let (now, Call { rp, service, .. }) = (ctx.now(), call);
     let id = UseId::new(now, &mut rand::rng());
     let end = if verdict.passed { End::Passed } else { End::Failed };
-    let charge = charging::charge(ctx, rp.id, id.into(), service, submitted_at, now)?;
-    let told = charging::told(&charge);
+    let (charge, postings) = charging::charge(ctx, rp.id, id.into(), service, submitted_at, now)?;
+    let (told, outcome) = (charging::told(&charge), end.as_str());
     let attempted = Attempted {
         id: charge.attempt,
         rp: rp.id,
         occasion: id.into(),
         service,
-        outcome: end.as_str(),
+        outcome,
         charge: Ok(told.clone()),
     };
     let receipt = charging::sign_receipt(ctx, attempted, now)?;
-    let used = Used { id, outcome: end.as_str().to_owned(), answer: verdict.answer, charge: told, receipt };
-    let postings = Balanced::for_use(rp.id, service, charge.price.micros)?;
-    let outcome = write(ctx, lease, Outcome::Judged(Box::new(used)), |conn, receipt| {
+    let answer = verdict.answer.clone();
+    let used = Used { id, outcome: outcome.to_owned(), answer, charge: told, receipt };
+    let guessed_wrong = Cell::new(false);
+    let written = write(ctx, lease, Outcome::Judged(Box::new(used)), |conn, receipt| {
         beside(conn, end)?;
         let attempt = Attempt {
             id: charge.attempt,
             rp: rp.id,
             occasion: id.into(),
             service: service.as_str(),
-            outcome: end.as_str(),
+            outcome,
             reason: verdict.reason,
             charge: Some(charge.id),
             receipt,
         };
         attempts::insert(conn, &attempt, now)?;
-        ledger::post(conn, rp.id, charge.transaction, USE, &postings, now)?;
-        charges::insert(conn, &charge, now)?;
-        Ok(audit::append(conn, rp.id, service.as_str(), id, end.as_str(), now)?)
-    })?;
-    if outcome.is_new {
-        ctx.metrics.charged(service.as_str(), charge.price.micros.get());
+        guessed_wrong.set(!charges::book(conn, &charge, &postings, now)?);
+        if guessed_wrong.get() {
+            // Undoes the transaction.
+            return Err(Refusal::Overloaded { retry_after: 1 }.into());
+        }
+        Ok(audit::append(conn, rp.id, service.as_str(), id, outcome, now)?)
+    });
+    if guessed_wrong.get() {
+        return Ok(None);
     }
-    Ok(outcome.value)
+    let written = written?;
+    if written.is_new {
+        ctx.metrics.charged(service.as_str(), charge.micros().get());
+    }
+    Ok(Some(written.value))
 }
 
 fn unusable<T: Serialize + DeserializeOwned>(

@@ -23,6 +23,18 @@ pub fn post(
     balanced: &Balanced,
     now: Timestamp,
 ) -> QueryResult<()> {
+    // The postings first: the database then refuses a transaction whose sum is not zero.
+    for (line, posting) in (0_i64..).zip(balanced.postings()) {
+        let row = (
+            postings::book.eq(book.to_string()),
+            postings::transaction_id.eq(id.to_string()),
+            postings::line.eq(line),
+            postings::account.eq(posting.account.to_string()),
+            postings::currency.eq(posting.unit.code()),
+            postings::micros.eq(posting.micros.get()),
+        );
+        diesel::insert_into(postings::table).values(row).execute(conn)?;
+    }
     let row = (
         transactions::book.eq(book.to_string()),
         transactions::id.eq(id.to_string()),
@@ -30,17 +42,6 @@ pub fn post(
         transactions::posted_at.eq(now.as_microsecond()),
     );
     diesel::insert_into(transactions::table).values(row).execute(conn)?;
-    for (line, posting) in (0_i64..).zip(balanced.postings()) {
-        let row = (
-            postings::book.eq(book.to_string()),
-            postings::transaction_id.eq(id.to_string()),
-            postings::line.eq(line),
-            postings::account.eq(posting.account.to_string()),
-            postings::currency.eq(Currency::Cny.code()),
-            postings::micros.eq(posting.micros.get()),
-        );
-        diesel::insert_into(postings::table).values(row).execute(conn)?;
-    }
     Ok(())
 }
 

@@ -1,9 +1,14 @@
 //! The tables, as the migrations make them. Times are microseconds, ids and enumerations are text.
 
 mod of_approvals;
+mod of_billing;
 mod of_holders;
 
 pub use of_approvals::{approvals, over_askings, past_uses, standing_numbers};
+pub use of_billing::{
+    balances, billing_cycles, cap_days, caps, closed_periods, messages, pack_alerts, packs,
+    settlement_payments, statement_items, statements,
+};
 pub use of_holders::{
     certificates, consents, devices, enrolments, handles, holders, notices, numeric_codes, proofs,
     register_entries,
@@ -47,6 +52,7 @@ diesel::table! {
         name -> Text,
         state -> Text,
         created_at -> BigInt,
+        arrears_since -> Nullable<BigInt>,
     }
 }
 
@@ -172,6 +178,9 @@ diesel::table! {
         transaction_id -> Text,
         usage_date -> Text,
         charged_at -> BigInt,
+        pack_id -> Nullable<Text>,
+        period -> Nullable<Text>,
+        submitted_at -> Nullable<BigInt>,
     }
 }
 

@@ -10,11 +10,11 @@ use wallet_core::ids::AuditId;
 use wallet_core::money::Currency;
 
 use super::attempts::{self, Attempt};
-use super::charges::{self, Charge};
+use super::charges::{self, Charge, USE};
 use super::idempotency::{self, Lease};
 use super::redemptions::{self, Redemption};
 use super::sql::{Column, Statement};
-use super::{Conn, audit, ledger};
+use super::{Conn, audit};
 use crate::billing::posting::Balanced;
 
 /// What a judged attempt leaves behind.
@@ -40,11 +40,10 @@ pub struct Settlement {
     pub at: Timestamp,
 }
 
-/// The kind of ledger transaction that a charge is.
-pub const USE: &str = "use";
 const ACTION: &str = "redemption.judge";
 
-/// Writes settlements; `false` for each whose redemption was closed before (by another capture, or cancelled), and which wrote nothing.
+/// Writes settlements; `false` for each that wrote nothing: its redemption was closed before (by another capture, or cancelled), or its
+/// charge would not be paid from where it must be.
 pub(super) fn insert_all(conn: &mut Conn, settlements: &[Settlement]) -> QueryResult<Vec<bool>> {
     match conn {
         Conn::Postgres(postgres) => insert_at_once(postgres, settlements),
@@ -53,33 +52,51 @@ pub(super) fn insert_all(conn: &mut Conn, settlements: &[Settlement]) -> QueryRe
 }
 
 fn insert(conn: &mut Conn, s: &Settlement) -> QueryResult<bool> {
+    if !charges::is_payable(conn, &s.charge)? {
+        return Ok(false);
+    }
     if !redemptions::close(conn, &s.redemption, s.passed, &s.sealed_answer, s.at)? {
         return Ok(false);
     }
     attempts::insert(conn, &s.attempt, s.at)?;
-    ledger::post(conn, s.redemption.rp, s.charge.transaction, USE, &s.postings, s.at)?;
-    charges::insert(conn, &s.charge, s.at)?;
+    charges::write(conn, &s.charge, &s.postings, s.at)?;
     idempotency::finish(conn, &s.lease, &s.kept, s.at)?;
     audit::append(conn, s.redemption.rp, ACTION, s.redemption.id, s.attempt.outcome, s.at)?;
     Ok(true)
 }
 
-/// Everything hangs on `closed`, the compare-and-set. A key that is missing (its lease was lost in a crash) is made; one that
-/// was answered is left alone, and then nothing may stand: the division by zero undoes the statement.
+/// Everything hangs on `closed`, the compare-and-set. `payable` are those whose charge is paid from where it must be: on account when there
+/// is no pack to draw from, and else from the first to expire, which must suffice for all of them (what [`charges::is_payable`] says of
+/// one). A key that is missing (its lease was lost in a crash) is made; one that was answered is left alone, and then nothing may stand;
+/// nor when another replica drew a unit meanwhile: the division by zero undoes the statement.
 const AT_ONCE: &str = "
 WITH given AS (
-    SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS g (
+    SELECT *, row_number() OVER (PARTITION BY rp_id, pack_id) AS place
+    FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS g (
         rp_id, redemption_id, state, answer, at,
         attempt_id, service, outcome, reason, receipt,
-        charge_id, price_version, currency, micros, transaction_id, usage_date,
+        charge_id, price_version, currency, micros, transaction_id, usage_date, pack_id, period, submitted_at,
         kept, audit_id, kind, key, fingerprint, lease, leased_until)
 ), lines AS (
     SELECT * FROM unnest(?, ?, ?, ?, ?) AS l (transaction_id, line, account, currency, micros)
+), payable AS (
+    SELECT given.* FROM given LEFT JOIN LATERAL (
+        SELECT p.id, p.remaining FROM packs p
+        WHERE p.rp_id = given.rp_id AND p.service = given.service AND p.remaining > 0 AND p.voided_at IS NULL
+            AND p.starts_at <= given.submitted_at AND p.expires_at > given.submitted_at
+        ORDER BY p.expires_at, p.id LIMIT 1) first ON TRUE
+    WHERE first.id IS NOT DISTINCT FROM given.pack_id AND (given.pack_id IS NULL OR given.place <= first.remaining)
+        AND NOT EXISTS (SELECT 1 FROM statements s WHERE s.rp_id = given.rp_id AND s.period = given.period)
 ), closed AS (
     UPDATE redemptions r SET state = given.state, sealed_answer = given.answer, closed_at = given.at
-    FROM given WHERE r.rp_id = given.rp_id AND r.id = given.redemption_id AND r.state = 'challenged'
+    FROM payable AS given WHERE r.rp_id = given.rp_id AND r.id = given.redemption_id AND r.state = 'challenged'
         AND (r.phase IS NULL OR r.phase = 'holder') AND r.unusable_attempts < 3
     RETURNING given.*
+), drawn AS (
+    UPDATE packs p SET remaining = p.remaining - n.units
+    FROM (SELECT rp_id, pack_id, count(*) AS units FROM closed WHERE pack_id IS NOT NULL GROUP BY rp_id, pack_id) n
+    WHERE p.rp_id = n.rp_id AND p.id = n.pack_id AND p.remaining >= n.units
+    RETURNING n.units
 ), attempt AS (
     INSERT INTO attempts (rp_id, redemption_id, id, service, outcome, reason, charge_id, receipt, judged_at)
     SELECT rp_id, redemption_id, attempt_id, service, outcome, reason, charge_id, receipt, at FROM closed
@@ -92,9 +109,9 @@ WITH given AS (
     FROM closed JOIN lines USING (transaction_id)
 ), charge AS (
     INSERT INTO charges (rp_id, redemption_id, id, attempt_id, service, price_version, currency, micros,
-                         transaction_id, usage_date, charged_at)
+                         transaction_id, usage_date, pack_id, period, submitted_at, charged_at)
     SELECT rp_id, redemption_id, charge_id, attempt_id, service, price_version, currency, micros,
-           transaction_id, usage_date, at FROM closed
+           transaction_id, usage_date, pack_id, period, submitted_at, at FROM closed
 ), kept AS (
     INSERT INTO idempotency_keys AS k (rp_id, key, fingerprint, lease, leased_until, sealed_answer, created_at)
     SELECT rp_id, key, fingerprint, lease, leased_until, kept, at FROM closed
@@ -106,7 +123,8 @@ WITH given AS (
     SELECT rp_id, audit_id, 'redemption.judge', redemption_id, outcome, at FROM closed
 )
 SELECT attempt_id FROM closed
-WHERE 1 = 1 / (CASE WHEN (SELECT count(*) FROM kept) = (SELECT count(*) FROM closed) THEN 1 ELSE 0 END)";
+WHERE 1 = 1 / (CASE WHEN (SELECT count(*) FROM kept) = (SELECT count(*) FROM closed)
+    AND (SELECT COALESCE(sum(units), 0) FROM drawn) = (SELECT count(pack_id) FROM closed) THEN 1 ELSE 0 END)";
 
 fn insert_at_once(postgres: &mut PgConnection, settlements: &[Settlement]) -> QueryResult<Vec<bool>> {
     let mut columns = redemption_and_attempt(settlements);
@@ -141,9 +159,12 @@ fn charge(settlements: &[Settlement]) -> Vec<Column<'_>> {
         Column::Texts(charges().map(|charge| charge.id.to_string()).collect()),
         Column::Strs(charges().map(|charge| charge.price.version.as_str()).collect()),
         Column::Strs(charges().map(|_| Currency::Cny.code()).collect()),
-        Column::Ints(charges().map(|charge| charge.price.micros.get()).collect()),
+        Column::Ints(charges().map(|charge| charge.micros().get()).collect()),
         Column::Texts(charges().map(|charge| charge.transaction.to_string()).collect()),
         Column::Texts(charges().map(|charge| charge.usage_date.to_string()).collect()),
+        Column::MaybeTexts(charges().map(|charge| charge.pack.map(|pack| pack.to_string())).collect()),
+        Column::Strs(charges().map(|charge| charge.period.as_str()).collect()),
+        Column::Ints(charges().map(|charge| charge.submitted_at.as_microsecond()).collect()),
     ]
 }
 
@@ -173,7 +194,7 @@ fn lines(settlements: &[Settlement]) -> Vec<Column<'_>> {
         Column::Texts(lines().map(|(transaction, ..)| transaction.to_string()).collect()),
         Column::Ints(lines().map(|(_, line, _)| line).collect()),
         Column::Texts(lines().map(|(.., posting)| posting.account.to_string()).collect()),
-        Column::Strs(lines().map(|_| Currency::Cny.code()).collect()),
+        Column::Strs(lines().map(|(.., posting)| posting.unit.code()).collect()),
         Column::Ints(lines().map(|(.., posting)| posting.micros.get()).collect()),
     ]
 }

@@ -15,6 +15,7 @@ pub(super) enum Column<'a> {
     Texts(Vec<String>),
     Strs(Vec<&'a str>),
     MaybeStrs(Vec<Option<&'a str>>),
+    MaybeTexts(Vec<Option<String>>),
     Ints(Vec<i64>),
     Bytes(Vec<&'a [u8]>),
     MaybeBytes(Vec<Option<&'a [u8]>>),
@@ -43,6 +44,9 @@ impl<S> QueryFragment<Pg> for Statement<'_, S> {
                     Some(Column::Strs(texts)) => out.push_bind_param::<Array<Text>, Vec<&str>>(texts)?,
                     Some(Column::MaybeStrs(texts)) => {
                         out.push_bind_param::<Array<Nullable<Text>>, Vec<Option<&str>>>(texts)?
+                    }
+                    Some(Column::MaybeTexts(texts)) => {
+                        out.push_bind_param::<Array<Nullable<Text>>, Vec<Option<String>>>(texts)?
                     }
                     Some(Column::Ints(numbers)) => out.push_bind_param::<Array<BigInt>, Vec<i64>>(numbers)?,
                     Some(Column::Bytes(bytes)) => out.push_bind_param::<Array<Binary>, Vec<&[u8]>>(bytes)?,

@@ -1,0 +1,157 @@
+-- A use is charged on account, or to a pack: `pack_id` then says to which, and `micros` is 0. `period` is the billing period that the
+-- charge is stated in (docs/adr/0022); nothing for charges from before there were periods, which are of the day `usage_date`.
+ALTER TABLE charges ADD COLUMN pack_id TEXT COLLATE "C";
+ALTER TABLE charges ADD COLUMN period TEXT COLLATE "C";
+ALTER TABLE charges ADD COLUMN submitted_at BIGINT;
+
+-- Units of a service, bought beforehand. What is left is what the unit ledger says, kept here to be drawn by compare-and-set.
+CREATE TABLE packs (
+    rp_id TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    service TEXT NOT NULL,
+    origin TEXT COLLATE "C" NOT NULL,
+    paid_micros BIGINT NOT NULL CHECK (paid_micros >= 0),
+    earned_micros BIGINT NOT NULL CHECK (earned_micros BETWEEN 0 AND paid_micros),
+    units BIGINT NOT NULL CHECK (units > 0),
+    remaining BIGINT NOT NULL CHECK (remaining BETWEEN 0 AND units),
+    monthly BIGINT NOT NULL CHECK (monthly IN (0, 1)),
+    granted_at BIGINT NOT NULL,
+    starts_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL CHECK (expires_at > starts_at),
+    voided_at BIGINT,
+    PRIMARY KEY (rp_id, id)
+);
+CREATE INDEX packs_to_draw ON packs (rp_id, service, expires_at, id) WHERE remaining > 0;
+CREATE INDEX packs_to_void ON packs (expires_at) WHERE voided_at IS NULL;
+
+-- What a relying party has paid beforehand, in micro-yuan: the sum of the postings to its account `rp:…:balance`. Every change names the
+-- transaction that it came with.
+CREATE TABLE balances (
+    rp_id TEXT COLLATE "C" PRIMARY KEY NOT NULL,
+    micros BIGINT NOT NULL CHECK (micros >= 0),
+    transaction_id TEXT COLLATE "C" NOT NULL
+);
+
+-- How often a service is billed; daily where nothing is said.
+CREATE TABLE billing_cycles (
+    service TEXT PRIMARY KEY NOT NULL,
+    cycle TEXT NOT NULL CHECK (cycle IN ('hourly', 'daily', 'monthly'))
+);
+
+-- The bill of a relying party for a period, for ever. `late_fee_micros` is what was claimed when it was paid.
+CREATE TABLE statements (
+    rp_id TEXT COLLATE "C" NOT NULL,
+    period TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL UNIQUE,
+    uses BIGINT NOT NULL CHECK (uses > 0),
+    micros BIGINT NOT NULL CHECK (micros >= 0),
+    root BYTEA NOT NULL,
+    token TEXT NOT NULL,
+    closed_at BIGINT NOT NULL,
+    due_at BIGINT NOT NULL,
+    paid_micros BIGINT NOT NULL CHECK (paid_micros BETWEEN 0 AND micros),
+    late_fee_micros BIGINT NOT NULL CHECK (late_fee_micros >= 0),
+    settled_at BIGINT,
+    PRIMARY KEY (rp_id, period)
+);
+CREATE INDEX statements_owed ON statements (rp_id, closed_at) WHERE settled_at IS NULL;
+
+CREATE TABLE statement_items (
+    rp_id TEXT COLLATE "C" NOT NULL,
+    period TEXT COLLATE "C" NOT NULL,
+    line BIGINT NOT NULL,
+    service TEXT NOT NULL,
+    price_version TEXT NOT NULL,
+    pack_id TEXT COLLATE "C",
+    uses BIGINT NOT NULL CHECK (uses > 0),
+    micros BIGINT NOT NULL CHECK (micros >= 0),
+    PRIMARY KEY (rp_id, period, line)
+);
+
+-- Payments of a statement in arrears, so that the late fee of each day can be told ever after.
+CREATE TABLE settlement_payments (
+    rp_id TEXT COLLATE "C" NOT NULL,
+    period TEXT COLLATE "C" NOT NULL,
+    transaction_id TEXT COLLATE "C" NOT NULL,
+    micros BIGINT NOT NULL CHECK (micros > 0),
+    paid_at BIGINT NOT NULL,
+    PRIMARY KEY (rp_id, period, transaction_id)
+);
+
+-- Periods of which every relying party's statement is made.
+CREATE TABLE closed_periods (
+    period TEXT COLLATE "C" PRIMARY KEY NOT NULL,
+    statements BIGINT NOT NULL,
+    micros BIGINT NOT NULL,
+    closed_at BIGINT NOT NULL
+);
+
+-- What a relying party must not, or wants to be told if it does, spend a day: all of it, by one API key, or for one purpose.
+CREATE TABLE caps (
+    rp_id TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    scope TEXT NOT NULL CHECK (scope IN ('rp', 'key', 'purpose')),
+    subject TEXT NOT NULL,
+    micros BIGINT NOT NULL CHECK (micros > 0),
+    hard BIGINT NOT NULL CHECK (hard IN (0, 1)),
+    PRIMARY KEY (rp_id, id)
+);
+CREATE UNIQUE INDEX caps_subject ON caps (rp_id, scope, subject, hard);
+CREATE TABLE cap_days (
+    rp_id TEXT COLLATE "C" NOT NULL,
+    cap_id TEXT COLLATE "C" NOT NULL,
+    usage_date TEXT NOT NULL,
+    micros BIGINT NOT NULL CHECK (micros >= 0),
+    told_at BIGINT,
+    PRIMARY KEY (rp_id, cap_id, usage_date)
+);
+
+-- Alerts on what is left of the packs of a service, and when the last was given: `armed_for` is what it was for (a month, or the purchase that armed it).
+CREATE TABLE pack_alerts (
+    rp_id TEXT COLLATE "C" NOT NULL,
+    service TEXT NOT NULL,
+    enabled BIGINT NOT NULL CHECK (enabled IN (0, 1)),
+    threshold BIGINT NOT NULL CHECK (threshold BETWEEN 1 AND 99),
+    fired_at BIGINT,
+    fired_for TEXT,
+    PRIMARY KEY (rp_id, service)
+);
+
+-- What a relying party is told of on its pages; webhooks and mail carry the same.
+CREATE TABLE messages (
+    rp_id TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    kind TEXT NOT NULL,
+    body TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (rp_id, id)
+);
+
+-- Since when a statement of theirs is not covered. Whether they are suspended for it is told by the clock.
+ALTER TABLE relying_parties ADD COLUMN arrears_since BIGINT;
+
+-- A transaction whose postings do not sum to zero does not come to be. What is posted stays as it is.
+CREATE FUNCTION ledger_is_balanced() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM added t JOIN postings p ON p.book = t.book AND p.transaction_id = t.id
+               GROUP BY t.book, t.id, p.currency HAVING SUM(p.micros) <> 0) THEN
+        RAISE EXCEPTION 'the postings of a transaction do not sum to zero';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER ledger_is_balanced AFTER INSERT ON ledger_transactions REFERENCING NEW TABLE AS added
+FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_balanced();
+CREATE FUNCTION billed_is_never_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'what is billed is never changed';
+END $$;
+CREATE TRIGGER postings_stay BEFORE UPDATE ON postings
+FOR EACH ROW EXECUTE FUNCTION billed_is_never_changed();
+CREATE TRIGGER ledger_transactions_stay BEFORE UPDATE ON ledger_transactions
+FOR EACH ROW EXECUTE FUNCTION billed_is_never_changed();
+CREATE TRIGGER charges_stay BEFORE UPDATE ON charges
+FOR EACH ROW EXECUTE FUNCTION billed_is_never_changed();
+CREATE TRIGGER statement_items_stay BEFORE UPDATE ON statement_items
+FOR EACH ROW EXECUTE FUNCTION billed_is_never_changed();
+CREATE TRIGGER caps_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON caps
+FOR EACH STATEMENT EXECUTE FUNCTION count_change();

@@ -1,0 +1,98 @@
+//! Packs: units of a service that were bought beforehand.
+
+use diesel::prelude::*;
+use jiff::Timestamp;
+use wallet_core::ids::{PackId, RelyingPartyId};
+use wallet_core::money::Micros;
+
+use super::Conn;
+use super::columns::{damaged, parse, time};
+use super::schema::packs;
+use crate::billing::packs::Pack;
+use crate::billing::price::Service;
+
+/// A pack that is granted.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// What, and for how long.
+    pub pack: Pack,
+    /// To whom.
+    pub rp: RelyingPartyId,
+    /// By which order; or `first-purchase`.
+    pub origin: String,
+    /// What was paid for it.
+    pub paid: Micros,
+    /// Whether it is one month of several.
+    pub monthly: bool,
+}
+
+/// Adds a pack.
+pub fn insert(conn: &mut Conn, grant: &Grant, now: Timestamp) -> QueryResult<()> {
+    let row = (
+        packs::rp_id.eq(grant.rp.to_string()),
+        packs::id.eq(grant.pack.id.to_string()),
+        packs::service.eq(grant.pack.service.as_str()),
+        packs::origin.eq(&grant.origin),
+        packs::paid_micros.eq(grant.paid.get()),
+        packs::earned_micros.eq(0),
+        packs::units.eq(grant.pack.units),
+        packs::remaining.eq(grant.pack.remaining),
+        packs::monthly.eq(i64::from(grant.monthly)),
+        packs::granted_at.eq(now.as_microsecond()),
+        packs::starts_at.eq(grant.pack.starts_at.as_microsecond()),
+        packs::expires_at.eq(grant.pack.expires_at.as_microsecond()),
+    );
+    diesel::insert_into(packs::table).values(row).execute(conn).map(drop)
+}
+
+/// The packs of a relying party that are not void, the earliest to expire first.
+pub fn of(conn: &mut Conn, rp: RelyingPartyId) -> QueryResult<Vec<Pack>> {
+    let rows = packs::table
+        .filter(packs::rp_id.eq(rp.to_string()))
+        .filter(packs::voided_at.is_null())
+        .order((packs::expires_at, packs::id))
+        .select((
+            packs::id,
+            packs::service,
+            packs::units,
+            packs::remaining,
+            packs::starts_at,
+            packs::expires_at,
+        ))
+        .load::<(String, String, i64, i64, i64, i64)>(conn)?;
+    rows.into_iter()
+        .map(|(id, service, units, remaining, starts_at, expires_at)| {
+            let service = Service::parse(&service).ok_or_else(|| damaged(&"packs.service"))?;
+            let (starts_at, expires_at) = (time(starts_at)?, time(expires_at)?);
+            Ok(Pack { id: parse(&id)?, service, units, remaining, starts_at, expires_at })
+        })
+        .collect()
+}
+
+/// The pack that a use at `at` is drawn from: the earliest to expire, of two of them the earlier granted. The same rule as
+/// [`crate::billing::packs::draw`], asked where nobody can be faster.
+pub fn first(
+    conn: &mut Conn,
+    rp: RelyingPartyId,
+    service: Service,
+    at: Timestamp,
+) -> QueryResult<Option<PackId>> {
+    let at = at.as_microsecond();
+    let found = packs::table
+        .filter(packs::rp_id.eq(rp.to_string()))
+        .filter(packs::service.eq(service.as_str()))
+        .filter(packs::remaining.gt(0))
+        .filter(packs::voided_at.is_null())
+        .filter(packs::starts_at.le(at))
+        .filter(packs::expires_at.gt(at))
+        .order((packs::expires_at, packs::id))
+        .select(packs::id);
+    found.first::<String>(conn).optional()?.map(|id| parse(&id)).transpose()
+}
+
+/// Draws a unit; `false` when there is none left.
+pub fn draw(conn: &mut Conn, rp: RelyingPartyId, id: PackId) -> QueryResult<bool> {
+    let left = packs::table.find((rp.to_string(), id.to_string())).filter(packs::remaining.gt(0));
+    let drawn = diesel::update(left).set(packs::remaining.eq(packs::remaining - 1)).execute(conn)?;
+    Ok(drawn == 1)
+}

@@ -1,0 +1,318 @@
+//! Statements: the bill of a relying party for a period, and the charges that it is made from.
+
+use diesel::prelude::*;
+use jiff::Timestamp;
+use wallet_core::ids::{
+    ChargeId, LedgerTransactionId, PackId, RedemptionId, RelyingPartyId, StatementId, UseId,
+};
+use wallet_core::money::Micros;
+
+use super::columns::{array, damaged, parse, time};
+use super::schema::{closed_periods, settlement_payments, statement_items as items, statements};
+use super::{Conn, exactly_one, rows};
+use crate::billing::price::Service;
+use crate::billing::statement::Item;
+
+/// A bill.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// Which.
+    pub id: StatementId,
+    /// Whose.
+    pub rp: RelyingPartyId,
+    /// For which period, by its name.
+    pub period: String,
+    /// Charges in it.
+    pub uses: i64,
+    /// Their sum.
+    pub micros: Micros,
+    /// The root of the tree over its receipts.
+    pub root: [u8; 32],
+    /// The statement, signed.
+    pub token: String,
+    /// When it was made.
+    pub closed_at: Timestamp,
+    /// What of it is paid.
+    pub paid: Micros,
+    /// The late fee that was taken with the last payment.
+    pub late_fee: Micros,
+    /// When it was paid in full.
+    pub settled_at: Option<Timestamp>,
+}
+
+type Row = (String, String, i64, i64, Vec<u8>, String, i64, i64, i64, Option<i64>);
+
+macro_rules! columns {
+    () => {
+        (
+            statements::id,
+            statements::period,
+            statements::uses,
+            statements::micros,
+            statements::root,
+            statements::token,
+            statements::closed_at,
+            statements::paid_micros,
+            statements::late_fee_micros,
+            statements::settled_at,
+        )
+    };
+}
+
+fn from_row(rp: RelyingPartyId, row: Row) -> QueryResult<Statement> {
+    let (id, period, uses, micros, root, token, closed_at, paid, late_fee, settled_at) = row;
+    Ok(Statement {
+        id: parse(&id)?,
+        rp,
+        period,
+        uses,
+        micros: Micros::new(micros),
+        root: array(&root)?,
+        token,
+        closed_at: time(closed_at)?,
+        paid: Micros::new(paid),
+        late_fee: Micros::new(late_fee),
+        settled_at: settled_at.map(time).transpose()?,
+    })
+}
+
+/// Whether a period of a relying party is closed.
+pub fn exists(conn: &mut Conn, rp: RelyingPartyId, period: &str) -> QueryResult<bool> {
+    let found = statements::table.find((rp.to_string(), period));
+    diesel::dsl::select(diesel::dsl::exists(found)).get_result(conn)
+}
+
+/// Adds a statement with its items.
+pub fn insert(conn: &mut Conn, statement: &Statement, lines: &[Item]) -> QueryResult<()> {
+    let row = (
+        statements::rp_id.eq(statement.rp.to_string()),
+        statements::period.eq(&statement.period),
+        statements::id.eq(statement.id.to_string()),
+        statements::uses.eq(statement.uses),
+        statements::micros.eq(statement.micros.get()),
+        statements::root.eq(statement.root.as_slice()),
+        statements::token.eq(&statement.token),
+        statements::closed_at.eq(statement.closed_at.as_microsecond()),
+        statements::due_at.eq(statement.closed_at.as_microsecond()),
+        statements::paid_micros.eq(statement.paid.get()),
+        statements::late_fee_micros.eq(statement.late_fee.get()),
+        statements::settled_at.eq(statement.settled_at.map(Timestamp::as_microsecond)),
+    );
+    diesel::insert_into(statements::table).values(row).execute(conn)?;
+    for (line, item) in (0_i64..).zip(lines) {
+        let row = (
+            items::rp_id.eq(statement.rp.to_string()),
+            items::period.eq(&statement.period),
+            items::line.eq(line),
+            items::service.eq(item.service.as_str()),
+            items::price_version.eq(&item.price_version),
+            items::pack_id.eq(item.pack.map(|pack| pack.to_string())),
+            items::uses.eq(item.uses),
+            items::micros.eq(item.micros.get()),
+        );
+        diesel::insert_into(items::table).values(row).execute(conn)?;
+    }
+    Ok(())
+}
+
+/// The statement of a period.
+pub fn find(conn: &mut Conn, rp: RelyingPartyId, period: &str) -> QueryResult<Option<Statement>> {
+    let found = statements::table.find((rp.to_string(), period)).select(columns!());
+    found.first::<Row>(conn).optional()?.map(|row| from_row(rp, row)).transpose()
+}
+
+/// Statements of periods after `after`, the earliest first.
+pub fn list(conn: &mut Conn, rp: RelyingPartyId, after: &str, limit: i64) -> QueryResult<Vec<Statement>> {
+    let found = statements::table
+        .filter(statements::rp_id.eq(rp.to_string()))
+        .filter(statements::period.gt(after))
+        .order(statements::period)
+        .limit(limit)
+        .select(columns!());
+    found.load::<Row>(conn)?.into_iter().map(|row| from_row(rp, row)).collect()
+}
+
+/// Those that are not paid in full, the oldest first.
+pub fn owed(conn: &mut Conn, rp: RelyingPartyId) -> QueryResult<Vec<Statement>> {
+    let found = statements::table
+        .filter(statements::rp_id.eq(rp.to_string()))
+        .filter(statements::settled_at.is_null())
+        .order((statements::closed_at, statements::period))
+        .select(columns!());
+    found.load::<Row>(conn)?.into_iter().map(|row| from_row(rp, row)).collect()
+}
+
+/// The items of a statement, in their order.
+pub fn items(conn: &mut Conn, rp: RelyingPartyId, period: &str) -> QueryResult<Vec<Item>> {
+    let found = items::table
+        .filter(items::rp_id.eq(rp.to_string()))
+        .filter(items::period.eq(period))
+        .order(items::line)
+        .select((items::service, items::price_version, items::pack_id, items::uses, items::micros));
+    let rows = found.load::<(String, String, Option<String>, i64, i64)>(conn)?.into_iter();
+    rows.map(|(service, price_version, pack, uses, micros)| {
+        let service = Service::parse(&service).ok_or_else(|| damaged(&"statement_items.service"))?;
+        let pack = pack.as_deref().map(parse).transpose()?;
+        Ok(Item { service, price_version, pack, uses, micros: Micros::new(micros) })
+    })
+    .collect()
+}
+
+/// A payment of a statement.
+#[derive(Debug, Clone, Copy)]
+pub struct Payment {
+    /// In which transaction.
+    pub transaction: LedgerTransactionId,
+    /// Of the statement itself.
+    pub micros: Micros,
+    /// The late fee that came with it.
+    pub late_fee: Micros,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Notes that a statement is paid in full.
+pub fn settle(conn: &mut Conn, statement: &Statement, payment: &Payment) -> QueryResult<()> {
+    let unpaid = statements::table
+        .find((statement.rp.to_string(), &statement.period))
+        .filter(statements::settled_at.is_null())
+        .filter(statements::paid_micros.eq(statement.paid.get()));
+    let values = (
+        statements::paid_micros.eq(statement.micros.get()),
+        statements::late_fee_micros.eq(payment.late_fee.get()),
+        statements::settled_at.eq(payment.at.as_microsecond()),
+    );
+    exactly_one(diesel::update(unpaid).set(values).execute(conn)?)?;
+    if payment.micros == Micros::ZERO {
+        return Ok(());
+    }
+    use settlement_payments as p;
+    let row = (
+        p::rp_id.eq(statement.rp.to_string()),
+        p::period.eq(&statement.period),
+        p::transaction_id.eq(payment.transaction.to_string()),
+        p::micros.eq(payment.micros.get()),
+        p::paid_at.eq(payment.at.as_microsecond()),
+    );
+    diesel::insert_into(p::table).values(row).execute(conn).map(drop)
+}
+
+/// A charge, as a statement is made from it.
+#[derive(Debug)]
+pub struct Line {
+    /// Which.
+    pub charge: ChargeId,
+    /// The redemption or use, by which lines are ordered.
+    pub occasion: String,
+    /// What was used.
+    pub service: Service,
+    /// The price list.
+    pub price_version: String,
+    /// The pack that it was drawn from.
+    pub pack: Option<PackId>,
+    /// What it added to what is owed.
+    pub micros: Micros,
+    /// The receipt, shortened.
+    pub receipt: String,
+}
+
+/// Between the bounds of a period and the moment that an id of a redemption is of lie minutes at most.
+const SLACK: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+
+/// The occasions that charges of a period may have, as conditions on the primary key: a range of redemptions, and one of other uses.
+fn occasions((from, to): (Timestamp, Timestamp)) -> [String; 2] {
+    let from = from.saturating_sub(SLACK).unwrap_or(Timestamp::MIN);
+    let to = to.saturating_add(SLACK).unwrap_or(Timestamp::MAX);
+    let range = |from: &dyn std::fmt::Display, to: &dyn std::fmt::Display| {
+        format!("c.redemption_id >= '{from}' AND c.redemption_id < '{to}'")
+    };
+    [
+        range(&RedemptionId::first_at(from), &RedemptionId::first_at(to)),
+        range(&UseId::first_at(from), &UseId::first_at(to)),
+    ]
+}
+
+/// Charges of before there were periods are of a day.
+const PERIOD: &str = "COALESCE(c.period, c.usage_date)";
+
+/// How many charges of a relying party a period has, and their sum.
+pub fn totals(
+    conn: &mut Conn,
+    rp: RelyingPartyId,
+    period: &str,
+    bounds: (Timestamp, Timestamp),
+) -> QueryResult<(i64, i64)> {
+    let mut totals = (0, 0);
+    for range in occasions(bounds) {
+        let query = format!(
+            "SELECT {{row(}}COUNT(*), CAST(COALESCE(SUM(c.micros), 0) AS BIGINT){{)row}} AS line FROM charges c \
+             WHERE c.rp_id = '{rp}' AND {range} AND {PERIOD} = '{period}'"
+        );
+        for row in rows::stream(conn, &query)? {
+            let (uses, micros): (i64, i64) = of_json(row?)?;
+            totals = (totals.0 + uses, totals.1 + micros);
+        }
+    }
+    Ok(totals)
+}
+
+/// The charges of a relying party in a period, one after another, in the order of their occasions.
+///
+/// # Errors
+/// Those of the database, and of `each`.
+pub fn lines<E: From<diesel::result::Error>>(
+    conn: &mut Conn,
+    rp: RelyingPartyId,
+    period: &str,
+    bounds: (Timestamp, Timestamp),
+    mut each: impl FnMut(Line) -> Result<(), E>,
+) -> Result<(), E> {
+    for range in occasions(bounds) {
+        let query = format!(
+            "SELECT {{row(}}c.id, c.redemption_id, c.service, c.price_version, c.pack_id, c.micros, a.receipt{{)row}} AS line \
+             FROM charges c JOIN attempts a ON a.rp_id = c.rp_id AND a.redemption_id = c.redemption_id AND a.id = c.attempt_id \
+             WHERE c.rp_id = '{rp}' AND {range} AND {PERIOD} = '{period}' ORDER BY c.redemption_id"
+        );
+        type Columns = (String, String, String, String, Option<String>, i64, String);
+        for row in rows::stream(conn, &query)? {
+            let (charge, occasion, service, price_version, pack, micros, receipt): Columns = of_json(row?)?;
+            let service = Service::parse(&service).ok_or_else(|| damaged(&"charges.service"))?;
+            let pack = pack.as_deref().map(parse).transpose()?;
+            let micros = Micros::new(micros);
+            each(Line { charge: parse(&charge)?, occasion, service, price_version, pack, micros, receipt })?;
+        }
+    }
+    Ok(())
+}
+
+fn of_json<T: serde::de::DeserializeOwned>(row: Vec<serde_json::Value>) -> QueryResult<T> {
+    // Not serde's own words: they might quote what stands in the row.
+    serde_json::from_value(serde_json::Value::Array(row)).map_err(|_| damaged(&"a row has another form"))
+}
+
+/// The relying parties after `after` (all that have charges of a period are among them), by their ids.
+pub fn relying_parties(conn: &mut Conn, after: &str, limit: i64) -> QueryResult<Vec<RelyingPartyId>> {
+    use super::schema::relying_parties as r;
+    let found = r::table.filter(r::id.gt(after)).order(r::id).limit(limit).select(r::id);
+    found.load::<String>(conn)?.iter().map(|id| parse(id)).collect()
+}
+
+/// Notes that every statement of a period is made; not twice.
+pub fn close(conn: &mut Conn, period: &str, made: (i64, Micros), now: Timestamp) -> QueryResult<()> {
+    use closed_periods as c;
+    if is_closed(conn, period)? {
+        return Ok(());
+    }
+    let row = (
+        c::period.eq(period),
+        c::statements.eq(made.0),
+        c::micros.eq(made.1.get()),
+        c::closed_at.eq(now.as_microsecond()),
+    );
+    diesel::insert_into(c::table).values(row).execute(conn).map(drop)
+}
+
+/// Whether every statement of a period is made.
+pub fn is_closed(conn: &mut Conn, period: &str) -> QueryResult<bool> {
+    diesel::dsl::select(diesel::dsl::exists(closed_periods::table.find(period))).get_result(conn)
+}
