@@ -2,8 +2,10 @@
 
 pub mod account;
 pub mod arrears;
+pub mod caps;
 pub mod merkle;
 pub mod packs;
+pub mod periods;
 pub mod posting;
 pub mod price;
 pub mod statement;
