@@ -183,7 +183,8 @@ mod tests {
                 match check(&bound, Micros::new(price)).unwrap() {
                     Verdict::Refuse(id) => {
                         let cap = bound.iter().find(|one| one.cap.id() == id).unwrap();
-                        prop_assert!(cap.cap.kind() == Kind::Hard && cap.spent.get() + price > cap.cap.micros().get());
+                        prop_assert_eq!(cap.cap.kind(), Kind::Hard);
+                        prop_assert!(cap.spent.get() + price > cap.cap.micros().get());
                         continue;
                     }
                     Verdict::Notify(reached) => told.extend(reached),

@@ -1,8 +1,10 @@
 //! Pure rules of money: inputs and `now` in, decisions and postings out. No clock, no database.
 
 pub mod account;
+pub mod alerts;
 pub mod arrears;
 pub mod caps;
+pub mod liability;
 pub mod merkle;
 pub mod packs;
 pub mod periods;

@@ -156,7 +156,7 @@ fn billing_day(at: Timestamp, zone: &TimeZone) -> Result<Date, EndOfCalendar> {
 }
 
 /// The first instant at which the local date is `day` or later.
-fn start_of(day: Date, zone: &TimeZone) -> Result<Timestamp, EndOfCalendar> {
+pub(super) fn start_of(day: Date, zone: &TimeZone) -> Result<Timestamp, EndOfCalendar> {
     let midnight = zone.to_ambiguous_timestamp(day.at(0, 0, 0, 0));
     let skipped = matches!(midnight.offset(), AmbiguousOffset::Gap { .. });
     let start = midnight.compatible()?;
