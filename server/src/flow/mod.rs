@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod admins;
+pub mod alerts;
 pub mod answers;
 pub mod approvals;
 pub mod caches;

@@ -48,6 +48,7 @@ pub mod messages;
 pub mod notices;
 pub mod openings;
 pub mod outbox;
+pub mod pack_alerts;
 pub mod packs;
 pub mod past_uses;
 pub mod redemptions;
