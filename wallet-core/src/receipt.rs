@@ -5,11 +5,13 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::chain::{self, ChainRefused};
 use crate::es256::{Es256Signer, SigningFailed};
 use crate::ids::{AttemptId, ChargeId, LedgerTransactionId, PackId, RedemptionId, RelyingPartyId, UseId};
 use crate::jws::{self, JwsError, UnverifiedJws};
+use crate::log::tree::{Hash, leaf_hash};
 use crate::money::Amount;
 
 const TYP: &str = "ecert-receipt+jwt";
@@ -99,6 +101,13 @@ pub enum ReceiptRefused {
     /// Not of this issuer.
     #[error(transparent)]
     Chain(#[from] ChainRefused),
+}
+
+/// The leaf of a receipt in the tree of its statement: the RFC 9162 §2.1.1 leaf hash over the SHA-256 of the receipt's text, so that
+/// who keeps the tree needs 32 bytes a receipt. Proofs are checked with [`crate::log::proof::includes`].
+pub fn statement_leaf(token: &str) -> Hash {
+    let digest: Hash = Sha256::digest(token).into();
+    leaf_hash(&digest)
 }
 
 impl Receipt {

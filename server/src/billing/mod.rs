@@ -1,4 +1,8 @@
 //! Pure rules of money: inputs and `now` in, decisions and postings out. No clock, no database.
 
+pub mod arrears;
+pub mod merkle;
+pub mod packs;
 pub mod posting;
 pub mod price;
+pub mod statement;

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use wallet_core::money::Micros;
 
 /// What is metered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Service {
     /// A code redeemed and judged.
     EcertRedeem,
