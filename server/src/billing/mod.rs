@@ -1,5 +1,6 @@
 //! Pure rules of money: inputs and `now` in, decisions and postings out. No clock, no database.
 
+pub mod account;
 pub mod arrears;
 pub mod merkle;
 pub mod packs;
