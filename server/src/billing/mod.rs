@@ -3,7 +3,10 @@
 pub mod account;
 pub mod arrears;
 pub mod merkle;
+pub mod orders;
 pub mod packs;
+pub mod payments;
 pub mod posting;
 pub mod price;
+pub mod promotions;
 pub mod statement;
