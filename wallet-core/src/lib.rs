@@ -21,6 +21,7 @@ pub mod es256;
 pub mod jws;
 pub mod log;
 pub mod receipt;
+pub mod statement;
 pub mod status_list;
 pub mod x509_lint;
 

@@ -83,6 +83,10 @@ pub enum Refusal {
     ServiceNotBought,
     /// The relying party is suspended.
     RpSuspended,
+    /// A statement of the relying party is not paid, and the day of grace is over.
+    ArrearsSuspended,
+    /// The relying party's own limit on what is spent in a day.
+    CapReached,
     /// Unknown, wrong, expired or somebody else's code: deliberately one answer.
     CodeUnknown,
     /// No such thing, or not the caller's: deliberately one answer.
@@ -152,6 +156,8 @@ impl Refusal {
             Refusal::AttributeNotAllowed => "attribute-not-allowed",
             Refusal::ServiceNotBought => "service-not-bought",
             Refusal::RpSuspended => "rp-suspended",
+            Refusal::ArrearsSuspended => "arrears-suspended",
+            Refusal::CapReached => "cap-reached",
             Refusal::CodeUnknown => "code-unknown",
             Refusal::NotFound => "not-found",
             Refusal::CodeAlreadyRedeemed => "code-already-redeemed",
@@ -202,6 +208,10 @@ impl Refusal {
             Refusal::AttributeNotAllowed => "the registered purpose does not cover every attribute asked for",
             Refusal::ServiceNotBought => "the relying party has not bought this service",
             Refusal::RpSuspended => "the relying party is suspended",
+            Refusal::ArrearsSuspended => {
+                "a statement is not paid for more than a day; GET /v1/balance says what is owed, and a payment of it resumes the service at once"
+            }
+            Refusal::CapReached => "a cap that the relying party set on its spending of a day is reached",
             Refusal::CodeUnknown => "the code is wrong, expired or not redeemable here",
             Refusal::NotFound => "there is nothing at this address for this caller",
             Refusal::CodeAlreadyRedeemed => "a code is redeemed once; ask for a fresh one",

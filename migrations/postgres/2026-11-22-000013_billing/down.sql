@@ -1,4 +1,3 @@
-DROP TRIGGER caps_changed ON caps;
 DROP TRIGGER statement_items_stay ON statement_items;
 DROP TRIGGER charges_stay ON charges;
 DROP TRIGGER ledger_transactions_stay ON ledger_transactions;
@@ -6,11 +5,11 @@ DROP TRIGGER postings_stay ON postings;
 DROP FUNCTION billed_is_never_changed();
 DROP TRIGGER ledger_is_balanced ON ledger_transactions;
 DROP FUNCTION ledger_is_balanced();
+ALTER TABLE relying_parties DROP COLUMN caps;
 ALTER TABLE relying_parties DROP COLUMN arrears_since;
 DROP TABLE messages;
 DROP TABLE pack_alerts;
 DROP TABLE cap_days;
-DROP TABLE caps;
 DROP TABLE closed_periods;
 DROP TABLE settlement_payments;
 DROP TABLE statement_items;

@@ -1,16 +1,13 @@
-DROP TRIGGER caps_deleted;
-DROP TRIGGER caps_updated;
-DROP TRIGGER caps_inserted;
 DROP TRIGGER statement_items_stay;
 DROP TRIGGER charges_stay;
 DROP TRIGGER ledger_transactions_stay;
 DROP TRIGGER postings_stay;
 DROP TRIGGER ledger_is_balanced;
+ALTER TABLE relying_parties DROP COLUMN caps;
 ALTER TABLE relying_parties DROP COLUMN arrears_since;
 DROP TABLE messages;
 DROP TABLE pack_alerts;
 DROP TABLE cap_days;
-DROP TABLE caps;
 DROP TABLE closed_periods;
 DROP TABLE settlement_payments;
 DROP TABLE statement_items;

@@ -35,10 +35,11 @@ CREATE TABLE balances (
 -- How often a service is billed; daily where nothing is said.
 CREATE TABLE billing_cycles (
     service TEXT PRIMARY KEY NOT NULL,
-    cycle TEXT NOT NULL CHECK (cycle IN ('hourly', 'daily', 'monthly'))
+    cycle TEXT NOT NULL CHECK (cycle IN ('hourly', 'daily', 'monthly')),
+    since INTEGER NOT NULL
 ) STRICT;
 
--- The bill of a relying party for a period, for ever. `late_fee_micros` is what was claimed when it was paid.
+-- The bill of a relying party for a period, for ever. The late fee is fixed when the last of it is paid, and collected when the balance reaches.
 CREATE TABLE statements (
     rp_id TEXT NOT NULL,
     period TEXT NOT NULL,
@@ -52,9 +53,10 @@ CREATE TABLE statements (
     paid_micros INTEGER NOT NULL CHECK (paid_micros BETWEEN 0 AND micros),
     late_fee_micros INTEGER NOT NULL CHECK (late_fee_micros >= 0),
     settled_at INTEGER,
+    late_fee_paid_at INTEGER,
     PRIMARY KEY (rp_id, period)
 ) STRICT;
-CREATE INDEX statements_owed ON statements (rp_id, closed_at) WHERE settled_at IS NULL;
+CREATE INDEX statements_owed ON statements (rp_id, closed_at) WHERE late_fee_paid_at IS NULL;
 
 CREATE TABLE statement_items (
     rp_id TEXT NOT NULL,
@@ -68,7 +70,7 @@ CREATE TABLE statement_items (
     PRIMARY KEY (rp_id, period, line)
 ) STRICT;
 
--- Payments of a statement in arrears, so that the late fee of each day can be told ever after.
+-- Payments of a statement, so that what was owed on each day can be told ever after.
 CREATE TABLE settlement_payments (
     rp_id TEXT NOT NULL,
     period TEXT NOT NULL,
@@ -86,17 +88,7 @@ CREATE TABLE closed_periods (
     closed_at INTEGER NOT NULL
 ) STRICT;
 
--- What a relying party must not, or wants to be told if it does, spend a day: all of it, by one API key, or for one purpose.
-CREATE TABLE caps (
-    rp_id TEXT NOT NULL,
-    id TEXT NOT NULL,
-    scope TEXT NOT NULL CHECK (scope IN ('rp', 'key', 'purpose')),
-    subject TEXT NOT NULL,
-    micros INTEGER NOT NULL CHECK (micros > 0),
-    hard INTEGER NOT NULL CHECK (hard IN (0, 1)),
-    PRIMARY KEY (rp_id, id)
-) STRICT;
-CREATE UNIQUE INDEX caps_subject ON caps (rp_id, scope, subject, hard);
+-- What was spent on a day of what a cap counts, for caps that there are; and when its owner was told that it is reached.
 CREATE TABLE cap_days (
     rp_id TEXT NOT NULL,
     cap_id TEXT NOT NULL,
@@ -127,8 +119,10 @@ CREATE TABLE messages (
     PRIMARY KEY (rp_id, id)
 ) STRICT;
 
--- Since when a statement of theirs is not covered. Whether they are suspended for it is told by the clock.
+-- Since when a statement of theirs is not covered (whether they are suspended for it is told by the clock); and what they must not, or want to
+-- be told if they do, spend a day, as JSON: few have any, and whoever reads a relying party needs them.
 ALTER TABLE relying_parties ADD COLUMN arrears_since INTEGER;
+ALTER TABLE relying_parties ADD COLUMN caps TEXT;
 
 -- A transaction whose postings do not sum to zero does not come to be: they are written first. What is posted stays as it is.
 CREATE TRIGGER ledger_is_balanced AFTER INSERT ON ledger_transactions
@@ -142,9 +136,3 @@ CREATE TRIGGER charges_stay BEFORE UPDATE ON charges
 BEGIN SELECT RAISE(ABORT, 'what is billed is never changed'); END;
 CREATE TRIGGER statement_items_stay BEFORE UPDATE ON statement_items
 BEGIN SELECT RAISE(ABORT, 'what is billed is never changed'); END;
-CREATE TRIGGER caps_inserted AFTER INSERT ON caps
-BEGIN UPDATE changes SET count = count + 1 WHERE subject = 'relying_parties'; END;
-CREATE TRIGGER caps_updated AFTER UPDATE ON caps
-BEGIN UPDATE changes SET count = count + 1 WHERE subject = 'relying_parties'; END;
-CREATE TRIGGER caps_deleted AFTER DELETE ON caps
-BEGIN UPDATE changes SET count = count + 1 WHERE subject = 'relying_parties'; END;

@@ -22,6 +22,7 @@ use super::codes::{self, Presented};
 use super::idempotency::{Idempotency, answered, seal};
 use super::past_uses::own_use;
 use super::redemptions::{Kept, Opened, judge_on};
+use super::charging::gate;
 use super::{Context, later, random, settlement};
 use crate::stop::Flow;
 use crate::store::approvals::{self, Approval};
@@ -194,16 +195,12 @@ pub fn submit_capture(
         let why = "the capture's signature is not by this device key";
         return Err(Refusal::Unauthenticated { why }.into());
     }
-    let service = settlement::SERVICE.as_str();
-    match ctx.rp_store.read(|conn| Ok(relying_parties::is_served(conn, own.rp, service)?))? {
-        (true, true) => {}
-        (false, _) => return Err(Refusal::RpSuspended.into()),
-        (true, false) => return Err(Refusal::ServiceNotBought.into()),
-    }
+    let payer = ctx.rp_store.read(|conn| Ok(relying_parties::find(conn, own.rp)?))?.ok_or(Refusal::RpSuspended)?;
+    gate(ctx, &payer, settlement::SERVICE, None)?;
     // Longer than any key that a relying party may choose, so that none of theirs is taken.
     let key = format!("holder's capture {id} {}", base64url(&capture.fingerprint()));
     let idempotency = Idempotency::new(ctx, key, &[b"holder's capture", &capture.fingerprint()]);
-    judge_on(ctx, &idempotency.lease(own.rp, now), id, Device::Holder, capture, now)
+    judge_on(ctx, &payer, &idempotency.lease(own.rp, now), id, Device::Holder, capture, now)
 }
 
 /// The counters of a relying party's requests to one holder, and to all.

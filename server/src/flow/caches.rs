@@ -10,6 +10,7 @@ use wallet_core::ids::{ApiKeyId, RelyingPartyId};
 
 use super::callers::RelyingParty;
 use crate::billing::packs::Pack;
+use crate::billing::periods::Cycle;
 use crate::billing::price::{Price, Service};
 
 /// The product promises that what is revoked is refused everywhere within a second.
@@ -33,6 +34,8 @@ pub struct Caches {
     /// The packs of those that have had one, as they were when a guess about them last failed. A guess that is wrong is noticed in the
     /// transaction that relies on it, so these may be of any age.
     pub(super) packs: Cache<RelyingPartyId, Arc<Vec<Pack>>>,
+    /// How often a service is billed.
+    pub(super) cycles: Cache<Service, Cycle>,
     /// Every price of a service.
     pub(super) prices: Cache<Service, Arc<Vec<Price>>>,
 }
@@ -52,6 +55,7 @@ impl Default for Caches {
             changes: Cache::builder().max_capacity(1).time_to_live(FRESH).build(),
             jws_headers: Cache::builder().max_capacity(SIGNERS).build(),
             last_serial: Mutex::new(None),
+            cycles: Cache::builder().time_to_live(FRESH).build(),
             packs: Cache::builder().max_capacity(MOST).build(),
             prices: Cache::builder().time_to_live(FRESH).build(),
         }

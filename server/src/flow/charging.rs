@@ -9,24 +9,28 @@ use wallet_core::receipt::{Occasion, Receipt, ReceiptCharge};
 use wallet_core::refusal::Refusal;
 
 use super::callers::RelyingParty;
-use super::{Context, prices};
+use super::{Context, caps, prices};
 use crate::billing::packs::draw;
-use crate::billing::periods;
+use crate::billing::periods::Period;
 use crate::billing::posting::Balanced;
 use crate::billing::price::{self, Service};
 use crate::stop::Flow;
 use crate::store::charges::Charge;
 use crate::store::packs;
 
-/// Before any work: is this relying party served, and has it bought this?
-pub(super) fn gate(rp: &RelyingParty, service: Service) -> Result<(), Refusal> {
+/// Before any work: is this relying party served, has it bought this, and may it spend what it costs?
+pub(super) fn gate(ctx: &Context, rp: &RelyingParty, service: Service, purpose: Option<&str>) -> Flow<()> {
     if !rp.active {
-        return Err(Refusal::RpSuspended);
+        return Err(Refusal::RpSuspended.into());
     }
     if !rp.services.contains(service.as_str()) {
-        return Err(Refusal::ServiceNotBought);
+        return Err(Refusal::ServiceNotBought.into());
     }
-    Ok(())
+    let now = ctx.now();
+    if rp.standing.is_suspended(now) {
+        return Err(Refusal::ArrearsSuspended.into());
+    }
+    caps::gate(ctx, rp, service, purpose, now)
 }
 
 /// The charge of a use that was submitted at `submitted_at` and is judged now, with its attempt, and its postings. From which pack it is drawn,
@@ -50,13 +54,13 @@ pub(super) fn charge(
         occasion,
         transaction: LedgerTransactionId::new(now, &mut rand::rng()),
         usage_date: price::usage_date(submitted_at, &ctx.zone),
-        period: periods::written_to(cycle, submitted_at, now, &ctx.zone).to_string(),
+        period: Period::for_use(cycle, submitted_at, now, &ctx.zone).map_err(anyhow::Error::from)?.to_string(),
         price,
         pack,
         submitted_at,
     };
     let postings = match pack {
-        Some(_) => Balanced::for_unit(rp, service)?,
+        Some(_) => Balanced::pack_use(rp, service, 1).map_err(anyhow::Error::from)?,
         None => Balanced::for_use(rp, service, charge.price.micros)?,
     };
     Ok((charge, postings))

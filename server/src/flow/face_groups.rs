@@ -48,7 +48,7 @@ impl From<FaceGroup> for Group {
 
 /// Makes an empty group.
 pub fn create(ctx: &Context, rp: &RelyingParty, name: String) -> Flow<Group> {
-    gate(rp, SERVICE)?;
+    gate(ctx, rp, SERVICE, None)?;
     let now = ctx.now();
     let group = FaceGroup {
         id: FaceGroupId::new(now, &mut rand::rng()),
@@ -111,7 +111,7 @@ pub fn add_face(
     label: String,
     picture: Vec<u8>,
 ) -> Flow<Added> {
-    gate(rp, SERVICE)?;
+    gate(ctx, rp, SERVICE, None)?;
     find(ctx, rp, group)?;
     let (face, template) = faces::on_worker(ctx, move |engine| faces::template_of(engine, &picture))?;
     let now = ctx.now();

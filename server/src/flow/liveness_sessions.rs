@@ -69,7 +69,7 @@ pub struct LivenessJudgement {
 
 /// Opens a session in this mode. It costs nothing.
 pub fn open(ctx: &Context, rp: &RelyingParty, mode: Mode) -> Flow<Session> {
-    gate(rp, Service::FaceLiveness)?;
+    gate(ctx, rp, Service::FaceLiveness, None)?;
     let now = ctx.now();
     let session = LivenessSession {
         id: LivenessSessionId::new(now, &mut rand::rng()),

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use wallet_core::money::Currency;
 
 use super::Context;
+use crate::billing::periods::Cycle;
 use crate::billing::price::{Price, Service, first_list, price_at};
 use crate::stop::Flow;
-use crate::store::{audit, charges};
+use crate::store::{audit, charges, statements};
 
 /// Gives an empty installation its first price list.
 pub fn install_first_list(ctx: &Context) -> Flow<()> {
@@ -38,6 +39,16 @@ pub(super) fn in_force(ctx: &Context, service: Service, submitted_at: Timestamp)
     };
     let price = price_at(&prices, submitted_at).cloned();
     Ok(price.ok_or_else(|| anyhow::anyhow!("no price of {} is in force", service.as_str()))?)
+}
+
+/// How often a service is billed; a change may be seen a second late.
+pub(super) fn cycle(ctx: &Context, service: Service) -> Flow<Cycle> {
+    if let Some(cycle) = ctx.caches.cycles.get(&service) {
+        return Ok(cycle);
+    }
+    let cycle = ctx.rp_store.read(|conn| Ok(statements::cycle_of(conn, service)?))?;
+    ctx.caches.cycles.insert(service, cycle);
+    Ok(cycle)
 }
 
 /// Whether price lists can be read.

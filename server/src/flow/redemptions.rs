@@ -74,7 +74,7 @@ pub struct Opening {
 /// Whether the request was answered before is looked up only then: what stands in its way is what was done for it.
 pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening: &Opening) -> Flow<Opened> {
     let now = ctx.now();
-    gate(rp, settlement::SERVICE)?;
+    gate(ctx, rp, settlement::SERVICE, Some(&opening.purpose))?;
     ctx.models.has_room()?;
     let lease = idempotency.lease(rp.id, now);
     // Digits can't be given back, so another request under the same key must be noticed before they are used up.
@@ -219,13 +219,14 @@ pub fn judge(
     capture: Capture,
 ) -> Flow<Answer> {
     let now = ctx.now();
-    gate(rp, settlement::SERVICE)?;
-    judge_on(ctx, &idempotency.lease(rp.id, now), id, Device::RelyingParty, capture, now)
+    gate(ctx, rp, settlement::SERVICE, None)?;
+    judge_on(ctx, rp, &idempotency.lease(rp.id, now), id, Device::RelyingParty, capture, now)
 }
 
 /// Judges a capture that was taken on this device, under a lease of the relying party that pays.
 pub(super) fn judge_on(
     ctx: &Context,
+    payer: &RelyingParty,
     lease: &Lease,
     id: RedemptionId,
     device: Device,
@@ -242,7 +243,7 @@ pub(super) fn judge_on(
     let judged = challenge_of(found, device, &capture, now).and_then(|(redemption, certificate)| {
         let certificate = InForce::of(ctx, redemption.certificate, certificate, now)?;
         let verdict = evaluate(ctx, &certificate, redemption.challenge, capture, now)?;
-        let settle = || settlement::settle(ctx, lease, redemption, certificate, verdict, now);
+        let settle = || settlement::settle(ctx, payer, lease, redemption, certificate, verdict, now);
         ctx.metrics.stage(Stage::RedemptionSettle, settle)
     });
     if judged.is_err() {

@@ -18,14 +18,15 @@ use super::answers::{Answer, Judged, Kept, Unusable, faster, seal_answer};
 use super::certificates::InForce;
 use super::charging::{self, Attempted};
 use super::idempotency::{finish, seal};
-use super::{Context, issuance, metering, tokens};
+use super::callers::RelyingParty;
+use super::{Context, caps, issuance, metering, tokens};
 use crate::billing::price::Service;
 use crate::stop::Flow;
 use crate::store::attempts::{self, Attempt};
 use crate::store::audit;
 use crate::store::idempotency::Lease;
 use crate::store::redemptions::{self, Redemption};
-use crate::store::settlements::Settlement;
+use crate::store::settlements::{self, Settlement};
 
 /// What a redemption is metered as.
 pub(super) const SERVICE: Service = Service::EcertRedeem;
@@ -42,6 +43,7 @@ pub(super) enum Verdict {
 /// transaction, which then only writes, or finds that another attempt was faster.
 pub(super) fn settle(
     ctx: &Context,
+    payer: &RelyingParty,
     lease: &Lease,
     redemption: Redemption,
     certificate: InForce,
@@ -51,7 +53,7 @@ pub(super) fn settle(
     match verdict {
         Verdict::Judged(judgement) => {
             // If it was revoked while the models ran, this is refused and nothing is charged.
-            settle_judged(ctx, lease, redemption, certificate.still(ctx)?, judgement, submitted_at)
+            settle_judged(ctx, payer, lease, redemption, certificate.still(ctx)?, judgement, submitted_at)
         }
         Verdict::Unusable(reason) => settle_unusable(ctx, lease, &redemption, &reason, submitted_at),
     }
@@ -59,6 +61,7 @@ pub(super) fn settle(
 
 fn settle_judged(
     ctx: &Context,
+    payer: &RelyingParty,
     lease: &Lease,
     redemption: Redemption,
     certificate: InForce,
@@ -71,7 +74,7 @@ fn settle_judged(
     for _ in 0..charging::GUESSES {
         let (settlement, answer) =
             decided(ctx, lease, &redemption, &certificate, judgement.clone(), submitted_at)?;
-        if ctx.rounds.settlements.join(settlement)? {
+        if write(ctx, payer, settlement)? {
             return Ok(metering::counted(ctx, Answer::Judged(Box::new(answer))));
         }
         let current = ctx.rp_store.read(|conn| Ok(redemptions::find(conn, id, rp)?))?;
@@ -82,6 +85,22 @@ fn settle_judged(
         charging::guessed_wrong(ctx, rp)?;
     }
     Err(Refusal::Overloaded { retry_after: 1 }.into())
+}
+
+/// Writes a settlement; `false` when nothing is written. Where what is spent is capped, it is counted in the same transaction, which then is
+/// one of its own.
+fn write(ctx: &Context, payer: &RelyingParty, settlement: Settlement) -> Flow<bool> {
+    let purpose = settlement.redemption.purpose.as_str();
+    if !caps::counts(payer, Some(purpose), &settlement.charge) {
+        return ctx.rounds.settlements.join(settlement);
+    }
+    ctx.rp_store.write_guarded(|conn| {
+        let written = settlements::insert(conn, &settlement)?;
+        if written {
+            caps::count(conn, payer, Some(purpose), &settlement.charge, settlement.at)?;
+        }
+        Ok(written)
+    })
 }
 
 /// All that a judgement leaves behind, signed and sealed, and the answer.

@@ -15,7 +15,7 @@ use super::answers::Unusable;
 use super::callers::RelyingParty;
 use super::charging::{self, Attempted, gate};
 use super::idempotency::{Idempotency, answered, claim_alone, finish, give_back};
-use super::{Context, tokens};
+use super::{Context, caps, tokens};
 use crate::billing::price::Service;
 use crate::stop::{Flow, Stop};
 use crate::store::attempts::{self, Attempt};
@@ -107,7 +107,7 @@ pub(super) fn metered<T: Serialize + DeserializeOwned + Clone>(
     beside: impl Fn(&mut Conn, End) -> Flow<()>,
 ) -> Flow<Outcome<T>> {
     let submitted_at = ctx.now();
-    gate(call.rp, call.service)?;
+    gate(ctx, call.rp, call.service, None)?;
     let lease = call.idempotency.lease(call.rp.id, submitted_at);
     if let Some(kept) = claim_alone(ctx, &lease, submitted_at)? {
         return whole(ctx, kept);
@@ -187,6 +187,7 @@ fn charged<T: Serialize + DeserializeOwned + Clone>(
             // Undoes the transaction.
             return Err(Refusal::Overloaded { retry_after: 1 }.into());
         }
+        caps::count(conn, rp, None, &charge, now)?;
         Ok(audit::append(conn, rp.id, service.as_str(), id, outcome, now)?)
     });
     if guessed_wrong.get() {

@@ -85,6 +85,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::ServiceNotBought
         | Refusal::RpSuspended
         | Refusal::CertificateSuspended => StatusCode::FORBIDDEN,
+        Refusal::ArrearsSuspended | Refusal::CapReached => StatusCode::PAYMENT_REQUIRED,
         Refusal::CodeUnknown | Refusal::NotFound => StatusCode::NOT_FOUND,
         Refusal::CodeAlreadyRedeemed
         | Refusal::RequestInProgress

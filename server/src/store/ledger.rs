@@ -30,7 +30,7 @@ pub fn post(
             postings::transaction_id.eq(id.to_string()),
             postings::line.eq(line),
             postings::account.eq(posting.account.to_string()),
-            postings::currency.eq(posting.unit.code()),
+            postings::currency.eq(posting.unit().code()),
             postings::micros.eq(posting.micros.get()),
         );
         diesel::insert_into(postings::table).values(row).execute(conn)?;

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use wallet_core::ids::{PackId, RelyingPartyId};
 use wallet_core::money::Micros;
 
-use super::Conn;
 use super::columns::{damaged, parse, time};
 use super::schema::packs;
+use super::{Conn, exactly_one};
 use crate::billing::packs::Pack;
 use crate::billing::price::Service;
 
@@ -95,4 +95,82 @@ pub fn draw(conn: &mut Conn, rp: RelyingPartyId, id: PackId) -> QueryResult<bool
     let left = packs::table.find((rp.to_string(), id.to_string())).filter(packs::remaining.gt(0));
     let drawn = diesel::update(left).set(packs::remaining.eq(packs::remaining - 1)).execute(conn)?;
     Ok(drawn == 1)
+}
+
+/// What was paid for a pack, and what of it is earned.
+#[derive(Debug, Clone)]
+pub struct Paid {
+    /// Of what.
+    pub service: Service,
+    /// How many it began with.
+    pub units: i64,
+    /// How many are left.
+    pub remaining: i64,
+    /// What was paid for them.
+    pub paid: Micros,
+    /// What of it is earned.
+    pub earned: Micros,
+    /// When what was left became void.
+    pub voided_at: Option<Timestamp>,
+}
+
+/// What was paid for a pack that there is.
+pub fn paid(conn: &mut Conn, rp: RelyingPartyId, id: PackId) -> QueryResult<Paid> {
+    let found = packs::table.find((rp.to_string(), id.to_string())).select((
+        packs::service,
+        packs::units,
+        packs::remaining,
+        packs::paid_micros,
+        packs::earned_micros,
+        packs::voided_at,
+    ));
+    let (service, units, remaining, paid, earned, voided_at): (String, _, _, _, _, Option<i64>) =
+        found.first(conn)?;
+    Ok(Paid {
+        service: Service::parse(&service).ok_or_else(|| damaged(&"packs.service"))?,
+        units,
+        remaining,
+        paid: Micros::new(paid),
+        earned: Micros::new(earned),
+        voided_at: voided_at.map(time).transpose()?,
+    })
+}
+
+/// Packs that ended before `before`, and are not void yet.
+pub fn ended(conn: &mut Conn, before: Timestamp) -> QueryResult<Vec<(RelyingPartyId, PackId)>> {
+    let found = packs::table
+        .filter(packs::expires_at.lt(before.as_microsecond()))
+        .filter(packs::voided_at.is_null())
+        .select((packs::rp_id, packs::id));
+    found.load::<(String, String)>(conn)?.iter().map(|(rp, id)| Ok((parse(rp)?, parse(id)?))).collect()
+}
+
+/// Voids a pack of which `remaining` is left.
+pub fn void(
+    conn: &mut Conn,
+    rp: RelyingPartyId,
+    id: PackId,
+    remaining: i64,
+    now: Timestamp,
+) -> QueryResult<()> {
+    let as_read = packs::table
+        .find((rp.to_string(), id.to_string()))
+        .filter(packs::remaining.eq(remaining))
+        .filter(packs::voided_at.is_null());
+    let values = (packs::remaining.eq(0), packs::voided_at.eq(now.as_microsecond()));
+    exactly_one(diesel::update(as_read).set(values).execute(conn)?)
+}
+
+/// Notes what a pack has earned.
+pub fn earn(
+    conn: &mut Conn,
+    rp: RelyingPartyId,
+    id: PackId,
+    before: Micros,
+    by_now: Micros,
+) -> QueryResult<()> {
+    let as_read = packs::table
+        .find((rp.to_string(), id.to_string()))
+        .filter(packs::earned_micros.eq(before.get()));
+    exactly_one(diesel::update(as_read).set(packs::earned_micros.eq(by_now.get())).execute(conn)?)
 }

@@ -5,20 +5,30 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::prelude::*;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use wallet_core::attributes::Attribute;
-use wallet_core::ids::{ApiKeyId, RelyingPartyId};
+use wallet_core::ids::{ApiKeyId, CapId, RelyingPartyId};
+use wallet_core::money::Micros;
 
-use super::Conn;
-use super::columns::{join, parse, split};
+use super::columns::{damaged, join, parse, split, time};
+use super::{Conn, exactly_one};
 use super::schema::{api_keys, purposes, relying_parties, subscriptions};
+use crate::billing::arrears::Standing;
+use crate::billing::caps::{Cap, Kind, Scope};
 
 /// A relying party, with all that decides what it may ask for.
 #[derive(Debug, Clone)]
 pub struct RelyingParty {
     /// Who.
     pub id: RelyingPartyId,
+    /// The API key that it came with, if it came with one.
+    pub key: Option<ApiKeyId>,
     /// Served, or suspended.
     pub active: bool,
+    /// What it owes, and since when.
+    pub standing: Standing,
+    /// What it must not, or wants to be told if it does, spend a day.
+    pub caps: Vec<Cap>,
     /// What it has bought.
     pub services: BTreeSet<String>,
     /// What each registered purpose covers.
@@ -94,12 +104,109 @@ pub fn names(
     rows.map(|(id, name)| Ok((parse(&id)?, name))).collect()
 }
 
-/// Whether a relying party is served, and has bought a service.
-pub fn is_served(conn: &mut Conn, id: RelyingPartyId, service: &str) -> QueryResult<(bool, bool)> {
-    let state = relying_parties::table.find(id.to_string()).select(relying_parties::state);
-    let bought = subscriptions::table.find((id.to_string(), service));
-    let bought = diesel::dsl::select(diesel::dsl::exists(bought)).get_result(conn)?;
-    Ok((state.first::<String>(conn).optional()?.as_deref() == Some("active"), bought))
+/// A relying party, whoever asks.
+pub fn find(conn: &mut Conn, id: RelyingPartyId) -> QueryResult<Option<RelyingParty>> {
+    let found = relying_parties::table.find(id.to_string()).select(columns!());
+    let Some(row) = found.first::<Row>(conn).optional()? else { return Ok(None) };
+    let mut rp = from_row(row)?;
+    let services = subscriptions::table.filter(subscriptions::rp_id.eq(id.to_string()));
+    rp.services = services.select(subscriptions::service).load::<String>(conn)?.into_iter().collect();
+    let covered = purposes::table.filter(purposes::rp_id.eq(id.to_string()));
+    for (name, attributes) in
+        covered.select((purposes::name, purposes::attributes)).load::<(String, String)>(conn)?
+    {
+        rp.purposes.insert(name, split(&attributes)?);
+    }
+    Ok(Some(rp))
+}
+
+type Row = (String, String, Option<i64>, Option<String>);
+
+macro_rules! columns {
+    () => {
+        (
+            relying_parties::id,
+            relying_parties::state,
+            relying_parties::arrears_since,
+            relying_parties::caps,
+        )
+    };
+}
+use columns;
+
+fn from_row((id, state, arrears_since, caps): Row) -> QueryResult<RelyingParty> {
+    let standing = match arrears_since {
+        None => Standing::Clear,
+        Some(since) => Standing::InArrears { since: time(since)? },
+    };
+    let caps = caps.map_or(Ok(Vec::new()), |caps| caps_of(&caps));
+    Ok(RelyingParty {
+        id: parse(&id)?,
+        key: None,
+        active: state == "active",
+        standing,
+        caps: caps?,
+        services: BTreeSet::new(),
+        purposes: BTreeMap::new(),
+    })
+}
+
+/// A cap as it stands in the column `caps`.
+#[derive(Serialize, Deserialize)]
+struct CapRow {
+    id: CapId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<ApiKeyId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    purpose: Option<String>,
+    hard: bool,
+    micros: Micros,
+}
+
+impl CapRow {
+    fn of(cap: &Cap) -> CapRow {
+        let (key, purpose) = match cap.scope() {
+            Scope::RelyingParty => (None, None),
+            Scope::ApiKey(key) => (Some(*key), None),
+            Scope::Purpose(purpose) => (None, Some(purpose.clone())),
+        };
+        CapRow { id: cap.id(), key, purpose, hard: cap.kind() == Kind::Hard, micros: cap.micros() }
+    }
+}
+
+fn caps_of(text: &str) -> QueryResult<Vec<Cap>> {
+    let damaged = || damaged(&"relying_parties.caps");
+    let rows: Vec<CapRow> = serde_json::from_str(text).map_err(|_| damaged())?;
+    let cap = |row: CapRow| {
+        let scope = match (row.key, row.purpose) {
+            (None, None) => Scope::RelyingParty,
+            (Some(key), _) => Scope::ApiKey(key),
+            (None, Some(purpose)) => Scope::Purpose(purpose),
+        };
+        let kind = if row.hard { Kind::Hard } else { Kind::Soft };
+        Cap::new(row.id, scope, kind, row.micros).map_err(|_| damaged())
+    };
+    rows.into_iter().map(cap).collect()
+}
+
+/// Notes since when something is owed, or that nothing is.
+pub fn set_standing(conn: &mut Conn, id: RelyingPartyId, standing: Standing) -> QueryResult<()> {
+    let since = match standing {
+        Standing::Clear => None,
+        Standing::InArrears { since } => Some(since.as_microsecond()),
+    };
+    let changed = relying_parties::table
+        .find(id.to_string())
+        .filter(relying_parties::arrears_since.is_distinct_from(since));
+    diesel::update(changed).set(relying_parties::arrears_since.eq(since)).execute(conn).map(drop)
+}
+
+/// Puts the caps of a relying party in place of those that it had.
+pub fn set_caps(conn: &mut Conn, id: RelyingPartyId, caps: &[Cap]) -> QueryResult<()> {
+    let rows: Vec<CapRow> = caps.iter().map(CapRow::of).collect();
+    let text = serde_json::to_string(&rows).map_err(|error| damaged(&error))?;
+    let found = relying_parties::table.find(id.to_string());
+    exactly_one(diesel::update(found).set(relying_parties::caps.eq(text)).execute(conn)?)
 }
 
 /// Whether there is such a relying party.
@@ -111,7 +218,7 @@ pub fn exists(conn: &mut Conn, id: RelyingPartyId) -> QueryResult<bool> {
 /// The relying party behind each unrevoked key, and the hash of the key's secret, in the order of `keys`. One query, with a row for
 /// each pair of a purpose and a service: there are few of either.
 pub fn by_keys(conn: &mut Conn, keys: &[ApiKeyId]) -> QueryResult<Vec<Option<ByKey>>> {
-    type Row = (String, String, String, Vec<u8>, Option<(String, String)>, Option<String>);
+    type Joined = (String, Row, Vec<u8>, Option<(String, String)>, Option<String>);
     let rows = api_keys::table
         .inner_join(relying_parties::table.on(relying_parties::id.eq(api_keys::rp_id)))
         .left_join(purposes::table.on(purposes::rp_id.eq(api_keys::rp_id)))
@@ -120,21 +227,19 @@ pub fn by_keys(conn: &mut Conn, keys: &[ApiKeyId]) -> QueryResult<Vec<Option<ByK
         .filter(api_keys::revoked_at.is_null())
         .select((
             api_keys::id,
-            relying_parties::id,
-            relying_parties::state,
+            columns!(),
             api_keys::secret_hash,
             (purposes::name, purposes::attributes).nullable(),
             subscriptions::service.nullable(),
         ))
-        .load::<Row>(conn)?;
+        .load::<Joined>(conn)?;
     let mut known: HashMap<ApiKeyId, ByKey> = HashMap::new();
-    for (key, id, state, secret_hash, purpose, service) in rows {
-        let (rp, _) = match known.entry(parse(&key)?) {
+    for (key, row, secret_hash, purpose, service) in rows {
+        let key = parse(&key)?;
+        let (rp, _) = match known.entry(key) {
             Entry::Occupied(found) => found.into_mut(),
             Entry::Vacant(place) => {
-                let (services, purposes) = (BTreeSet::new(), BTreeMap::new());
-                let rp = RelyingParty { id: parse(&id)?, active: state == "active", services, purposes };
-                place.insert((rp, secret_hash))
+                place.insert((RelyingParty { key: Some(key), ..from_row(row)? }, secret_hash))
             }
         };
         rp.services.extend(service);

@@ -7,7 +7,7 @@ mod of_orders;
 
 pub use of_approvals::{approvals, over_askings, past_uses, standing_numbers};
 pub use of_billing::{
-    balances, billing_cycles, cap_days, caps, closed_periods, messages, pack_alerts, packs,
+    balances, billing_cycles, cap_days, closed_periods, messages, pack_alerts, packs,
     settlement_payments, statement_items, statements,
 };
 pub use of_holders::{
@@ -55,6 +55,7 @@ diesel::table! {
         state -> Text,
         created_at -> BigInt,
         arrears_since -> Nullable<BigInt>,
+        caps -> Nullable<Text>,
     }
 }
 

@@ -51,7 +51,8 @@ pub(super) fn insert_all(conn: &mut Conn, settlements: &[Settlement]) -> QueryRe
     }
 }
 
-fn insert(conn: &mut Conn, s: &Settlement) -> QueryResult<bool> {
+/// Writes one, in whatever transaction it is part of; `false` as above.
+pub fn insert(conn: &mut Conn, s: &Settlement) -> QueryResult<bool> {
     if !charges::is_payable(conn, &s.charge)? {
         return Ok(false);
     }
@@ -194,7 +195,7 @@ fn lines(settlements: &[Settlement]) -> Vec<Column<'_>> {
         Column::Texts(lines().map(|(transaction, ..)| transaction.to_string()).collect()),
         Column::Ints(lines().map(|(_, line, _)| line).collect()),
         Column::Texts(lines().map(|(.., posting)| posting.account.to_string()).collect()),
-        Column::Strs(lines().map(|(.., posting)| posting.unit.code()).collect()),
+        Column::Strs(lines().map(|(.., posting)| posting.unit().code()).collect()),
         Column::Ints(lines().map(|(.., posting)| posting.micros.get()).collect()),
     ]
 }

@@ -1,5 +1,7 @@
 //! Statements: the bill of a relying party for a period, and the charges that it is made from.
 
+use std::collections::HashSet;
+
 use diesel::prelude::*;
 use jiff::Timestamp;
 use wallet_core::ids::{
@@ -8,10 +10,13 @@ use wallet_core::ids::{
 use wallet_core::money::Micros;
 
 use super::columns::{array, damaged, parse, time};
-use super::schema::{closed_periods, settlement_payments, statement_items as items, statements};
+use super::schema::{
+    billing_cycles, closed_periods, settlement_payments, statement_items as items, statements,
+};
 use super::{Conn, exactly_one, rows};
+use crate::billing::periods::Cycle;
 use crate::billing::price::Service;
-use crate::billing::statement::Item;
+use crate::billing::statement::{ItemKey, Sums};
 
 /// A bill.
 #[derive(Debug, Clone)]
@@ -34,13 +39,15 @@ pub struct Statement {
     pub closed_at: Timestamp,
     /// What of it is paid.
     pub paid: Micros,
-    /// The late fee that was taken with the last payment.
+    /// The late fee, once the last of it is paid.
     pub late_fee: Micros,
     /// When it was paid in full.
     pub settled_at: Option<Timestamp>,
+    /// When the late fee was, too; at once where there is none.
+    pub late_fee_paid_at: Option<Timestamp>,
 }
 
-type Row = (String, String, i64, i64, Vec<u8>, String, i64, i64, i64, Option<i64>);
+type Row = (String, String, i64, i64, Vec<u8>, String, i64, i64, i64, Option<i64>, Option<i64>);
 
 macro_rules! columns {
     () => {
@@ -55,12 +62,13 @@ macro_rules! columns {
             statements::paid_micros,
             statements::late_fee_micros,
             statements::settled_at,
+            statements::late_fee_paid_at,
         )
     };
 }
 
 fn from_row(rp: RelyingPartyId, row: Row) -> QueryResult<Statement> {
-    let (id, period, uses, micros, root, token, closed_at, paid, late_fee, settled_at) = row;
+    let (id, period, uses, micros, root, token, closed_at, paid, late_fee, settled_at, late_fee_paid_at) = row;
     Ok(Statement {
         id: parse(&id)?,
         rp,
@@ -73,6 +81,7 @@ fn from_row(rp: RelyingPartyId, row: Row) -> QueryResult<Statement> {
         paid: Micros::new(paid),
         late_fee: Micros::new(late_fee),
         settled_at: settled_at.map(time).transpose()?,
+        late_fee_paid_at: late_fee_paid_at.map(time).transpose()?,
     })
 }
 
@@ -83,7 +92,11 @@ pub fn exists(conn: &mut Conn, rp: RelyingPartyId, period: &str) -> QueryResult<
 }
 
 /// Adds a statement with its items.
-pub fn insert(conn: &mut Conn, statement: &Statement, lines: &[Item]) -> QueryResult<()> {
+pub fn insert(
+    conn: &mut Conn,
+    statement: &Statement,
+    lines: &[(ItemKey, Sums)],
+) -> QueryResult<()> {
     let row = (
         statements::rp_id.eq(statement.rp.to_string()),
         statements::period.eq(&statement.period),
@@ -95,20 +108,19 @@ pub fn insert(conn: &mut Conn, statement: &Statement, lines: &[Item]) -> QueryRe
         statements::closed_at.eq(statement.closed_at.as_microsecond()),
         statements::due_at.eq(statement.closed_at.as_microsecond()),
         statements::paid_micros.eq(statement.paid.get()),
-        statements::late_fee_micros.eq(statement.late_fee.get()),
-        statements::settled_at.eq(statement.settled_at.map(Timestamp::as_microsecond)),
+        statements::late_fee_micros.eq(0),
     );
     diesel::insert_into(statements::table).values(row).execute(conn)?;
-    for (line, item) in (0_i64..).zip(lines) {
+    for (line, (key, sums)) in (0_i64..).zip(lines) {
         let row = (
             items::rp_id.eq(statement.rp.to_string()),
             items::period.eq(&statement.period),
             items::line.eq(line),
-            items::service.eq(item.service.as_str()),
-            items::price_version.eq(&item.price_version),
-            items::pack_id.eq(item.pack.map(|pack| pack.to_string())),
-            items::uses.eq(item.uses),
-            items::micros.eq(item.micros.get()),
+            items::service.eq(key.service.as_str()),
+            items::price_version.eq(&key.price_version),
+            items::pack_id.eq(key.pack.map(|pack| pack.to_string())),
+            items::uses.eq(i64::try_from(sums.uses).unwrap_or(i64::MAX)),
+            items::micros.eq(sums.micros.get()),
         );
         diesel::insert_into(items::table).values(row).execute(conn)?;
     }
@@ -132,18 +144,18 @@ pub fn list(conn: &mut Conn, rp: RelyingPartyId, after: &str, limit: i64) -> Que
     found.load::<Row>(conn)?.into_iter().map(|row| from_row(rp, row)).collect()
 }
 
-/// Those that are not paid in full, the oldest first.
+/// Those of which something, be it the late fee alone, is not paid; the oldest first.
 pub fn owed(conn: &mut Conn, rp: RelyingPartyId) -> QueryResult<Vec<Statement>> {
     let found = statements::table
         .filter(statements::rp_id.eq(rp.to_string()))
-        .filter(statements::settled_at.is_null())
+        .filter(statements::late_fee_paid_at.is_null())
         .order((statements::closed_at, statements::period))
         .select(columns!());
     found.load::<Row>(conn)?.into_iter().map(|row| from_row(rp, row)).collect()
 }
 
 /// The items of a statement, in their order.
-pub fn items(conn: &mut Conn, rp: RelyingPartyId, period: &str) -> QueryResult<Vec<Item>> {
+pub fn items(conn: &mut Conn, rp: RelyingPartyId, period: &str) -> QueryResult<Vec<(ItemKey, Sums)>> {
     let found = items::table
         .filter(items::rp_id.eq(rp.to_string()))
         .filter(items::period.eq(period))
@@ -153,48 +165,79 @@ pub fn items(conn: &mut Conn, rp: RelyingPartyId, period: &str) -> QueryResult<V
     rows.map(|(service, price_version, pack, uses, micros)| {
         let service = Service::parse(&service).ok_or_else(|| damaged(&"statement_items.service"))?;
         let pack = pack.as_deref().map(parse).transpose()?;
-        Ok(Item { service, price_version, pack, uses, micros: Micros::new(micros) })
+        let uses = u64::try_from(uses).map_err(|error| damaged(&error))?;
+        let units = if pack.is_some() { uses } else { 0 };
+        Ok((ItemKey { service, price_version, pack }, Sums { uses, units, micros: Micros::new(micros) }))
     })
     .collect()
 }
 
-/// A payment of a statement.
-#[derive(Debug, Clone, Copy)]
-pub struct Payment {
-    /// In which transaction.
-    pub transaction: LedgerTransactionId,
-    /// Of the statement itself.
-    pub micros: Micros,
-    /// The late fee that came with it.
-    pub late_fee: Micros,
-    /// When.
-    pub at: Timestamp,
+/// How many units the statements so far say were drawn from a pack.
+pub fn drawn(conn: &mut Conn, rp: RelyingPartyId, pack: PackId) -> QueryResult<i64> {
+    let found = items::table
+        .filter(items::rp_id.eq(rp.to_string()))
+        .filter(items::pack_id.eq(pack.to_string()))
+        .select(items::uses);
+    Ok(found.load::<i64>(conn)?.into_iter().sum())
 }
 
-/// Notes that a statement is paid in full.
-pub fn settle(conn: &mut Conn, statement: &Statement, payment: &Payment) -> QueryResult<()> {
-    let unpaid = statements::table
+/// Notes what was paid of a statement, up to all of it; with the last of it the late fee is fixed.
+pub fn pay(
+    conn: &mut Conn,
+    statement: &Statement,
+    micros: Micros,
+    late_fee: Option<Micros>,
+    (transaction, now): (LedgerTransactionId, Timestamp),
+) -> QueryResult<()> {
+    let as_read = statements::table
         .find((statement.rp.to_string(), &statement.period))
         .filter(statements::settled_at.is_null())
         .filter(statements::paid_micros.eq(statement.paid.get()));
     let values = (
-        statements::paid_micros.eq(statement.micros.get()),
-        statements::late_fee_micros.eq(payment.late_fee.get()),
-        statements::settled_at.eq(payment.at.as_microsecond()),
+        statements::paid_micros.eq(statements::paid_micros + micros.get()),
+        statements::late_fee_micros.eq(late_fee.unwrap_or(Micros::ZERO).get()),
+        statements::settled_at.eq(late_fee.map(|_| now.as_microsecond())),
+        statements::late_fee_paid_at.eq(late_fee.filter(|fee| *fee == Micros::ZERO).map(|_| now.as_microsecond())),
     );
-    exactly_one(diesel::update(unpaid).set(values).execute(conn)?)?;
-    if payment.micros == Micros::ZERO {
+    exactly_one(diesel::update(as_read).set(values).execute(conn)?)?;
+    if micros == Micros::ZERO {
         return Ok(());
     }
     use settlement_payments as p;
     let row = (
         p::rp_id.eq(statement.rp.to_string()),
         p::period.eq(&statement.period),
-        p::transaction_id.eq(payment.transaction.to_string()),
-        p::micros.eq(payment.micros.get()),
-        p::paid_at.eq(payment.at.as_microsecond()),
+        p::transaction_id.eq(transaction.to_string()),
+        p::micros.eq(micros.get()),
+        p::paid_at.eq(now.as_microsecond()),
     );
     diesel::insert_into(p::table).values(row).execute(conn).map(drop)
+}
+
+/// Notes that the late fee of a statement is paid.
+pub fn pay_late_fee(conn: &mut Conn, rp: RelyingPartyId, period: &str, now: Timestamp) -> QueryResult<()> {
+    let unpaid = statements::table
+        .find((rp.to_string(), period))
+        .filter(statements::settled_at.is_not_null())
+        .filter(statements::late_fee_paid_at.is_null());
+    let values = statements::late_fee_paid_at.eq(now.as_microsecond());
+    exactly_one(diesel::update(unpaid).set(values).execute(conn)?)
+}
+
+/// What was paid of a statement, and when, the earliest first.
+pub fn payments(
+    conn: &mut Conn,
+    rp: RelyingPartyId,
+    period: &str,
+) -> QueryResult<Vec<(Timestamp, Micros)>> {
+    use settlement_payments as p;
+    let found = p::table
+        .filter(p::rp_id.eq(rp.to_string()))
+        .filter(p::period.eq(period))
+        .order((p::paid_at, p::transaction_id))
+        .select((p::paid_at, p::micros));
+    let rows = found.load::<(i64, i64)>(conn)?.into_iter();
+    rows.map(|(at, micros)| Ok((time(at)?, Micros::new(micros)))).collect()
 }
 
 /// A charge, as a statement is made from it.
@@ -202,7 +245,7 @@ pub fn settle(conn: &mut Conn, statement: &Statement, payment: &Payment) -> Quer
 pub struct Line {
     /// Which.
     pub charge: ChargeId,
-    /// The redemption or use, by which lines are ordered.
+    /// The redemption or use.
     pub occasion: String,
     /// What was used.
     pub service: Service,
@@ -256,7 +299,7 @@ pub fn totals(
     Ok(totals)
 }
 
-/// The charges of a relying party in a period, one after another, in the order of their occasions.
+/// The charges of a relying party in a period, one after another, in the order of their ids.
 ///
 /// # Errors
 /// Those of the database, and of `each`.
@@ -267,20 +310,19 @@ pub fn lines<E: From<diesel::result::Error>>(
     bounds: (Timestamp, Timestamp),
     mut each: impl FnMut(Line) -> Result<(), E>,
 ) -> Result<(), E> {
-    for range in occasions(bounds) {
-        let query = format!(
+    type Columns = (String, String, String, String, Option<String>, i64, String);
+    let [redemptions, uses] = occasions(bounds);
+    let query = format!(
             "SELECT {{row(}}c.id, c.redemption_id, c.service, c.price_version, c.pack_id, c.micros, a.receipt{{)row}} AS line \
              FROM charges c JOIN attempts a ON a.rp_id = c.rp_id AND a.redemption_id = c.redemption_id AND a.id = c.attempt_id \
-             WHERE c.rp_id = '{rp}' AND {range} AND {PERIOD} = '{period}' ORDER BY c.redemption_id"
+             WHERE c.rp_id = '{rp}' AND (({redemptions}) OR ({uses})) AND {PERIOD} = '{period}' ORDER BY c.id"
         );
-        type Columns = (String, String, String, String, Option<String>, i64, String);
-        for row in rows::stream(conn, &query)? {
-            let (charge, occasion, service, price_version, pack, micros, receipt): Columns = of_json(row?)?;
-            let service = Service::parse(&service).ok_or_else(|| damaged(&"charges.service"))?;
-            let pack = pack.as_deref().map(parse).transpose()?;
-            let micros = Micros::new(micros);
-            each(Line { charge: parse(&charge)?, occasion, service, price_version, pack, micros, receipt })?;
-        }
+    for row in rows::stream(conn, &query)? {
+        let (charge, occasion, service, price_version, pack, micros, receipt): Columns = of_json(row?)?;
+        let service = Service::parse(&service).ok_or_else(|| damaged(&"charges.service"))?;
+        let pack = pack.as_deref().map(parse).transpose()?;
+        let micros = Micros::new(micros);
+        each(Line { charge: parse(&charge)?, occasion, service, price_version, pack, micros, receipt })?;
     }
     Ok(())
 }
@@ -315,4 +357,36 @@ pub fn close(conn: &mut Conn, period: &str, made: (i64, Micros), now: Timestamp)
 /// Whether every statement of a period is made.
 pub fn is_closed(conn: &mut Conn, period: &str) -> QueryResult<bool> {
     diesel::dsl::select(diesel::dsl::exists(closed_periods::table.find(period))).get_result(conn)
+}
+
+/// The periods that are closed.
+pub fn closed(conn: &mut Conn) -> QueryResult<HashSet<String>> {
+    Ok(closed_periods::table.select(closed_periods::period).load(conn)?.into_iter().collect())
+}
+
+/// Cycles other than the usual, and since when they are in use.
+pub fn cycles(conn: &mut Conn) -> QueryResult<Vec<(Cycle, Timestamp)>> {
+    let found = billing_cycles::table
+        .order(billing_cycles::since)
+        .select((billing_cycles::cycle, billing_cycles::since));
+    let rows = found.load::<(String, i64)>(conn)?.into_iter();
+    rows.map(|(cycle, since)| Ok((parse(&cycle)?, time(since)?))).collect()
+}
+
+/// How often a service is billed.
+pub fn cycle_of(conn: &mut Conn, service: Service) -> QueryResult<Cycle> {
+    let found = billing_cycles::table.find(service.as_str()).select(billing_cycles::cycle);
+    found.first::<String>(conn).optional()?.map_or(Ok(Cycle::Daily), |cycle| parse(&cycle))
+}
+
+/// The moment before which nothing can have been used: nobody was admitted.
+pub fn first_use_after(conn: &mut Conn) -> QueryResult<Option<Timestamp>> {
+    use super::schema::relying_parties as r;
+    let first: Option<i64> = r::table.select(diesel::dsl::min(r::created_at)).first(conn)?;
+    first.map(time).transpose()
+}
+
+/// How many relying parties there are.
+pub fn relying_party_count(conn: &mut Conn) -> QueryResult<i64> {
+    super::schema::relying_parties::table.count().get_result(conn)
 }

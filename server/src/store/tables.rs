@@ -99,7 +99,6 @@ tables! {
     statement_items (rp_id, period, line);
     settlement_payments (rp_id, period, transaction_id);
     closed_periods (period);
-    caps (rp_id, id);
     cap_days (rp_id, cap_id, usage_date);
     pack_alerts (rp_id, service);
     messages (rp_id, id);

@@ -30,6 +30,7 @@ diesel::table! {
     billing_cycles (service) {
         service -> Text,
         cycle -> Text,
+        since -> BigInt,
     }
 }
 
@@ -47,6 +48,7 @@ diesel::table! {
         paid_micros -> BigInt,
         late_fee_micros -> BigInt,
         settled_at -> Nullable<BigInt>,
+        late_fee_paid_at -> Nullable<BigInt>,
     }
 }
 
@@ -79,17 +81,6 @@ diesel::table! {
         statements -> BigInt,
         micros -> BigInt,
         closed_at -> BigInt,
-    }
-}
-
-diesel::table! {
-    caps (rp_id, id) {
-        rp_id -> Text,
-        id -> Text,
-        scope -> Text,
-        subject -> Text,
-        micros -> BigInt,
-        hard -> BigInt,
     }
 }
 

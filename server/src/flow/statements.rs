@@ -1,0 +1,225 @@
+//! Closing periods: each relying party's charges of a period become its statement, signed, and are paid from its balance.
+//!
+//! Whatever dies in between is done again: a statement is made once ([`statements::exists`] and a primary key), and a period is noted as
+//! closed after all of its statements. Any number of replicas may do the same.
+
+mod shown;
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use wallet_core::ids::{RelyingPartyId, StatementId};
+use wallet_core::jws::base64url;
+use wallet_core::money::{Amount, Currency, Micros};
+use wallet_core::receipt::statement_leaf;
+use wallet_core::statement::{Item, Statement as Token};
+
+use super::{Context, earning, settling, tokens};
+use crate::billing::periods::{Cycle, Period};
+use crate::billing::statement::{Charge, Statement as Figures, Tally};
+use crate::edge::keyring::Keyring;
+use crate::progress::{Piece, Progress};
+use crate::stop::Flow;
+use crate::store::statements::{self, Statement};
+use crate::store::{Conn, Store, audit, jws_headers};
+
+pub use shown::{Line, Lines, Proof, Shown, lines, list, proof, show};
+
+/// Relying parties that are looked up together.
+const PAGE: i64 = 500;
+
+/// What closing needs, be it in the service or on the command line.
+pub struct Books<'a> {
+    /// The tables of relying parties.
+    pub store: &'a Store,
+    /// Who signs.
+    pub signer: &'a Keyring,
+    /// Who it says has signed.
+    pub public_url: &'a str,
+    /// The zone of billing days.
+    pub zone: &'a TimeZone,
+}
+
+impl Context {
+    /// The books of this service.
+    pub fn books(&self) -> Books<'_> {
+        Books { store: &self.rp_store, signer: &self.signer, public_url: &self.public_url, zone: &self.zone }
+    }
+}
+
+/// A period that was closed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Closed {
+    /// Its name.
+    pub period: String,
+    /// Statements that were made now, and not before.
+    pub statements: i64,
+    /// What these come to.
+    pub amount: Amount,
+}
+
+/// The job: closes what can be closed, whatever was missed.
+pub fn close_due(ctx: &Context) -> Flow<()> {
+    ctx.books().close_due(ctx.now(), &Progress::hidden()).map(drop)
+}
+
+impl Books<'_> {
+    /// Closes every period that can be closed by `now`, the earliest first.
+    ///
+    /// # Errors
+    /// When the database, or the signer, can't; what was done by then stays, and the next run goes on.
+    pub fn close_due(&self, now: Timestamp, progress: &Progress) -> Flow<Vec<Closed>> {
+        let due = self.store.read(|conn| self.due(conn, now))?;
+        due.iter().map(|period| self.close(*period, now, progress)).collect()
+    }
+
+    /// The periods that are to be closed: of every cycle in use, from the first in which anything can have been used.
+    fn due(&self, conn: &mut Conn, now: Timestamp) -> Flow<Vec<Period>> {
+        let Some(first) = statements::first_use_after(conn)? else { return Ok(Vec::new()) };
+        let mut since = HashMap::from([(Cycle::Daily, first)]);
+        for (cycle, at) in statements::cycles(conn)? {
+            since.entry(cycle).or_insert(at);
+        }
+        let (closed, mut due) = (statements::closed(conn)?, Vec::new());
+        for (cycle, since) in since {
+            let mut period = Period::of(cycle, since, self.zone).map_err(anyhow::Error::from)?;
+            while period.closable_at() <= now {
+                if !closed.contains(&period.to_string()) {
+                    due.push(period);
+                }
+                period = period.next(self.zone).map_err(anyhow::Error::from)?;
+            }
+        }
+        due.sort_by_key(Period::bounds);
+        Ok(due)
+    }
+
+    fn close(&self, period: Period, now: Timestamp, progress: &Progress) -> Flow<Closed> {
+        let headers = self.store.read(|conn| Ok(jws_headers::all(conn)?))?;
+        let all = self.store.read(|conn| Ok(statements::relying_party_count(conn)?))?;
+        let bar = progress.begin(&period.to_string(), u64::try_from(all).ok());
+        let (mut made, mut after) = ((0, Micros::ZERO), String::new());
+        loop {
+            let page = self.store.read(|conn| Ok(statements::relying_parties(conn, &after, PAGE)?))?;
+            let Some(last) = page.last() else { break };
+            after = last.to_string();
+            for rp in page {
+                if let Some(micros) = self.close_one(rp, period, &headers, now)? {
+                    made = (made.0 + 1, made.1.plus(micros)?);
+                }
+                bar.step();
+            }
+        }
+        self.store.write(|conn| Ok(statements::close(conn, &period.to_string(), made, now)?))?;
+        end(bar, made.0);
+        let amount = Amount { currency: Currency::Cny, micros: made.1 };
+        Ok(Closed { period: period.to_string(), statements: made.0, amount })
+    }
+
+    /// Makes the statement of one relying party; `None` when there is none to make, or it is made.
+    fn close_one(
+        &self,
+        rp: RelyingPartyId,
+        period: Period,
+        headers: &HashMap<String, String>,
+        now: Timestamp,
+    ) -> Flow<Option<Micros>> {
+        let (name, bounds) = (period.to_string(), period.bounds());
+        let (made, totals) = self.store.read(|conn| {
+            Ok((statements::exists(conn, rp, &name)?, statements::totals(conn, rp, &name, bounds)?))
+        })?;
+        if made || totals.0 == 0 {
+            return Ok(None);
+        }
+        let figures = self.store.read(|conn| tally(conn, rp, &name, bounds, headers))?;
+        let statement = self.sign(rp, &name, &figures, now)?;
+        self.store.write_guarded(|conn| {
+            if statements::exists(conn, rp, &name)? {
+                return Ok(None);
+            }
+            // Nobody writes into a period that is this long over (`billing/periods.rs`); should it happen all the same, it is noticed.
+            if statements::totals(conn, rp, &name, bounds)? != (statement.uses, statement.micros.get()) {
+                return Err(anyhow::anyhow!("charges of {name} changed while it was being closed").into());
+            }
+            statements::insert(conn, &statement, &figures.items)?;
+            audit::append(conn, "billing", "statement.close", statement.id, "done", now)?;
+            earning::of_statement(conn, rp, &figures.items, now)?;
+            settling::settle_owed(self.zone, conn, rp, now)?;
+            Ok(Some(statement.micros))
+        })
+    }
+
+    fn sign(&self, rp: RelyingPartyId, period: &str, figures: &Figures, now: Timestamp) -> Flow<Statement> {
+        let uses = i64::try_from(figures.totals.uses).map_err(anyhow::Error::from)?;
+        let cny = |micros| Amount { currency: Currency::Cny, micros };
+        let items = figures.items.iter().map(|(key, sums)| Item {
+            service: key.service.as_str().to_owned(),
+            price_version: key.price_version.clone(),
+            pack: key.pack,
+            uses: sums.uses,
+            amount: cny(sums.micros),
+        });
+        let id = StatementId::new(now, &mut rand::rng());
+        let token = Token {
+            iss: self.public_url.to_owned(),
+            iat: now.as_second(),
+            id,
+            relying_party: rp,
+            period: period.to_owned(),
+            zone: self.zone.iana_name().unwrap_or("UTC").to_owned(),
+            items: items.collect(),
+            uses: figures.totals.uses,
+            amount: cny(figures.totals.micros),
+            root: base64url(&figures.root),
+        };
+        let signer = self.signer.current();
+        Ok(Statement {
+            id,
+            rp,
+            period: period.to_owned(),
+            uses,
+            micros: figures.totals.micros,
+            root: figures.root,
+            token: token.sign(signer.header(), signer.as_ref())?,
+            closed_at: now,
+            paid: Micros::ZERO,
+            late_fee: Micros::ZERO,
+            settled_at: None,
+            late_fee_paid_at: None,
+        })
+    }
+}
+
+fn end(bar: Piece, made: i64) {
+    bar.end(&format!("{made} statements"));
+}
+
+/// Folds the charges of a period as they stream by.
+fn tally(
+    conn: &mut Conn,
+    rp: RelyingPartyId,
+    period: &str,
+    bounds: (Timestamp, Timestamp),
+    headers: &HashMap<String, String>,
+) -> Flow<Figures> {
+    let mut tally = Tally::default();
+    statements::lines(conn, rp, period, bounds, |line| -> Flow<()> {
+        let charge = Charge {
+            id: line.charge,
+            service: line.service,
+            price_version: &line.price_version,
+            pack: line.pack,
+            micros: line.micros,
+            leaf: leaf(&line.receipt, headers)?,
+        };
+        Ok(tally.add(&charge).map_err(anyhow::Error::from)?)
+    })?;
+    Ok(tally.finish().map_err(anyhow::Error::from)?)
+}
+
+fn leaf(receipt: &str, headers: &HashMap<String, String>) -> Flow<wallet_core::log::Hash> {
+    let whole = tokens::expand_with(receipt, |id| headers.get(id).map(String::as_str));
+    Ok(statement_leaf(&whole.ok_or_else(|| anyhow::anyhow!("the header of a receipt is missing"))?))
+}
