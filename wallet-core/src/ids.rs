@@ -144,16 +144,6 @@ ids! {
     MessageId = "msg";
     /// One ledger transaction.
     LedgerTransactionId = "ltx";
-    /// Units of a service, paid for or given beforehand.
-    PackId = "pck";
-    /// A bill over one period.
-    StatementId = "stm";
-    /// Something that a relying party asked to buy.
-    OrderId = "ord";
-    /// Money that came in or went back.
-    PaymentId = "pay";
-    /// A bound that a relying party set on its own spending.
-    CapId = "cap";
     /// One line of the audit trail.
     AuditId = "aud";
     /// One effect waiting in the outbox.
