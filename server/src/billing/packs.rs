@@ -224,7 +224,8 @@ mod tests {
 
         #[test]
         fn a_used_up_pack_has_earned_what_was_paid_however_it_was_drawn(
-            paid in 0..=i64::MAX, units in 1_i64..=i64::MAX, cuts in prop::collection::vec(0..=i64::MAX, 0..6),
+            paid in 0..=i64::MAX, units in 1_i64..=i64::MAX,
+            cuts in prop::collection::vec(0..=i64::MAX, 0..6),
         ) {
             let mut drawn: Vec<i64> = cuts.into_iter().map(|cut| cut % units).chain([0, units]).collect();
             drawn.sort_unstable();
@@ -239,7 +240,8 @@ mod tests {
 
         #[test]
         fn monthly_windows_tile_time_and_keep_the_day_of_the_grant(
-            second in 1_600_000_000_i64..2_000_000_000, count in 1_u32..=36, zone in prop::sample::select(&ZONES),
+            second in 1_600_000_000_i64..2_000_000_000, count in 1_u32..=36,
+            zone in prop::sample::select(&ZONES),
         ) {
             let zone = TimeZone::get(zone).unwrap();
             let windows = months(at(second), count, &zone).unwrap();

@@ -263,7 +263,8 @@ mod tests {
         fn lines_are_a_transaction_exactly_when_they_sum_to_zero_in_each_unit(
             mut lines in prop::collection::vec((accounts(), -3_i64..4), 1..6),
         ) {
-            let sum = |of: Unit| lines.iter().filter(|line| line.0.unit() == of).map(|line| line.1).sum::<i64>();
+            let of = |unit: Unit| lines.iter().filter(move |line| line.0.unit() == unit);
+            let sum = |unit: Unit| of(unit).map(|line| line.1).sum::<i64>();
             let (money, units) = (sum(Unit::Cny), sum(Unit::Units));
             lines.push((Account::Rounding, -money));
             let post = |(account, amount)| Posting { account, micros: Micros::new(amount) };
