@@ -48,7 +48,7 @@ CREATE TABLE orders (
 ) STRICT;
 CREATE INDEX orders_placed ON orders (placed_at) WHERE state = 'placed';
 
--- Money that came in. A bank transfer is recorded by one person and decided by another; what a gateway notifies of is decided by its
+-- Money that came in. A bank transfer is recorded by one person and credited by another; what a gateway notifies of is decided by its
 -- signature.
 CREATE TABLE payments (
     rp_id TEXT NOT NULL,
@@ -65,13 +65,14 @@ CREATE TABLE payments (
     decided_by TEXT,
     transaction_id TEXT,
     outcome TEXT,
-    CHECK (decided_by IS NULL OR decided_by <> recorded_by OR provider <> 'bank'),
+    CHECK (decided_by IS NULL OR decided_by <> recorded_by OR provider <> 'bank' OR state = 'rejected'),
     PRIMARY KEY (rp_id, id)
 ) STRICT;
 CREATE UNIQUE INDEX payments_reference ON payments (provider, reference) WHERE state <> 'rejected';
 CREATE INDEX payments_recorded ON payments (id) WHERE state = 'recorded';
+CREATE INDEX payments_of_order ON payments (order_id) WHERE state = 'recorded';
 
--- Money that goes back because we say so: asked for by one person, decided by another. `confirmed_at`: when the gateway said that it went.
+-- Money that goes back because we say so: asked for by one person, approved by another. `confirmed_at`: when the gateway said that it went.
 CREATE TABLE refunds (
     rp_id TEXT NOT NULL,
     id TEXT NOT NULL UNIQUE,
@@ -84,7 +85,7 @@ CREATE TABLE refunds (
     decided_by TEXT,
     transaction_id TEXT,
     confirmed_at INTEGER,
-    CHECK (decided_by IS NULL OR decided_by <> requested_by),
+    CHECK (decided_by IS NULL OR decided_by <> requested_by OR state = 'rejected'),
     PRIMARY KEY (rp_id, id)
 ) STRICT;
 CREATE INDEX refunds_of_payment ON refunds (payment_id);

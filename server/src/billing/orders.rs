@@ -166,12 +166,12 @@ pub struct GiftUsed {
 }
 
 /// What giving an order back comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Withdrawal {
     /// Goes to the balance.
     pub refund: Micros,
-    /// Stays here: gifts that came with it and were used, at the list's price (A2.6), but never more than was paid.
-    pub clawed_back: Micros,
+    /// Stays here, for each gift: what was used of it at the list's price (A2.6), all of them together never more than was paid.
+    pub clawed_back: Vec<Micros>,
 }
 
 /// What giving an unused order back comes to.
@@ -179,12 +179,13 @@ pub struct Withdrawal {
 /// # Errors
 /// An overflow.
 pub fn withdrawal(paid: Micros, gifts: &[GiftUsed]) -> Result<Withdrawal, MoneyOverflow> {
-    let mut worth = Micros::ZERO;
+    let (mut refund, mut clawed_back) = (paid, Vec::new());
     for gift in gifts {
-        worth = worth.plus(gift.price.times(gift.units)?)?;
+        let clawed = gift.price.times(gift.units)?.min(refund);
+        refund = refund.minus(clawed)?;
+        clawed_back.push(clawed);
     }
-    let clawed_back = worth.min(paid);
-    Ok(Withdrawal { refund: paid.minus(clawed_back)?, clawed_back })
+    Ok(Withdrawal { refund, clawed_back })
 }
 
 #[cfg(test)]
@@ -236,8 +237,8 @@ mod tests {
             let gifts: Vec<_> =
                 gifts.into_iter().map(|(units, price)| GiftUsed { units, price: Micros::new(price) }).collect();
             let Withdrawal { refund, clawed_back } = withdrawal(Micros::new(paid), &gifts).unwrap();
-            prop_assert_eq!(refund.plus(clawed_back), Ok(Micros::new(paid)));
-            prop_assert!(refund >= Micros::ZERO && clawed_back >= Micros::ZERO);
+            prop_assert_eq!(refund.get() + clawed_back.iter().map(|clawed| clawed.get()).sum::<i64>(), paid);
+            prop_assert!(clawed_back.iter().chain([&refund]).all(|micros| *micros >= Micros::ZERO));
         }
     }
 

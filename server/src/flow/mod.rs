@@ -2,6 +2,7 @@
 //! outcome with everything that belongs to it. HTTP is not known here, tables are not named here.
 
 pub mod admins;
+mod amounts;
 pub mod answers;
 pub mod approvals;
 pub mod caches;
@@ -17,6 +18,7 @@ pub mod earning;
 pub mod enrolments;
 pub mod face_groups;
 pub mod faces;
+mod fulfilment;
 pub mod handles;
 pub mod health;
 pub mod idempotency;
@@ -29,14 +31,20 @@ pub mod liveness_sessions;
 pub mod log;
 mod metering;
 pub mod misses;
+pub mod offers;
+pub mod orders;
 pub mod paper;
 pub mod past_uses;
+pub mod payment_notices;
+pub mod payments;
 pub mod persons;
 pub mod pictures;
 pub mod prices;
+pub mod promotions;
 pub mod proofing;
 pub mod recoveries;
 pub mod redemptions;
+pub mod refunds;
 pub mod relying_parties;
 pub mod retention;
 pub mod revocations;

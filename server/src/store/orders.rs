@@ -6,7 +6,7 @@ use wallet_core::ids::{LedgerTransactionId, OrderId, RelyingPartyId};
 use wallet_core::money::Micros;
 
 use super::columns::{join, parse, present, split, time};
-use super::schema::orders;
+use super::schema::{orders, payments};
 use super::{Conn, exactly_one};
 use crate::billing::orders::State;
 
@@ -163,12 +163,12 @@ pub fn advance(conn: &mut Conn, order: &Order, next: State, now: Timestamp) -> Q
 pub fn note_paid(
     conn: &mut Conn,
     order: &Order,
-    transaction: Option<LedgerTransactionId>,
+    transaction: LedgerTransactionId,
     gift: bool,
 ) -> QueryResult<()> {
     let paid = orders::table.find((order.rp.to_string(), order.id.to_string()));
     let values = (
-        orders::transaction_id.eq(transaction.map(|id| id.to_string())),
+        orders::transaction_id.eq(transaction.to_string()),
         orders::gift.eq(i64::from(gift)),
     );
     exactly_one(diesel::update(paid).set(values).execute(conn)?)
@@ -195,11 +195,15 @@ pub fn beyond_stock(
     hopeless.load::<Row>(conn)?.into_iter().map(order).collect()
 }
 
-/// Orders that wait to be paid and were placed before `time`.
+/// Orders that wait to be paid and were placed before `time`; not those of which a payment is recorded that may have come in time.
 pub fn placed_before(conn: &mut Conn, time: Timestamp, most: i64) -> QueryResult<Vec<Order>> {
+    let its_payment = payments::table
+        .filter(payments::order_id.eq(orders::id.nullable()))
+        .filter(payments::state.eq(super::payments::RECORDED));
     let old = orders::table
         .filter(orders::state.eq(State::Placed.as_str()))
         .filter(orders::placed_at.lt(time.as_microsecond()))
+        .filter(diesel::dsl::not(diesel::dsl::exists(its_payment)))
         .order(orders::placed_at)
         .limit(most);
     old.load::<Row>(conn)?.into_iter().map(order).collect()

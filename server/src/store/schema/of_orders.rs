@@ -94,3 +94,5 @@ diesel::table! {
         short_micros -> BigInt,
     }
 }
+
+diesel::allow_tables_to_appear_in_same_query!(orders, payments);
