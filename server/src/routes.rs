@@ -2,12 +2,12 @@
 //! decided and charged) → `store/redemptions.rs`. Beside them stand `flow/{idempotency,codes,captures}.rs`; docs/ARCHITECTURE.md lists all.
 
 use actix_web::Route;
-use actix_web::web::{ServiceConfig, delete, get, post, resource, to};
+use actix_web::web::{ServiceConfig, delete, get, post, put, resource, to};
 
 use crate::http::{
-    approvals, certificates, codes, devices, enrolments, face_groups, faces, health, issuer, ledger,
-    liveness_sessions, paper, persons, problem, recoveries, redemptions, relying_parties, revocations,
-    sponsorships, standing_numbers, status_lists, transparency_log,
+    accounts, approvals, certificates, codes, devices, enrolments, face_groups, faces, health, issuer,
+    ledger, liveness_sessions, paper, persons, problem, recoveries, redemptions, relying_parties,
+    revocations, sponsorships, standing_numbers, statements, status_lists, transparency_log,
 };
 
 /// Everything the service answers to. /metrics is added by the metrics middleware.
@@ -58,6 +58,16 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/v1/sponsorships",                            post().to(sponsorships::create));
     at(api, "/v1/sponsorships/{id}",                       get().to(sponsorships::show));
     at(api, "/v1/sponsorships/{id}/revocation",            post().to(sponsorships::revoke));
+
+    at(api, "/v1/balance",                                 get().to(accounts::balance));
+    at(api, "/v1/packs",                                   get().to(accounts::packs));
+    at(api, "/v1/usage",                                   get().to(accounts::usage));
+    at(api, "/v1/messages",                                get().to(accounts::messages));
+    pair(api, "/v1/caps",                                  get().to(accounts::caps), put().to(accounts::replace_caps));
+    at(api, "/v1/statements",                              get().to(statements::list));
+    at(api, "/v1/statements/{period}",                     get().to(statements::show));
+    at(api, "/v1/statements/{period}/lines",               get().to(statements::lines));
+    at(api, "/v1/statements/{period}/proofs/{charge}",     get().to(statements::proof));
 
     // Admins: a bearer token
     at(api, "/v1/admin/relying-parties",                   post().to(relying_parties::admit));

@@ -1,5 +1,6 @@
 //! Money is an exact whole number of millionths of a currency unit; floats never come near it.
 
+use std::fmt;
 use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
@@ -112,6 +113,15 @@ pub struct Amount {
     pub currency: Currency,
     /// Millionths of the currency unit.
     pub micros: Micros,
+}
+
+/// In units of the currency, with all six decimals and without its name: `0.182000`.
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sign, micros) =
+            (if self.micros.is_negative() { "-" } else { "" }, self.micros.get().unsigned_abs());
+        write!(f, "{sign}{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The command line: `ecert serve` and what is done on the machine itself.
 
 mod admin;
+mod billing;
 mod certificates;
 mod db;
 mod db_words;
@@ -49,6 +50,9 @@ enum Action {
     /// Admins
     #[command(subcommand)]
     Admin(admin::AdminAction),
+    /// The books: close the day
+    #[command(subcommand)]
+    Billing(billing::BillingAction),
     /// Certificates: many of them at once
     #[command(subcommand)]
     Certificates(certificates::CertificatesAction),
@@ -110,6 +114,7 @@ fn try_run() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Action::Admin(action) => admin::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
+        Action::Billing(action) => billing::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Certificates(action) => certificates::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Db(action) => db::run(&cli.settings, action),
         Action::Keys(action) => keys::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),

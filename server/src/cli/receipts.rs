@@ -52,13 +52,8 @@ fn verify(file: &Path, root: &[u8]) -> anyhow::Result<Receipt> {
 fn cost(receipt: &Receipt) -> String {
     match (&receipt.charge, &receipt.not_charged) {
         (Some(charge), _) => {
-            let micros = charge.amount.micros.get();
-            format!(
-                "charged {}.{:06} {}",
-                micros / 1_000_000,
-                micros % 1_000_000,
-                charge.amount.currency.code()
-            )
+            let pack = charge.pack.map(|pack| format!(", a unit of {pack}")).unwrap_or_default();
+            format!("charged {} {}{pack}", charge.amount, charge.amount.currency.code())
         }
         (None, reason) => format!("not charged: {}", reason.as_deref().unwrap_or("no reason given")),
     }

@@ -18,11 +18,11 @@ use wallet_core::refusal::Refusal;
 use super::answers::Answer;
 use super::callers::Device as Phone;
 use super::captures::Challenge;
+use super::charging::gate;
 use super::codes::{self, Presented};
 use super::idempotency::{Idempotency, answered, seal};
 use super::past_uses::own_use;
 use super::redemptions::{Kept, Opened, judge_on};
-use super::charging::gate;
 use super::{Context, later, random, settlement};
 use crate::stop::Flow;
 use crate::store::approvals::{self, Approval};
@@ -195,7 +195,8 @@ pub fn submit_capture(
         let why = "the capture's signature is not by this device key";
         return Err(Refusal::Unauthenticated { why }.into());
     }
-    let payer = ctx.rp_store.read(|conn| Ok(relying_parties::find(conn, own.rp)?))?.ok_or(Refusal::RpSuspended)?;
+    let payer =
+        ctx.rp_store.read(|conn| Ok(relying_parties::find(conn, own.rp)?))?.ok_or(Refusal::RpSuspended)?;
     gate(ctx, &payer, settlement::SERVICE, None)?;
     // Longer than any key that a relying party may choose, so that none of theirs is taken.
     let key = format!("holder's capture {id} {}", base64url(&capture.fingerprint()));

@@ -103,7 +103,11 @@ fn judged(spendings: &[Spending], price: Micros) -> Flow<Vec<CapId>> {
 }
 
 fn applying<'a>(rp: &'a RelyingParty, purpose: Option<&'a str>) -> impl Iterator<Item = &'a Cap> {
-    rp.caps.iter().filter(move |cap| cap.applies(rp.key, purpose))
+    rp.caps.iter().filter(move |cap| match cap.scope() {
+        Scope::RelyingParty => true,
+        Scope::ApiKey(own) => rp.key == Some(*own),
+        Scope::Purpose(own) => purpose == Some(own.as_str()),
+    })
 }
 
 fn spendings(conn: &mut Conn, rp: &RelyingParty, purpose: Option<&str>, day: Date) -> Flow<Vec<Spending>> {
@@ -142,7 +146,8 @@ pub fn replace(ctx: &Context, rp: &RelyingParty, wanted: &[Wanted]) -> Flow<Vec<
     ctx.rp_store.write(|conn| {
         let before = relying_parties::find(conn, rp.id)?.ok_or(Refusal::NotFound)?.caps;
         let caps = wanted.iter().map(|one| parsed(rp, one, &before, now)).collect::<Result<Vec<_>, _>>()?;
-        let subjects: BTreeSet<String> = caps.iter().map(|cap| format!("{:?} {:?}", cap.scope(), cap.kind())).collect();
+        let subjects: BTreeSet<String> =
+            caps.iter().map(|cap| format!("{:?} {:?}", cap.scope(), cap.kind())).collect();
         if subjects.len() < caps.len() {
             return Err(invalid("one soft and one hard cap of each scope at most").into());
         }
@@ -186,5 +191,11 @@ fn shown(cap: &Cap, spent: Option<Micros>) -> Wanted {
         Kind::Soft => "soft",
         Kind::Hard => "hard",
     };
-    Wanted { scope: scope.to_owned(), subject, kind: kind.to_owned(), amount: cny(cap.micros()), spent: spent.map(cny) }
+    Wanted {
+        scope: scope.to_owned(),
+        subject,
+        kind: kind.to_owned(),
+        amount: cny(cap.micros()),
+        spent: spent.map(cny),
+    }
 }

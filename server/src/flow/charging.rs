@@ -54,7 +54,9 @@ pub(super) fn charge(
         occasion,
         transaction: LedgerTransactionId::new(now, &mut rand::rng()),
         usage_date: price::usage_date(submitted_at, &ctx.zone),
-        period: Period::for_use(cycle, submitted_at, now, &ctx.zone).map_err(anyhow::Error::from)?.to_string(),
+        period: Period::for_use(cycle, submitted_at, now, &ctx.zone)
+            .map_err(anyhow::Error::from)?
+            .to_string(),
         price,
         pack,
         submitted_at,

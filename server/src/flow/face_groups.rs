@@ -142,7 +142,7 @@ pub fn remove_face(ctx: &Context, rp: &RelyingParty, group: FaceGroupId, id: Gro
 }
 
 /// What a search found.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Found {
     /// The best first; none when nobody in the group reaches the threshold.
     matches: Vec<Match>,
@@ -154,7 +154,7 @@ pub struct Found {
 }
 
 /// A face of the group that looks like the one searched for.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Match {
     face: GroupFaceId,
     label: String,

@@ -17,7 +17,7 @@ use crate::edge::models::Lane;
 use crate::stop::Flow;
 
 /// A face as it was found in a picture.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Face {
     /// In pixels of the upright picture.
     #[serde(rename = "box")]
@@ -32,7 +32,7 @@ impl Face {
 }
 
 /// Two faces compared.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Compared {
     /// Whether the score reaches the threshold.
     same: bool,
@@ -70,7 +70,7 @@ pub fn compare(
 }
 
 /// A face described.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Description {
     face: Face,
     #[serde(flatten)]

@@ -53,7 +53,7 @@ fn is_open(session: &LivenessSession, now: Timestamp) -> bool {
 }
 
 /// What a session's capture came to.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LivenessJudgement {
     session: LivenessSessionId,
     reasons: Vec<Reason>,

@@ -1,6 +1,7 @@
 //! Use cases: one function each, which opens the transaction, loads the facts, lets a pure rule decide and saves the
 //! outcome with everything that belongs to it. HTTP is not known here, tables are not named here.
 
+pub mod accounts;
 pub mod admins;
 mod amounts;
 pub mod answers;

@@ -30,7 +30,7 @@ pub struct Submission {
 }
 
 /// What a verification came to. Of the document's data nothing is repeated: the relying party has sent it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PersonVerification {
     session: LivenessSessionId,
     /// Why it failed: those of the judgement, or `source-not-found`.

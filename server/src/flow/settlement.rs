@@ -15,10 +15,10 @@ use wallet_core::redemption::Event;
 use wallet_core::refusal::{Reason, Refusal};
 
 use super::answers::{Answer, Judged, Kept, Unusable, faster, seal_answer};
+use super::callers::RelyingParty;
 use super::certificates::InForce;
 use super::charging::{self, Attempted};
 use super::idempotency::{finish, seal};
-use super::callers::RelyingParty;
 use super::{Context, caps, issuance, metering, tokens};
 use crate::billing::price::Service;
 use crate::stop::Flow;

@@ -45,7 +45,12 @@ fn pay(zone: &TimeZone, conn: &mut Conn, statement: &Statement, micros: Micros, 
 }
 
 /// The late fee of a statement as of `now`, whether it is paid or not.
-pub(super) fn late_fee(zone: &TimeZone, conn: &mut Conn, statement: &Statement, now: Timestamp) -> Flow<Micros> {
+pub(super) fn late_fee(
+    zone: &TimeZone,
+    conn: &mut Conn,
+    statement: &Statement,
+    now: Timestamp,
+) -> Flow<Micros> {
     if statement.settled_at.is_some() {
         return Ok(statement.late_fee);
     }

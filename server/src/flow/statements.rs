@@ -16,7 +16,7 @@ use wallet_core::money::{Amount, Currency, Micros};
 use wallet_core::receipt::statement_leaf;
 use wallet_core::statement::{Item, Statement as Token};
 
-use super::{Context, earning, settling, tokens};
+use super::{Context, earning, settling};
 use crate::billing::periods::{Cycle, Period};
 use crate::billing::statement::{Charge, Statement as Figures, Tally};
 use crate::edge::keyring::Keyring;
@@ -134,7 +134,7 @@ impl Books<'_> {
             return Ok(None);
         }
         let figures = self.store.read(|conn| tally(conn, rp, &name, bounds, headers))?;
-        let statement = self.sign(rp, &name, &figures, now)?;
+        let statement = self.sign(rp, period, &figures, now)?;
         self.store.write_guarded(|conn| {
             if statements::exists(conn, rp, &name)? {
                 return Ok(None);
@@ -151,7 +151,7 @@ impl Books<'_> {
         })
     }
 
-    fn sign(&self, rp: RelyingPartyId, period: &str, figures: &Figures, now: Timestamp) -> Flow<Statement> {
+    fn sign(&self, rp: RelyingPartyId, period: Period, figures: &Figures, now: Timestamp) -> Flow<Statement> {
         let uses = i64::try_from(figures.totals.uses).map_err(anyhow::Error::from)?;
         let cny = |micros| Amount { currency: Currency::Cny, micros };
         let items = figures.items.iter().map(|(key, sums)| Item {
@@ -167,7 +167,7 @@ impl Books<'_> {
             iat: now.as_second(),
             id,
             relying_party: rp,
-            period: period.to_owned(),
+            period: period.to_string(),
             zone: self.zone.iana_name().unwrap_or("UTC").to_owned(),
             items: items.collect(),
             uses: figures.totals.uses,
@@ -178,7 +178,8 @@ impl Books<'_> {
         Ok(Statement {
             id,
             rp,
-            period: period.to_owned(),
+            period: period.to_string(),
+            bounds: period.bounds(),
             uses,
             micros: figures.totals.micros,
             root: figures.root,
@@ -220,6 +221,5 @@ fn tally(
 }
 
 fn leaf(receipt: &str, headers: &HashMap<String, String>) -> Flow<wallet_core::log::Hash> {
-    let whole = tokens::expand_with(receipt, |id| headers.get(id).map(String::as_str));
-    Ok(statement_leaf(&whole.ok_or_else(|| anyhow::anyhow!("the header of a receipt is missing"))?))
+    Ok(statement_leaf(&shown::whole(receipt, headers)?))
 }

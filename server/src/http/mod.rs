@@ -2,6 +2,7 @@
 //!
 //! Invariant: a handler that needs a caller takes it as an argument ([`callers`]); there is no way to forget the check.
 
+pub mod accounts;
 pub mod approvals;
 pub mod callers;
 pub mod certificates;
@@ -27,6 +28,7 @@ pub mod relying_parties;
 pub mod revocations;
 pub mod sponsorships;
 pub mod standing_numbers;
+pub mod statements;
 pub mod status_lists;
 pub mod transparency_log;
 pub mod uploads;

@@ -11,7 +11,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::flow::{Context, face_groups, health, issuer, jobs, log, retention, status_lists};
+use crate::flow::{
+    Context, earning, face_groups, health, issuer, jobs, log, retention, statements, status_lists,
+};
 use crate::stop::{Flow, Stop};
 
 /// One kind of work that comes again and again.
@@ -56,7 +58,7 @@ const HOURLY: Job = Job {
     lease: Some(SignedDuration::from_secs(300)),
 };
 
-const JOBS: [Job; 10] = [
+const JOBS: [Job; 12] = [
     // A revocation reaches the published list within a quarter of a second and the time of signing it.
     Job {
         name: "outbox",
@@ -102,6 +104,15 @@ const JOBS: [Job; 10] = [
         lease: None,
         ..HOURLY
     },
+    // A day is closed ten minutes after its end; the statement is promised within ten hours.
+    Job {
+        name: "close_periods",
+        work: statements::close_due,
+        every: SignedDuration::from_secs(60),
+        lease: Some(SignedDuration::from_secs(600)),
+        ..HOURLY
+    },
+    Job { name: "void_packs", work: earning::void_expired, ..HOURLY },
     Job { name: "check_ledger", work: health::check_ledger, ..HOURLY },
     Job { name: retention::FORGET, work: retention::forget, ..HOURLY },
     Job { name: "partitions", work: retention::roll_partitions, ..HOURLY },

@@ -30,11 +30,7 @@ impl Day {
 }
 
 /// What was spent on a day, by cap, and whether its owner was told that it is reached.
-pub fn spent(
-    conn: &mut Conn,
-    rp: RelyingPartyId,
-    day: Date,
-) -> QueryResult<HashMap<CapId, (Micros, bool)>> {
+pub fn spent(conn: &mut Conn, rp: RelyingPartyId, day: Date) -> QueryResult<HashMap<CapId, (Micros, bool)>> {
     let found = c::table
         .filter(c::rp_id.eq(rp.to_string()))
         .filter(c::usage_date.eq(day.to_string()))
@@ -44,12 +40,7 @@ pub fn spent(
 }
 
 /// Adds what is spent, as long as it stays within `most`; `false` when it does not, and nothing is added.
-pub fn add(
-    conn: &mut Conn,
-    day: Day,
-    micros: Micros,
-    most: Option<Micros>,
-) -> QueryResult<bool> {
+pub fn add(conn: &mut Conn, day: Day, micros: Micros, most: Option<Micros>) -> QueryResult<bool> {
     let most = most.map_or(i64::MAX, Micros::get);
     let key = day.key();
     let room = c::table.find(key.clone()).filter(c::micros.le(most.saturating_sub(micros.get())));

@@ -104,11 +104,22 @@ pub fn of_rps(since: Since) -> Vec<Check> {
              (SELECT 1 FROM charges c WHERE {CHARGED} AND c.id = a.charge_id)")),
         ("charge-not-of-a-price-list",
             "c.id{)row} AS line FROM charges c WHERE NOT EXISTS (SELECT 1 FROM prices p WHERE p.service = c.service \
-             AND p.version = c.price_version AND p.currency = c.currency AND p.micros = c.micros)".to_owned()),
+             AND p.version = c.price_version AND p.currency = c.currency AND CASE WHEN c.pack_id IS NULL THEN p.micros ELSE 0 END = c.micros)".to_owned()),
         ("charge-and-ledger-differ", format!(
             "c.id{{)row}} AS line FROM charges c WHERE NOT EXISTS (SELECT 1 FROM ledger_transactions t \
                WHERE t.book = c.rp_id AND t.id = c.transaction_id AND t.kind = 'use') \
              OR c.micros <> (SELECT COALESCE(SUM(p.micros), 0) FROM postings p WHERE {its_postings} AND p.micros > 0)")),
+        ("charge-of-no-pack",
+            "c.id{)row} AS line FROM charges c LEFT JOIN packs p ON p.rp_id = c.rp_id AND p.id = c.pack_id \
+             WHERE c.pack_id IS NOT NULL AND (p.id IS NULL OR p.service <> c.service OR c.submitted_at < p.starts_at \
+             OR c.submitted_at >= p.expires_at)".to_owned()),
+        ("balance-and-ledger-differ",
+            "b.rp_id{)row} AS line FROM balances b WHERE b.micros <> (SELECT -COALESCE(SUM(p.micros), 0) FROM postings p \
+             WHERE p.book = b.rp_id AND p.account = 'rp:' || b.rp_id || ':balance')".to_owned()),
+        ("statement-and-items-differ",
+            "s.id{)row} AS line FROM statements s LEFT JOIN (SELECT rp_id, period, SUM(uses) AS uses, SUM(micros) AS micros \
+             FROM statement_items GROUP BY rp_id, period) i ON i.rp_id = s.rp_id AND i.period = s.period \
+             WHERE COALESCE(i.uses, 0) <> s.uses OR COALESCE(i.micros, 0) <> s.micros".to_owned()),
         // As sets, and below by counting first: joined row by row, a relying party with all the rows would take for ever.
         ("use-not-charged", format!(
             "id{{)row}} AS line FROM (SELECT book, id FROM ledger_transactions WHERE kind = 'use' AND id >= '{ltx}' \

@@ -8,7 +8,6 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use jiff::Timestamp;
 use wallet_core::ids::{LedgerTransactionId, RelyingPartyId};
-use wallet_core::money::Currency;
 
 use super::Conn;
 use super::schema::{ledger_transactions as transactions, postings};

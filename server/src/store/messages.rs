@@ -23,7 +23,13 @@ pub struct Message {
 }
 
 /// Adds a message.
-pub fn insert(conn: &mut Conn, rp: RelyingPartyId, kind: &str, body: &Value, now: Timestamp) -> QueryResult<()> {
+pub fn insert(
+    conn: &mut Conn,
+    rp: RelyingPartyId,
+    kind: &str,
+    body: &Value,
+    now: Timestamp,
+) -> QueryResult<()> {
     let row = (
         m::rp_id.eq(rp.to_string()),
         m::id.eq(MessageId::new(now, &mut rand::rng()).to_string()),

@@ -198,8 +198,7 @@ pub fn earn(
     before: Micros,
     by_now: Micros,
 ) -> QueryResult<()> {
-    let as_read = packs::table
-        .find((rp.to_string(), id.to_string()))
-        .filter(packs::earned_micros.eq(before.get()));
+    let as_read =
+        packs::table.find((rp.to_string(), id.to_string())).filter(packs::earned_micros.eq(before.get()));
     exactly_one(diesel::update(as_read).set(packs::earned_micros.eq(by_now.get())).execute(conn)?)
 }

@@ -11,8 +11,8 @@ use wallet_core::ids::{ApiKeyId, CapId, RelyingPartyId};
 use wallet_core::money::Micros;
 
 use super::columns::{damaged, join, parse, split, time};
-use super::{Conn, exactly_one};
 use super::schema::{api_keys, purposes, relying_parties, subscriptions};
+use super::{Conn, exactly_one};
 use crate::billing::arrears::Standing;
 use crate::billing::caps::{Cap, Kind, Scope};
 
@@ -138,12 +138,7 @@ type Row = (String, String, Option<i64>, Option<String>);
 
 macro_rules! columns {
     () => {
-        (
-            relying_parties::id,
-            relying_parties::state,
-            relying_parties::arrears_since,
-            relying_parties::caps,
-        )
+        (relying_parties::id, relying_parties::state, relying_parties::arrears_since, relying_parties::caps)
     };
 }
 use columns;
@@ -209,10 +204,13 @@ pub fn set_standing(conn: &mut Conn, id: RelyingPartyId, standing: Standing) -> 
         Standing::Clear => None,
         Standing::InArrears { since } => Some(since.as_microsecond()),
     };
-    let changed = relying_parties::table
-        .find(id.to_string())
-        .filter(relying_parties::arrears_since.is_distinct_from(since));
-    diesel::update(changed).set(relying_parties::arrears_since.eq(since)).execute(conn).map(drop)
+    // Only a change is written: it makes every replica read its relying parties anew.
+    let known = relying_parties::table.find(id.to_string());
+    let before: Option<i64> = known.clone().select(relying_parties::arrears_since).first(conn)?;
+    if before == since {
+        return Ok(());
+    }
+    diesel::update(known).set(relying_parties::arrears_since.eq(since)).execute(conn).map(drop)
 }
 
 /// Puts the caps of a relying party in place of those that it had.

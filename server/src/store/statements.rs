@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use diesel::prelude::*;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 use wallet_core::ids::{
     ChargeId, LedgerTransactionId, PackId, RedemptionId, RelyingPartyId, StatementId, UseId,
 };
@@ -27,6 +28,8 @@ pub struct Statement {
     pub rp: RelyingPartyId,
     /// For which period, by its name.
     pub period: String,
+    /// From when until when that was.
+    pub bounds: (Timestamp, Timestamp),
     /// Charges in it.
     pub uses: i64,
     /// Their sum.
@@ -47,13 +50,14 @@ pub struct Statement {
     pub late_fee_paid_at: Option<Timestamp>,
 }
 
-type Row = (String, String, i64, i64, Vec<u8>, String, i64, i64, i64, Option<i64>, Option<i64>);
+type Row = (String, String, (i64, i64), i64, i64, Vec<u8>, String, i64, i64, i64, Option<i64>, Option<i64>);
 
 macro_rules! columns {
     () => {
         (
             statements::id,
             statements::period,
+            (statements::starts_at, statements::ends_at),
             statements::uses,
             statements::micros,
             statements::root,
@@ -68,11 +72,25 @@ macro_rules! columns {
 }
 
 fn from_row(rp: RelyingPartyId, row: Row) -> QueryResult<Statement> {
-    let (id, period, uses, micros, root, token, closed_at, paid, late_fee, settled_at, late_fee_paid_at) = row;
+    let (
+        id,
+        period,
+        bounds,
+        uses,
+        micros,
+        root,
+        token,
+        closed_at,
+        paid,
+        late_fee,
+        settled_at,
+        late_fee_paid_at,
+    ) = row;
     Ok(Statement {
         id: parse(&id)?,
         rp,
         period,
+        bounds: (time(bounds.0)?, time(bounds.1)?),
         uses,
         micros: Micros::new(micros),
         root: array(&root)?,
@@ -92,11 +110,7 @@ pub fn exists(conn: &mut Conn, rp: RelyingPartyId, period: &str) -> QueryResult<
 }
 
 /// Adds a statement with its items.
-pub fn insert(
-    conn: &mut Conn,
-    statement: &Statement,
-    lines: &[(ItemKey, Sums)],
-) -> QueryResult<()> {
+pub fn insert(conn: &mut Conn, statement: &Statement, lines: &[(ItemKey, Sums)]) -> QueryResult<()> {
     let row = (
         statements::rp_id.eq(statement.rp.to_string()),
         statements::period.eq(&statement.period),
@@ -106,7 +120,8 @@ pub fn insert(
         statements::root.eq(statement.root.as_slice()),
         statements::token.eq(&statement.token),
         statements::closed_at.eq(statement.closed_at.as_microsecond()),
-        statements::due_at.eq(statement.closed_at.as_microsecond()),
+        statements::starts_at.eq(statement.bounds.0.as_microsecond()),
+        statements::ends_at.eq(statement.bounds.1.as_microsecond()),
         statements::paid_micros.eq(statement.paid.get()),
         statements::late_fee_micros.eq(0),
     );
@@ -197,7 +212,8 @@ pub fn pay(
         statements::paid_micros.eq(statements::paid_micros + micros.get()),
         statements::late_fee_micros.eq(late_fee.unwrap_or(Micros::ZERO).get()),
         statements::settled_at.eq(late_fee.map(|_| now.as_microsecond())),
-        statements::late_fee_paid_at.eq(late_fee.filter(|fee| *fee == Micros::ZERO).map(|_| now.as_microsecond())),
+        statements::late_fee_paid_at
+            .eq(late_fee.filter(|fee| *fee == Micros::ZERO).map(|_| now.as_microsecond())),
     );
     exactly_one(diesel::update(as_read).set(values).execute(conn)?)?;
     if micros == Micros::ZERO {
@@ -225,11 +241,7 @@ pub fn pay_late_fee(conn: &mut Conn, rp: RelyingPartyId, period: &str, now: Time
 }
 
 /// What was paid of a statement, and when, the earliest first.
-pub fn payments(
-    conn: &mut Conn,
-    rp: RelyingPartyId,
-    period: &str,
-) -> QueryResult<Vec<(Timestamp, Micros)>> {
+pub fn payments(conn: &mut Conn, rp: RelyingPartyId, period: &str) -> QueryResult<Vec<(Timestamp, Micros)>> {
     use settlement_payments as p;
     let found = p::table
         .filter(p::rp_id.eq(rp.to_string()))
@@ -260,7 +272,7 @@ pub struct Line {
 }
 
 /// Between the bounds of a period and the moment that an id of a redemption is of lie minutes at most.
-const SLACK: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+const SLACK: SignedDuration = SignedDuration::from_hours(1);
 
 /// The occasions that charges of a period may have, as conditions on the primary key: a range of redemptions, and one of other uses.
 fn occasions((from, to): (Timestamp, Timestamp)) -> [String; 2] {
@@ -313,10 +325,10 @@ pub fn lines<E: From<diesel::result::Error>>(
     type Columns = (String, String, String, String, Option<String>, i64, String);
     let [redemptions, uses] = occasions(bounds);
     let query = format!(
-            "SELECT {{row(}}c.id, c.redemption_id, c.service, c.price_version, c.pack_id, c.micros, a.receipt{{)row}} AS line \
+        "SELECT {{row(}}c.id, c.redemption_id, c.service, c.price_version, c.pack_id, c.micros, a.receipt{{)row}} AS line \
              FROM charges c JOIN attempts a ON a.rp_id = c.rp_id AND a.redemption_id = c.redemption_id AND a.id = c.attempt_id \
              WHERE c.rp_id = '{rp}' AND (({redemptions}) OR ({uses})) AND {PERIOD} = '{period}' ORDER BY c.id"
-        );
+    );
     for row in rows::stream(conn, &query)? {
         let (charge, occasion, service, price_version, pack, micros, receipt): Columns = of_json(row?)?;
         let service = Service::parse(&service).ok_or_else(|| damaged(&"charges.service"))?;
@@ -370,13 +382,17 @@ pub fn cycles(conn: &mut Conn) -> QueryResult<Vec<(Cycle, Timestamp)>> {
         .order(billing_cycles::since)
         .select((billing_cycles::cycle, billing_cycles::since));
     let rows = found.load::<(String, i64)>(conn)?.into_iter();
-    rows.map(|(cycle, since)| Ok((parse(&cycle)?, time(since)?))).collect()
+    rows.map(|(cycle, since)| Ok((cycle_of_word(&cycle)?, time(since)?))).collect()
 }
 
 /// How often a service is billed.
 pub fn cycle_of(conn: &mut Conn, service: Service) -> QueryResult<Cycle> {
     let found = billing_cycles::table.find(service.as_str()).select(billing_cycles::cycle);
-    found.first::<String>(conn).optional()?.map_or(Ok(Cycle::Daily), |cycle| parse(&cycle))
+    found.first::<String>(conn).optional()?.map_or(Ok(Cycle::Daily), |cycle| cycle_of_word(&cycle))
+}
+
+fn cycle_of_word(word: &str) -> QueryResult<Cycle> {
+    Cycle::parse(word).ok_or_else(|| damaged(&"billing_cycles.cycle"))
 }
 
 /// The moment before which nothing can have been used: nobody was admitted.
@@ -389,4 +405,67 @@ pub fn first_use_after(conn: &mut Conn) -> QueryResult<Option<Timestamp>> {
 /// How many relying parties there are.
 pub fn relying_party_count(conn: &mut Conn) -> QueryResult<i64> {
     super::schema::relying_parties::table.count().get_result(conn)
+}
+
+/// What was used in a period.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Usage {
+    /// Its name.
+    pub period: String,
+    /// Of what.
+    pub service: String,
+    /// How often.
+    pub uses: i64,
+    /// How many of these were drawn from packs.
+    pub from_packs: i64,
+    /// What is owed for the others, in micro-yuan.
+    pub micros: i64,
+    /// Whether the period is closed, and this is for ever.
+    pub stated: bool,
+}
+
+/// What was used in the periods that begin between two moments, in their order.
+pub fn usage(
+    conn: &mut Conn,
+    rp: RelyingPartyId,
+    (from, to): (Timestamp, Timestamp),
+) -> QueryResult<Vec<Usage>> {
+    let stated = format!(
+        "SELECT {{row(}}s.period, i.service, CAST(SUM(i.uses) AS BIGINT), \
+         CAST(SUM(CASE WHEN i.pack_id IS NULL THEN 0 ELSE i.uses END) AS BIGINT), CAST(SUM(i.micros) AS BIGINT){{)row}} AS line \
+         FROM statements s JOIN statement_items i ON i.rp_id = s.rp_id AND i.period = s.period \
+         WHERE s.rp_id = '{rp}' AND s.starts_at >= {} AND s.starts_at < {} GROUP BY s.period, i.service",
+        from.as_microsecond(),
+        to.as_microsecond(),
+    );
+    let mut usage = grouped(conn, &stated, true)?;
+    let last = statements::table
+        .filter(statements::rp_id.eq(rp.to_string()))
+        .select(diesel::dsl::max(statements::starts_at));
+    let last: Option<i64> = last.first(conn)?;
+    // What is not stated can't have begun before what is, but for a month or a day that is longer than the one that was closed last.
+    let month = SignedDuration::from_hours(31 * 24);
+    let since = last.map(time).transpose()?.map_or(from, |last| last.saturating_sub(month).unwrap_or(from));
+    for range in occasions((from.max(since), to)) {
+        let open = format!(
+            "SELECT {{row(}}{PERIOD}, c.service, COUNT(*), CAST(SUM(CASE WHEN c.pack_id IS NULL THEN 0 ELSE 1 END) AS BIGINT), \
+             CAST(SUM(c.micros) AS BIGINT){{)row}} AS line FROM charges c WHERE c.rp_id = '{rp}' AND {range} \
+             AND COALESCE(c.submitted_at, c.charged_at) >= {} AND COALESCE(c.submitted_at, c.charged_at) < {} \
+             AND NOT EXISTS (SELECT 1 FROM statements s WHERE s.rp_id = c.rp_id AND s.period = {PERIOD}) \
+             GROUP BY {PERIOD}, c.service",
+            from.as_microsecond(),
+            to.as_microsecond(),
+        );
+        usage.extend(grouped(conn, &open, false)?);
+    }
+    usage.sort();
+    Ok(usage)
+}
+
+fn grouped(conn: &mut Conn, query: &str, stated: bool) -> QueryResult<Vec<Usage>> {
+    let usage = |row: QueryResult<_>| {
+        let (period, service, uses, from_packs, micros) = of_json(row?)?;
+        Ok(Usage { period, service, uses, from_packs, micros, stated })
+    };
+    rows::stream(conn, query)?.map(usage).collect()
 }

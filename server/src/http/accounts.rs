@@ -1,0 +1,99 @@
+//! `/v1/balance`, `/v1/packs`, `/v1/usage`, `/v1/messages` and `/v1/caps`: what a relying party has, owes, used, and allows itself.
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Json, Query};
+use jiff::civil::Date;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use wallet_core::refusal::Refusal;
+
+use super::callers::{By, RelyingParty};
+use super::problem::Problem;
+use super::run;
+use crate::flow::Context;
+use crate::flow::accounts::{self, Account};
+use crate::flow::caps::{self, Wanted};
+
+/// The query of a request, in the form that is documented and no other.
+pub(super) fn query<T: DeserializeOwned>(request: &HttpRequest, expected: &str) -> Result<T, Refusal> {
+    let query = Query::<T>::from_query(request.query_string());
+    let invalid = |_| Refusal::RequestInvalid { field: "query", expected: expected.to_owned() };
+    query.map(Query::into_inner).map_err(invalid)
+}
+
+/// `GET /v1/balance`
+pub async fn balance(By(rp, ()): By<RelyingParty, ()>, ctx: Data<Context>) -> Result<Json<Account>, Problem> {
+    run(ctx, move |ctx| accounts::show(ctx, &rp.0)).await.map(Json)
+}
+
+/// `GET /v1/packs`
+pub async fn packs(By(rp, ()): By<RelyingParty, ()>, ctx: Data<Context>) -> Result<Json<Value>, Problem> {
+    let packs = run(ctx, move |ctx| accounts::packs(ctx, &rp.0)).await?;
+    Ok(Json(json!({ "packs": packs })))
+}
+
+/// Which days.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Days {
+    from: Date,
+    to: Date,
+}
+
+/// `GET /v1/usage`
+pub async fn usage(
+    By(rp, request): By<RelyingParty, HttpRequest>,
+    ctx: Data<Context>,
+) -> Result<Json<Value>, Problem> {
+    let Days { from, to } = query(&request, "`from` and `to` as days like 2026-11-22")?;
+    let usage = run(ctx, move |ctx| accounts::usage(ctx, &rp.0, from, to)).await?;
+    Ok(Json(json!({ "usage": usage })))
+}
+
+/// Where a list goes on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct After {
+    /// The last that was seen.
+    #[serde(default)]
+    pub(super) after: String,
+}
+
+/// Of a list, at once.
+pub(super) const PAGE: i64 = 100;
+
+/// `GET /v1/messages`
+pub async fn messages(
+    By(rp, request): By<RelyingParty, HttpRequest>,
+    ctx: Data<Context>,
+) -> Result<Json<Value>, Problem> {
+    let After { after } = query(&request, "`after` as the id of a message")?;
+    let messages = run(ctx, move |ctx| accounts::messages(ctx, &rp.0, &after, PAGE)).await?;
+    let shown = messages.into_iter().map(
+        |message| json!({ "id": message.id, "kind": message.kind, "body": message.body, "at": message.at }),
+    );
+    Ok(Json(json!({ "messages": shown.collect::<Vec<_>>() })))
+}
+
+/// The caps of a relying party.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Caps {
+    caps: Vec<Wanted>,
+}
+
+/// `GET /v1/caps`
+pub async fn caps(By(rp, ()): By<RelyingParty, ()>, ctx: Data<Context>) -> Result<Json<Caps>, Problem> {
+    let caps = run(ctx, move |ctx| caps::list(ctx, &rp.0)).await?;
+    Ok(Json(Caps { caps }))
+}
+
+/// `PUT /v1/caps`
+pub async fn replace_caps(
+    By(rp, body): By<RelyingParty, Json<Caps>>,
+    ctx: Data<Context>,
+) -> Result<Json<Caps>, Problem> {
+    let caps = run(ctx, move |ctx| caps::replace(ctx, &rp.0, &body.caps)).await?;
+    Ok(Json(Caps { caps }))
+}
