@@ -273,7 +273,9 @@ impl Refusal {
             Refusal::OrderUsed => "units of this order were used, or a pack of it has ended",
             Refusal::OfferSoldOut => "less is left of this offer than is asked for",
             Refusal::CouponUnusable => "there is no such coupon for this offer now, or it was used",
-            Refusal::CouponNotStackable => "a promotion applies already, and the coupon does not go on top of it",
+            Refusal::CouponNotStackable => {
+                "a promotion applies already, and the coupon does not go on top of it"
+            }
             Refusal::SecondPersonNeeded => "somebody else than who began it must decide",
             Refusal::PaymentKnown => "a payment with this reference was recorded before",
             Refusal::PaymentDecided => "this was decided before",

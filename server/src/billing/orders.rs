@@ -43,14 +43,8 @@ pub enum Event {
 
 impl State {
     /// Every state.
-    pub const ALL: [State; 6] = [
-        State::Placed,
-        State::Fulfilled,
-        State::Expired,
-        State::SoldOut,
-        State::Cancelled,
-        State::Withdrawn,
-    ];
+    pub const ALL: [State; 6] =
+        [State::Placed, State::Fulfilled, State::Expired, State::SoldOut, State::Cancelled, State::Withdrawn];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {

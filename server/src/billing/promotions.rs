@@ -98,7 +98,8 @@ pub fn discounted(
     now: Timestamp,
 ) -> Result<Discounted, PromotionError> {
     let fitting = || promotions.iter().filter(|promotion| promotion.is_for(bought, now));
-    let mut automatic = best(bought.list, fitting().filter(|promotion| promotion.coupon.is_none()).collect())?;
+    let mut automatic =
+        best(bought.list, fitting().filter(|promotion| promotion.coupon.is_none()).collect())?;
     if let Some(coupon) = coupon {
         let named = |promotion: &&Promotion| promotion.coupon.as_deref() == Some(coupon);
         let named = fitting().find(named).ok_or(PromotionError::CouponUnusable)?;
@@ -152,7 +153,16 @@ mod tests {
         let (valid_from, valid_until) =
             (Timestamp::UNIX_EPOCH, Timestamp::from_second(100).unwrap_or_default());
         let coupon = coupon.map(str::to_owned);
-        Promotion { id: id.into(), off, service: None, offer: None, coupon, stackable, valid_from, valid_until }
+        Promotion {
+            id: id.into(),
+            off,
+            service: None,
+            offer: None,
+            coupon,
+            stackable,
+            valid_from,
+            valid_until,
+        }
     }
 
     fn bought(list: i64) -> Bought<'static> {
@@ -233,7 +243,8 @@ mod tests {
         assert_eq!((ask(&half, 0), ask(&half, 99), ask(&half, 100)), (3, 3, 5));
         let other_offer = Promotion { offer: Some("other".into()), ..half.clone() };
         let other_service = Promotion { service: Some(Service::FaceSearch), ..half.clone() };
-        let this = Promotion { offer: Some("verify-1k".into()), service: Some(Service::PersonVerify), ..half };
+        let this =
+            Promotion { offer: Some("verify-1k".into()), service: Some(Service::PersonVerify), ..half };
         assert_eq!((ask(&other_offer, 1), ask(&other_service, 1), ask(&this, 1)), (5, 5, 3));
     }
 }

@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use ring::hmac;
 use serde::Deserialize;
 use serde_json::Value;
+use wallet_core::money::SentAmount;
 
 use crate::billing::account::Provider;
-use crate::flow::amounts::Sent;
 
 /// How far a notice's time may be from ours, before or after (Standard Webhooks, "verifying webhook authenticity").
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -45,7 +45,7 @@ pub struct Paid {
     /// What it is for.
     pub order: Option<String>,
     /// How much.
-    pub amount: Sent,
+    pub amount: SentAmount,
     /// When.
     pub paid_at: Timestamp,
 }
@@ -60,7 +60,7 @@ pub struct TakenBack {
     /// The refund of ours that it is, if it is one.
     pub merchant_refund: Option<String>,
     /// How much.
-    pub amount: Sent,
+    pub amount: SentAmount,
 }
 
 /// What a gateway tells.
@@ -134,7 +134,9 @@ impl Gateways {
         let mut gateways = Gateways::default();
         for (name, secrets) in secrets {
             let provider = Provider::parse(&name).filter(|_| name != "bank");
-            let Some(provider) = provider else { bail!("`{name}` is no name for a gateway: a-z, 0-9, _ and -") };
+            let Some(provider) = provider else {
+                bail!("`{name}` is no name for a gateway: a-z, 0-9, _ and -")
+            };
             gateways.0.insert(name, Box::new(StandardWebhook { provider, secrets }));
         }
         Ok(gateways)
@@ -232,7 +234,10 @@ mod tests {
         let gateways = gateway(&format!("# ours\nalipay {SECRET}\n"));
         let at = 1_614_265_330;
         assert_eq!(prove(&gateways, &EXAMPLE, at), Ok(()));
-        assert_eq!((prove(&gateways, &EXAMPLE, at + 300), prove(&gateways, &EXAMPLE, at - 300)), (Ok(()), Ok(())));
+        assert_eq!(
+            (prove(&gateways, &EXAMPLE, at + 300), prove(&gateways, &EXAMPLE, at - 300)),
+            (Ok(()), Ok(()))
+        );
         let several = format!("v1a,x v1,AAAA {}", EXAMPLE.signature);
         assert_eq!(prove(&gateways, &Signed { signature: &several, ..EXAMPLE }, at), Ok(()));
         for (changed, second) in [

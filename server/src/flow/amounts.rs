@@ -1,7 +1,6 @@
 //! Money and names in what is sent to us: bounded, so that no sum of them leaves its range.
 
-use serde::{Deserialize, Serialize};
-use wallet_core::money::{Amount, Currency, Micros};
+use wallet_core::money::{Amount, Currency, Micros, SentAmount};
 use wallet_core::refusal::Refusal;
 
 /// The dearest thing that is sold, or use that is metered: ten million yuan.
@@ -9,24 +8,12 @@ pub(super) const MOST_PRICE: i64 = 10_000_000_000_000;
 /// The largest payment: a thousand million yuan.
 pub(super) const MOST_PAYMENT: i64 = 1_000_000_000_000_000;
 
-/// An amount as it is sent: of any currency, so that another one is refused by name.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sent {
-    /// ISO 4217.
-    pub currency: String,
-    /// Millionths; whole ones only.
-    pub micros: i64,
-}
-
-impl Sent {
-    /// Exactly as many yuan, if they are from `least` to `most`.
-    pub(super) fn check(&self, field: &'static str, least: i64, most: i64) -> Result<Micros, Refusal> {
-        if self.currency != Currency::Cny.code() {
-            return Err(invalid(field, format!("an amount in {}", Currency::Cny.code())));
-        }
-        bounded(field, self.micros, least, most).map(Micros::new)
+/// Exactly as many yuan, if they are from `least` to `most`.
+pub(super) fn yuan(field: &'static str, sent: &SentAmount, least: i64, most: i64) -> Result<Micros, Refusal> {
+    if sent.currency != Currency::Cny.code() {
+        return Err(invalid(field, format!("an amount in {}", Currency::Cny.code())));
     }
+    bounded(field, sent.micros, least, most).map(Micros::new)
 }
 
 /// A whole number from `least` to `most`.
@@ -37,7 +24,8 @@ pub(super) fn bounded(field: &'static str, number: i64, least: i64, most: i64) -
 
 /// A name that people give to a thing of the catalogue: `[a-z0-9.-]`, 1 to 40 of them.
 pub(super) fn name(field: &'static str, name: &str) -> Result<(), Refusal> {
-    let plain = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || b".-".contains(&letter);
+    let plain =
+        |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || b".-".contains(&letter);
     let fits = (1..=40).contains(&name.len()) && name.bytes().all(plain);
     if fits { Ok(()) } else { Err(invalid(field, "1 to 40 of a-z, 0-9, `.` and `-`")) }
 }

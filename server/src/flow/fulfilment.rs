@@ -14,9 +14,7 @@ use crate::stop::{Flow, Stop};
 use crate::store::offers::Offer;
 use crate::store::orders::Order;
 use crate::store::packs::{FIRST_PURCHASE, Grant};
-use crate::store::{
-    Conn, audit, balances, charges, ledger, offers, orders, packs, relying_parties,
-};
+use crate::store::{Conn, audit, balances, charges, ledger, offers, orders, packs, relying_parties};
 
 /// The kind of ledger transaction that pays an order.
 const PURCHASE: &str = "purchase";

@@ -76,6 +76,7 @@ use crate::edge::keyring::Keyring;
 use crate::edge::keys::Secrets;
 use crate::edge::metrics::Metrics;
 use crate::edge::models::ModelWorkers;
+use crate::edge::payments::Gateways;
 use crate::edge::source::AuthoritativeSource;
 use crate::edge::vault::Vault;
 use crate::store::rounds::Rounds;
@@ -104,6 +105,8 @@ pub struct Context {
     pub vault: Vault,
     /// Who confirms name and number.
     pub source: Box<dyn AuthoritativeSource>,
+    /// Who tells us of money that came in.
+    pub gateways: Gateways,
     /// What is counted and timed.
     pub metrics: Metrics,
     /// Time.

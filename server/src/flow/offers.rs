@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use wallet_core::ids::AdminId;
-use wallet_core::money::{Amount, Micros};
+use wallet_core::money::{Amount, Micros, SentAmount};
 use wallet_core::refusal::Refusal;
 
-use super::amounts::{MOST_PRICE, Sent, bounded, cny, invalid, name};
 use super::Context;
+use super::amounts::{MOST_PRICE, bounded, cny, invalid, name, yuan};
 use crate::billing::orders::Kind;
 use crate::billing::packs::MOST_MONTHS;
 use crate::billing::price::Service;
@@ -109,7 +109,7 @@ pub struct New {
     kind: String,
     units: i64,
     months: u32,
-    price: Sent,
+    price: SentAmount,
     stock: Option<i64>,
 }
 
@@ -129,7 +129,7 @@ impl New {
             kind: Kind::parse(&self.kind).ok_or_else(|| invalid("kind", "pack, monthly or licence"))?,
             units: bounded("units", self.units, 1, MOST_UNITS)?,
             months: self.months,
-            micros: self.price.check("price", 0, MOST_PRICE)?,
+            micros: yuan("price", &self.price, 0, MOST_PRICE)?,
             stock,
         })
     }

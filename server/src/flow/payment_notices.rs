@@ -4,10 +4,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use wallet_core::ids::PaymentId;
-use wallet_core::money::Micros;
+use wallet_core::money::{Micros, SentAmount};
 use wallet_core::refusal::Refusal;
 
-use super::amounts::{MOST_PAYMENT, Sent, invalid, reference};
+use super::amounts::{MOST_PAYMENT, invalid, reference, yuan};
 use super::{Context, payments as flow, refunds};
 use crate::billing::account::Provider;
 use crate::edge::payments::{Notice, Paid, Signed, TakenBack, Unreadable};
@@ -52,11 +52,11 @@ pub fn receive(ctx: &Context, provider: &str, signed: &Signed<'_>) -> Flow<Recei
     taken
 }
 
-fn checked(amount: &Sent, names: [(&'static str, &str); 1]) -> Result<Micros, Refusal> {
+fn checked(amount: &SentAmount, names: [(&'static str, &str); 1]) -> Result<Micros, Refusal> {
     for (field, name) in names {
         reference(field, name)?;
     }
-    amount.check("amount", 1, MOST_PAYMENT)
+    yuan("amount", amount, 1, MOST_PAYMENT)
 }
 
 fn take_payment(ctx: &Context, provider: &Provider, paid: &Paid, now: Timestamp) -> Flow<Received> {
@@ -82,7 +82,8 @@ fn take_payment(ctx: &Context, provider: &Provider, paid: &Paid, now: Timestamp)
     };
     ctx.rp_store.write(|conn| {
         if let Some(known) = payments::by_reference(conn, provider, &payment.reference)? {
-            let is_same = (known.rp, known.micros, known.order) == (payment.rp, payment.micros, payment.order);
+            let is_same =
+                (known.rp, known.micros, known.order) == (payment.rp, payment.micros, payment.order);
             let outcome = known.outcome.filter(|_| is_same && known.state == CREDITED);
             return Ok(Received::as_(outcome.ok_or(Refusal::PaymentDiffers)?));
         }

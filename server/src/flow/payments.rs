@@ -4,19 +4,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wallet_core::ids::{AdminId, LedgerTransactionId, OrderId, PaymentId, RelyingPartyId};
-use wallet_core::money::{Amount, Micros};
+use wallet_core::money::{Amount, Micros, SentAmount};
 use wallet_core::refusal::Refusal;
 
-use super::amounts::{MOST_PAYMENT, Sent, cny, invalid, reference};
+use super::amounts::{MOST_PAYMENT, cny, invalid, reference, yuan};
 use super::{Context, fulfilment, refunds, settling};
 use crate::billing::account::{Account, Provider};
 use crate::billing::payments::{Outcome, outcome};
 use crate::billing::posting::Balanced;
 use crate::stop::Flow;
 use crate::store::payments::{CREDITED, Decided, Payment, RECORDED, REJECTED};
-use crate::store::{
-    Conn, audit, balances, chargebacks, ledger, messages, orders, payments, relying_parties,
-};
+use crate::store::{Conn, audit, balances, chargebacks, ledger, messages, orders, payments, relying_parties};
 
 /// By which way bank transfers come.
 pub(super) const BANK: &str = "bank";
@@ -30,7 +28,7 @@ pub struct Transfer {
     rp: RelyingPartyId,
     /// The bank's own.
     reference: String,
-    amount: Sent,
+    amount: SentAmount,
     received_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order: Option<OrderId>,
@@ -79,7 +77,7 @@ impl From<Payment> for Shown {
 pub fn record(ctx: &Context, admin: AdminId, transfer: &Transfer) -> Flow<Shown> {
     let now = ctx.now();
     reference("reference", &transfer.reference)?;
-    let micros = transfer.amount.check("amount", 1, MOST_PAYMENT)?;
+    let micros = yuan("amount", &transfer.amount, 1, MOST_PAYMENT)?;
     if transfer.received_at > now {
         return Err(invalid("received_at", "a moment that has been").into());
     }

@@ -150,7 +150,8 @@ impl Announcement {
         }
         let mut services = BTreeSet::new();
         let price = |announced: &Announced| {
-            let service = Service::parse(&announced.service).ok_or_else(|| invalid("service", "a known service"))?;
+            let service =
+                Service::parse(&announced.service).ok_or_else(|| invalid("service", "a known service"))?;
             let micros = Micros::new(bounded("micros", announced.micros, 0, MOST_PRICE)?);
             if !services.insert(service) {
                 return Err(invalid("prices", "one price for each service"));
@@ -197,7 +198,11 @@ fn check_time(known: &[Price], price: &Price, now: Timestamp) -> Result<(), Refu
 }
 
 /// The price of a use at `now`, and until when nothing else is announced.
-pub(super) fn of_a_use(conn: &mut Conn, service: Service, now: Timestamp) -> Flow<(Price, Option<Timestamp>)> {
+pub(super) fn of_a_use(
+    conn: &mut Conn,
+    service: Service,
+    now: Timestamp,
+) -> Flow<(Price, Option<Timestamp>)> {
     let prices = charges::prices_of(conn, service)?;
     let price = price_at(&prices, now).cloned();
     let price = price.ok_or_else(|| anyhow::anyhow!("no price of {} is in force", service.as_str()))?;

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use wallet_core::ids::AdminId;
+use wallet_core::money::SentAmount;
 use wallet_core::refusal::Refusal;
 
 use super::Context;
-use super::amounts::{MOST_PRICE, Sent, bounded, invalid, name};
+use super::amounts::{MOST_PRICE, bounded, invalid, name, yuan};
 use crate::billing::price::Service;
 use crate::billing::promotions::{Off, Promotion, WHOLE};
 use crate::stop::Flow;
@@ -21,7 +22,7 @@ pub struct New {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     basis_points: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    amount: Option<Sent>,
+    amount: Option<SentAmount>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     service: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,10 +45,11 @@ impl New {
                 let parts = bounded("basis_points", *parts, 1, WHOLE.into())?;
                 Off::Percentage(u32::try_from(parts).map_err(|_| invalid("basis_points", "1 to 10000"))?)
             }
-            (None, Some(amount)) => Off::Amount(amount.check("amount", 1, MOST_PRICE)?),
+            (None, Some(amount)) => Off::Amount(yuan("amount", amount, 1, MOST_PRICE)?),
             _ => return Err(invalid("basis_points", "either this or `amount`")),
         };
-        let service = |name: &String| Service::parse(name).ok_or_else(|| invalid("service", "a known service"));
+        let service =
+            |name: &String| Service::parse(name).ok_or_else(|| invalid("service", "a known service"));
         if let Some(offer) = &self.offer {
             name("offer", offer)?;
         }

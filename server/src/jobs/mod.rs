@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::flow::{
-    Context, earning, face_groups, health, issuer, jobs, log, retention, statements, status_lists,
+    Context, earning, face_groups, health, issuer, jobs, log, orders, retention, statements, status_lists,
 };
 use crate::stop::{Flow, Stop};
 
@@ -58,7 +58,7 @@ const HOURLY: Job = Job {
     lease: Some(SignedDuration::from_secs(300)),
 };
 
-const JOBS: [Job; 12] = [
+const JOBS: [Job; 13] = [
     // A revocation reaches the published list within a quarter of a second and the time of signing it.
     Job {
         name: "outbox",
@@ -116,6 +116,7 @@ const JOBS: [Job; 12] = [
     Job { name: "check_ledger", work: health::check_ledger, ..HOURLY },
     Job { name: retention::FORGET, work: retention::forget, ..HOURLY },
     Job { name: "partitions", work: retention::roll_partitions, ..HOURLY },
+    Job { name: "orders", work: orders::expire, ..HOURLY },
     Job { name: "status_lists", work: status_lists::publish_all, ..HOURLY },
 ];
 

@@ -107,6 +107,7 @@ pub fn cover(
     by: Micros,
 ) -> QueryResult<()> {
     let left = short.minus(by).map_err(|error| damaged(&error))?;
-    let owed = chargebacks::table.find((provider, reference)).filter(chargebacks::short_micros.eq(short.get()));
+    let owed =
+        chargebacks::table.find((provider, reference)).filter(chargebacks::short_micros.eq(short.get()));
     exactly_one(diesel::update(owed).set(chargebacks::short_micros.eq(left.get())).execute(conn)?)
 }

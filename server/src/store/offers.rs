@@ -97,8 +97,7 @@ pub fn take(conn: &mut Conn, offer: &Offer, quantity: i64) -> QueryResult<bool> 
     if offer.stock.is_none() {
         return Ok(true);
     }
-    let enough = offers::table
-        .find((&offer.id, offer.valid_from.as_microsecond()))
-        .filter(offers::stock.ge(quantity));
+    let enough =
+        offers::table.find((&offer.id, offer.valid_from.as_microsecond())).filter(offers::stock.ge(quantity));
     Ok(diesel::update(enough).set(offers::stock.eq(offers::stock - quantity)).execute(conn)? == 1)
 }

@@ -133,12 +133,7 @@ pub fn count_placed(conn: &mut Conn, rp: RelyingPartyId, since: Timestamp) -> Qu
 }
 
 /// Whether a relying party used a coupon up: in an order that was paid, or that was placed from `since` on and may be.
-pub fn has_used(
-    conn: &mut Conn,
-    rp: RelyingPartyId,
-    promotion: &str,
-    since: Timestamp,
-) -> QueryResult<bool> {
+pub fn has_used(conn: &mut Conn, rp: RelyingPartyId, promotion: &str, since: Timestamp) -> QueryResult<bool> {
     let paid = [State::Fulfilled, State::Withdrawn].map(State::as_str);
     let alive = orders::state
         .eq_any(paid)
@@ -167,10 +162,7 @@ pub fn note_paid(
     gift: bool,
 ) -> QueryResult<()> {
     let paid = orders::table.find((order.rp.to_string(), order.id.to_string()));
-    let values = (
-        orders::transaction_id.eq(transaction.to_string()),
-        orders::gift.eq(i64::from(gift)),
-    );
+    let values = (orders::transaction_id.eq(transaction.to_string()), orders::gift.eq(i64::from(gift)));
     exactly_one(diesel::update(paid).set(values).execute(conn)?)
 }
 

@@ -108,11 +108,7 @@ pub fn find(conn: &mut Conn, id: PaymentId) -> QueryResult<Option<Payment>> {
 }
 
 /// The payment that a provider calls so, unless it was rejected.
-pub fn by_reference(
-    conn: &mut Conn,
-    provider: &Provider,
-    reference: &str,
-) -> QueryResult<Option<Payment>> {
+pub fn by_reference(conn: &mut Conn, provider: &Provider, reference: &str) -> QueryResult<Option<Payment>> {
     let found = payments::table
         .filter(payments::provider.eq(provider.as_str()))
         .filter(payments::reference.eq(reference))

@@ -99,7 +99,10 @@ pub fn of_payment(conn: &mut Conn, payment: PaymentId) -> QueryResult<Micros> {
         .filter(refunds::payment_id.eq(payment.to_string()))
         .filter(refunds::state.ne(REJECTED))
         .select(refunds::micros);
-    let sum = standing.load::<i64>(conn)?.into_iter().try_fold(Micros::ZERO, |sum, micros| sum.plus(Micros::new(micros)));
+    let sum = standing
+        .load::<i64>(conn)?
+        .into_iter()
+        .try_fold(Micros::ZERO, |sum, micros| sum.plus(Micros::new(micros)));
     sum.map_err(|error| damaged(&error))
 }
 

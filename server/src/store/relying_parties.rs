@@ -92,12 +92,7 @@ pub fn subscribe(conn: &mut Conn, rp: RelyingPartyId, service: &str, now: Timest
 }
 
 /// Notes that a service was bought, if it was not before.
-pub fn subscribe_once(
-    conn: &mut Conn,
-    rp: RelyingPartyId,
-    service: &str,
-    now: Timestamp,
-) -> QueryResult<()> {
+pub fn subscribe_once(conn: &mut Conn, rp: RelyingPartyId, service: &str, now: Timestamp) -> QueryResult<()> {
     let bought = subscriptions::table.find((rp.to_string(), service));
     if diesel::dsl::select(diesel::dsl::exists(bought)).get_result(conn)? {
         return Ok(());
