@@ -24,13 +24,14 @@ use crate::edge::keys::{Keys, StoreSettings};
 use crate::edge::machine;
 use crate::edge::metrics::{BUCKETS, Metrics};
 use crate::edge::models::ModelWorkers;
+use crate::edge::payments::Gateways;
 use crate::edge::pkcs11::{AuthPin, Token, TokenSettings};
 use crate::edge::signer::KeyPlaces;
 use crate::edge::source::{AuthoritativeSource, DocumentOnly, LocalRegister};
 use crate::edge::vault::Vault;
 use crate::flow::caches::Caches;
 use crate::flow::misses::Misses;
-use crate::flow::{Context, prices, status_lists};
+use crate::flow::{Context, offers, prices, status_lists};
 use crate::http::problem::{self, no_route};
 use crate::http::uploads::Uploads;
 use crate::http::{deadline, log};
@@ -131,6 +132,7 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
         SourceKind::DocumentOnly => Box::new(DocumentOnly),
     };
     let zone = TimeZone::get(&config.time_zone).context("unknown time zone")?;
+    let gateways = config.payment_gateways.as_deref().map(Gateways::in_file).transpose()?.unwrap_or_default();
     let ctx = Context {
         vault: Vault::new(&secrets.vault),
         public_url: public_url(config, address)?,
@@ -150,6 +152,7 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
         models,
         secrets,
         source,
+        gateways,
         metrics,
         clock,
         zone,
@@ -174,6 +177,7 @@ fn public_url(config: &Config, address: SocketAddr) -> anyhow::Result<String> {
 
 fn prepare(ctx: &Context) -> Flow<()> {
     prices::install_first_list(ctx)?;
+    offers::install_first(ctx)?;
     status_lists::publish(ctx, status_lists::FIRST)
 }
 

@@ -119,6 +119,9 @@ pub struct Config {
     /// Uploads (documents, captures) in memory at once, each up to 24 MiB; more are refused with 503
     #[arg(long, env = "ECERT_UPLOADS", default_value_t = 32, global = true)]
     pub uploads: usize,
+    /// A file with a line `NAME whsec_…` for each payment gateway whose notices are taken (docs/OPERATIONS.md) [default: none]
+    #[arg(long, env = "ECERT_PAYMENT_GATEWAYS", global = true)]
+    pub payment_gateways: Option<PathBuf>,
     /// Who confirms name and number during enrolment
     #[arg(long, env = "ECERT_SOURCE", value_enum, default_value = "register", global = true)]
     pub source: SourceKind,

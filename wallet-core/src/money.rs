@@ -124,6 +124,16 @@ impl fmt::Display for Amount {
     }
 }
 
+/// The same of any currency and size, as somebody sends it: to be refused by name where it does not do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SentAmount {
+    /// ISO 4217.
+    pub currency: String,
+    /// Millionths of the currency unit; whole ones only.
+    pub micros: i64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

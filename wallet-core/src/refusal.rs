@@ -127,6 +127,31 @@ pub enum Refusal {
     DocumentUnusable(Reason),
     /// The person is not enrolled, finally.
     EnrolmentRefused(Reason),
+    /// The balance does not reach.
+    BalanceTooLow,
+    /// The order is not at this step.
+    OrderClosed {
+        /// Where it is.
+        state: &'static str,
+    },
+    /// The order's packs were used, so it can't be given back.
+    OrderUsed,
+    /// Less is left of the offer than is asked for.
+    OfferSoldOut,
+    /// Another relying party's, unknown, used, over, or for something else.
+    CouponUnusable,
+    /// A coupon on top of a promotion.
+    CouponNotStackable,
+    /// The act takes another person than the one who began it.
+    SecondPersonNeeded,
+    /// The reference is that of a payment that is known.
+    PaymentKnown,
+    /// The payment or refund was decided.
+    PaymentDecided,
+    /// The provider says something else of what it told before.
+    PaymentDiffers,
+    /// Money does not go back.
+    RefundNotPossible(&'static str),
     /// The key was used before for another request: another method, path or body.
     IdempotencyKeyReused,
     /// Too often.
@@ -175,6 +200,17 @@ impl Refusal {
             Refusal::CaptureUnusable(_) => "capture-unusable",
             Refusal::DocumentUnusable(_) => "document-unusable",
             Refusal::EnrolmentRefused(_) => "enrolment-refused",
+            Refusal::BalanceTooLow => "balance-too-low",
+            Refusal::OrderClosed { .. } => "order-closed",
+            Refusal::OrderUsed => "order-used",
+            Refusal::OfferSoldOut => "offer-sold-out",
+            Refusal::CouponUnusable => "coupon-unusable",
+            Refusal::CouponNotStackable => "coupon-not-stackable",
+            Refusal::SecondPersonNeeded => "second-person-needed",
+            Refusal::PaymentKnown => "payment-known",
+            Refusal::PaymentDecided => "payment-decided",
+            Refusal::PaymentDiffers => "payment-differs",
+            Refusal::RefundNotPossible(_) => "refund-not-possible",
             Refusal::IdempotencyKeyReused => "idempotency-key-reused",
             Refusal::RateLimited { .. } => "rate-limited",
             Refusal::Overloaded { .. } => "overloaded",
@@ -198,7 +234,8 @@ impl Refusal {
             Refusal::DeviceEnded { at, .. } => {
                 return format!("this device was ended at {at}; enrol or recover anew");
             }
-            Refusal::Unauthenticated { why } => why,
+            Refusal::OrderClosed { state } => return format!("the order is `{state}`"),
+            Refusal::Unauthenticated { why } | Refusal::RefundNotPossible(why) => why,
             Refusal::CodeMalformed => "a code is the text of the QR, or 16 digits with a valid check",
             Refusal::IdempotencyKeyMissing => {
                 "send an Idempotency-Key of 1 to 64 characters, new for each operation"
@@ -232,6 +269,17 @@ impl Refusal {
             Refusal::MediaUnsupported => {
                 "send JPEG, PNG or WebP, 8 bits a channel, not animated, in the documented parts"
             }
+            Refusal::BalanceTooLow => "the balance does not reach; top it up first",
+            Refusal::OrderUsed => "units of this order were used, or a pack of it has ended",
+            Refusal::OfferSoldOut => "less is left of this offer than is asked for",
+            Refusal::CouponUnusable => "there is no such coupon for this offer now, or it was used",
+            Refusal::CouponNotStackable => {
+                "a promotion applies already, and the coupon does not go on top of it"
+            }
+            Refusal::SecondPersonNeeded => "somebody else than who began it must decide",
+            Refusal::PaymentKnown => "a payment with this reference was recorded before",
+            Refusal::PaymentDecided => "this was decided before",
+            Refusal::PaymentDiffers => "something else was told of this payment before",
             Refusal::IdempotencyKeyReused => "this Idempotency-Key belongs to another request",
         };
         fixed.to_owned()

@@ -55,6 +55,8 @@ pub enum Account {
     Balance(RelyingPartyId),
     /// What a relying party owes for use and for lateness.
     Receivable(RelyingPartyId),
+    /// What a gateway took back and the balance did not cover: the next money that comes in does.
+    Chargebacks(RelyingPartyId),
     /// The units that a relying party has. Units.
     Packs(RelyingPartyId, Service),
     /// Where units come from when they are granted: a credit. Units.
@@ -84,6 +86,7 @@ impl Account {
             Account::Packs(..) | Account::Granted(_) | Account::Used(_) | Account::Void(_) => Unit::Units,
             Account::Balance(_)
             | Account::Receivable(_)
+            | Account::Chargebacks(_)
             | Account::Revenue(_)
             | Account::DeferredPacks
             | Account::LateFees
@@ -99,6 +102,7 @@ impl fmt::Display for Account {
         match self {
             Account::Balance(rp) => write!(f, "rp:{rp}:balance"),
             Account::Receivable(rp) => write!(f, "rp:{rp}:receivable"),
+            Account::Chargebacks(rp) => write!(f, "rp:{rp}:chargebacks"),
             Account::Packs(rp, service) => write!(f, "rp:{rp}:packs:{}", service.as_str()),
             Account::Granted(service) => write!(f, "granted:{}", service.as_str()),
             Account::Used(service) => write!(f, "used:{}", service.as_str()),
@@ -126,6 +130,7 @@ impl FromStr for Account {
         let account = match parts.as_slice() {
             ["rp", rp, "balance"] => rp.parse().ok().map(Account::Balance),
             ["rp", rp, "receivable"] => rp.parse().ok().map(Account::Receivable),
+            ["rp", rp, "chargebacks"] => rp.parse().ok().map(Account::Chargebacks),
             ["rp", rp, "packs", service] => {
                 rp.parse().ok().zip(Service::parse(service)).map(|(rp, service)| Account::Packs(rp, service))
             }
@@ -153,7 +158,7 @@ pub(super) mod tests {
     pub(crate) fn accounts() -> impl Strategy<Value = Account> {
         let rp = any::<[u8; 16]>().prop_map(RelyingPartyId::from_bytes);
         let service = prop::sample::select(&Service::ALL);
-        (0..12, rp, service, "[a-z0-9_-]{1,32}").prop_map(|(kind, rp, service, provider)| match kind {
+        (0..13, rp, service, "[a-z0-9_-]{1,32}").prop_map(|(kind, rp, service, provider)| match kind {
             0 => Account::Balance(rp),
             1 => Account::Receivable(rp),
             2 => Account::Packs(rp, service),
@@ -165,6 +170,7 @@ pub(super) mod tests {
             8 => Account::LateFees,
             9 => Account::Promotions,
             10 => Account::Cash(Provider::parse(&provider).unwrap()),
+            11 => Account::Chargebacks(rp),
             _ => Account::Rounding,
         })
     }

@@ -1,5 +1,5 @@
-//! The outside world: time, keys, models, registers. [`clock::Clock`], [`signer::KeyPlace`] and [`source::AuthoritativeSource`] are
-//! ports with more than one adapter to come.
+//! The outside world: time, keys, models, registers. [`clock::Clock`], [`signer::KeyPlace`],
+//! [`payments::PaymentGateway`] and [`source::AuthoritativeSource`] are ports with more than one adapter to come.
 
 pub mod clock;
 pub mod face_index;
@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod model_load;
 pub mod models;
 pub mod otlp;
+pub mod payments;
 pub mod pkcs11;
 pub mod signer;
 pub mod source;

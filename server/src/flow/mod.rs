@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod admins;
 pub mod alerts;
+mod amounts;
 pub mod answers;
 pub mod approvals;
 pub mod caches;
@@ -19,6 +20,7 @@ pub mod earning;
 pub mod enrolments;
 pub mod face_groups;
 pub mod faces;
+mod fulfilment;
 pub mod handles;
 pub mod health;
 pub mod idempotency;
@@ -31,14 +33,20 @@ pub mod liveness_sessions;
 pub mod log;
 mod metering;
 pub mod misses;
+pub mod offers;
+pub mod orders;
 pub mod paper;
 pub mod past_uses;
+pub mod payment_notices;
+pub mod payments;
 pub mod persons;
 pub mod pictures;
 pub mod prices;
+pub mod promotions;
 pub mod proofing;
 pub mod recoveries;
 pub mod redemptions;
+pub mod refunds;
 pub mod relying_parties;
 pub mod retention;
 pub mod revocations;
@@ -69,6 +77,7 @@ use crate::edge::keyring::Keyring;
 use crate::edge::keys::Secrets;
 use crate::edge::metrics::Metrics;
 use crate::edge::models::ModelWorkers;
+use crate::edge::payments::Gateways;
 use crate::edge::source::AuthoritativeSource;
 use crate::edge::vault::Vault;
 use crate::store::rounds::Rounds;
@@ -97,6 +106,8 @@ pub struct Context {
     pub vault: Vault,
     /// Who confirms name and number.
     pub source: Box<dyn AuthoritativeSource>,
+    /// Who tells us of money that came in.
+    pub gateways: Gateways,
     /// What is counted and timed.
     pub metrics: Metrics,
     /// Time.

@@ -1,15 +1,25 @@
 //! Price lists.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use wallet_core::money::Currency;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use wallet_core::ids::AdminId;
+use wallet_core::money::{Amount, Currency, Micros};
+use wallet_core::refusal::Refusal;
 
-use super::Context;
+use super::amounts::{MOST_PRICE, bounded, cny, invalid, name};
+use super::{Context, later, offers};
 use crate::billing::periods::Cycle;
 use crate::billing::price::{Price, Service, first_list, price_at};
 use crate::stop::Flow;
-use crate::store::{audit, charges, statements};
+use crate::store::{Conn, audit, charges, statements};
+
+/// A price is announced for later than any replica may still know the one before.
+const NOTICE: SignedDuration = SignedDuration::from_mins(1);
+/// What was free is announced ten days before it costs something (A2.5).
+const NOTICE_OF_FREE: SignedDuration = SignedDuration::from_hours(10 * 24);
 
 /// Gives an empty installation its first price list.
 pub fn install_first_list(ctx: &Context) -> Flow<()> {
@@ -18,10 +28,7 @@ pub fn install_first_list(ctx: &Context) -> Flow<()> {
             return Ok(());
         }
         for price in first_list() {
-            charges::insert_price(conn, &price)?;
-            let object = format!("{}/{}", price.version, price.service.as_str());
-            let outcome = format!("{} {} micros", price.micros.get(), Currency::Cny.code());
-            audit::append(conn, "cli", "price.change", object, &outcome, ctx.now())?;
+            insert(conn, "cli", &price, ctx.now())?;
         }
         Ok(())
     })
@@ -59,4 +66,146 @@ pub fn readable(ctx: &Context) -> Flow<()> {
 /// Every price of a service, past and announced.
 fn of(ctx: &Context, service: Service) -> Flow<Vec<Price>> {
     ctx.rp_store.read(|conn| Ok(charges::prices_of(conn, service)?))
+}
+
+/// Writes a price, and on record that it was.
+fn insert(conn: &mut Conn, actor: impl ToString, price: &Price, now: Timestamp) -> Flow<()> {
+    charges::insert_price(conn, price)?;
+    let object = format!("{}/{}", price.version, price.service.as_str());
+    let outcome = format!("{} {} micros from {}", price.micros.get(), Currency::Cny.code(), price.valid_from);
+    Ok(audit::append(conn, actor.to_string(), "price.change", object, &outcome, now)?)
+}
+
+/// What a use costs from a moment on.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    service: &'static str,
+    version: String,
+    valid_from: Timestamp,
+    price: Amount,
+}
+
+impl From<&Price> for Listed {
+    fn from(price: &Price) -> Self {
+        let Price { version, service, valid_from, micros } = price;
+        let (version, price) = (version.clone(), cny(*micros));
+        Listed { service: service.as_str(), version, valid_from: *valid_from, price }
+    }
+}
+
+/// What things cost.
+#[derive(Debug, Serialize)]
+pub struct PriceList {
+    /// A use of each service, now.
+    in_force: Vec<Listed>,
+    /// The same, from later on.
+    announced: Vec<Listed>,
+    /// What is sold beforehand.
+    offers: Vec<offers::Shown>,
+}
+
+/// What is in force and what is announced.
+pub fn list(ctx: &Context) -> Flow<PriceList> {
+    let now = ctx.now();
+    ctx.rp_store.read(|conn| {
+        let (mut in_force, mut announced) = (Vec::new(), Vec::new());
+        for service in Service::ALL {
+            let mut prices = charges::prices_of(conn, service)?;
+            prices.sort_by_key(|price| price.valid_from);
+            in_force.extend(price_at(&prices, now).map(Listed::from));
+            announced.extend(prices.iter().filter(|price| price.valid_from > now).map(Listed::from));
+        }
+        Ok(PriceList { in_force, announced, offers: offers::shown(conn, now)? })
+    })
+}
+
+/// A price list to be announced.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Announcement {
+    version: String,
+    valid_from: Timestamp,
+    #[serde(default = "cny_code")]
+    currency: String,
+    prices: Vec<Announced>,
+}
+
+/// What a use of a service will cost.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Announced {
+    service: String,
+    micros: i64,
+}
+
+fn cny_code() -> String {
+    Currency::Cny.code().to_owned()
+}
+
+impl Announcement {
+    fn check(&self) -> Result<Vec<Price>, Refusal> {
+        name("version", &self.version)?;
+        if self.currency != Currency::Cny.code() {
+            return Err(invalid("currency", "CNY"));
+        }
+        let mut services = BTreeSet::new();
+        let price = |announced: &Announced| {
+            let service =
+                Service::parse(&announced.service).ok_or_else(|| invalid("service", "a known service"))?;
+            let micros = Micros::new(bounded("micros", announced.micros, 0, MOST_PRICE)?);
+            if !services.insert(service) {
+                return Err(invalid("prices", "one price for each service"));
+            }
+            Ok(Price { version: self.version.clone(), service, valid_from: self.valid_from, micros })
+        };
+        let prices: Vec<Price> = self.prices.iter().map(price).collect::<Result<_, _>>()?;
+        if prices.is_empty() { Err(invalid("prices", "at least one price")) } else { Ok(prices) }
+    }
+}
+
+/// Announces a price list: for later, and in time. What was announced stays.
+pub fn announce(ctx: &Context, admin: AdminId, announcement: &Announcement) -> Flow<Vec<Listed>> {
+    let (prices, now) = (announcement.check()?, ctx.now());
+    ctx.rp_store.write(|conn| {
+        if charges::is_version(conn, &announcement.version)? {
+            return Err(invalid("version", "the name of no earlier price list").into());
+        }
+        for price in &prices {
+            check_time(&charges::prices_of(conn, price.service)?, price, now)?;
+            insert(conn, admin, price, now)?;
+        }
+        Ok(())
+    })?;
+    for price in &prices {
+        ctx.caches.prices.invalidate(&price.service);
+    }
+    Ok(prices.iter().map(Listed::from).collect())
+}
+
+fn check_time(known: &[Price], price: &Price, now: Timestamp) -> Result<(), Refusal> {
+    let valid_from = price.valid_from;
+    if known.iter().any(|known| known.valid_from == valid_from) {
+        return Err(invalid("valid_from", "another moment: a price of the service begins then"));
+    }
+    if valid_from < later(now, NOTICE) {
+        return Err(invalid("valid_from", "at least a minute from now"));
+    }
+    let is_free = price_at(known, valid_from).is_some_and(|before| before.micros == Micros::ZERO);
+    if is_free && price.micros > Micros::ZERO && valid_from < later(now, NOTICE_OF_FREE) {
+        return Err(invalid("valid_from", "at least ten days from now: until then the service is free"));
+    }
+    Ok(())
+}
+
+/// The price of a use at `now`, and until when nothing else is announced.
+pub(super) fn of_a_use(
+    conn: &mut Conn,
+    service: Service,
+    now: Timestamp,
+) -> Flow<(Price, Option<Timestamp>)> {
+    let prices = charges::prices_of(conn, service)?;
+    let price = price_at(&prices, now).cloned();
+    let price = price.ok_or_else(|| anyhow::anyhow!("no price of {} is in force", service.as_str()))?;
+    let next = prices.iter().map(|price| price.valid_from).filter(|from| *from > now).min();
+    Ok((price, next))
 }

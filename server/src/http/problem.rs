@@ -84,8 +84,11 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::AttributeNotAllowed
         | Refusal::ServiceNotBought
         | Refusal::RpSuspended
+        | Refusal::SecondPersonNeeded
         | Refusal::CertificateSuspended => StatusCode::FORBIDDEN,
-        Refusal::ArrearsSuspended | Refusal::CapReached => StatusCode::PAYMENT_REQUIRED,
+        Refusal::ArrearsSuspended | Refusal::CapReached | Refusal::BalanceTooLow => {
+            StatusCode::PAYMENT_REQUIRED
+        }
         Refusal::CodeUnknown | Refusal::NotFound => StatusCode::NOT_FOUND,
         Refusal::CodeAlreadyRedeemed
         | Refusal::RequestInProgress
@@ -93,6 +96,15 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::LivenessSessionClosed
         | Refusal::FaceGroupFull
         | Refusal::FaceGroupOutdated
+        | Refusal::OrderClosed { .. }
+        | Refusal::OrderUsed
+        | Refusal::OfferSoldOut
+        | Refusal::CouponUnusable
+        | Refusal::CouponNotStackable
+        | Refusal::PaymentKnown
+        | Refusal::PaymentDecided
+        | Refusal::PaymentDiffers
+        | Refusal::RefundNotPossible(_)
         | Refusal::EnrolmentNotAtThisStep { .. } => StatusCode::CONFLICT,
         Refusal::CertificateRevoked => StatusCode::GONE,
         Refusal::CaptureTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -12,7 +12,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::flow::{
-    Context, alerts, earning, face_groups, health, issuer, jobs, log, retention, statements, status_lists,
+    Context, alerts, earning, face_groups, health, issuer, jobs, log, orders, retention, statements,
+    status_lists,
 };
 use crate::stop::{Flow, Stop};
 
@@ -58,7 +59,7 @@ const HOURLY: Job = Job {
     lease: Some(SignedDuration::from_secs(300)),
 };
 
-const JOBS: [Job; 13] = [
+const JOBS: [Job; 14] = [
     // A revocation reaches the published list within a quarter of a second and the time of signing it.
     Job {
         name: "outbox",
@@ -124,6 +125,7 @@ const JOBS: [Job; 13] = [
     Job { name: "check_ledger", work: health::check_ledger, ..HOURLY },
     Job { name: retention::FORGET, work: retention::forget, ..HOURLY },
     Job { name: "partitions", work: retention::roll_partitions, ..HOURLY },
+    Job { name: "orders", work: orders::expire, ..HOURLY },
     Job { name: "status_lists", work: status_lists::publish_all, ..HOURLY },
 ];
 

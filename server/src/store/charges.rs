@@ -29,6 +29,12 @@ pub fn any_price(conn: &mut Conn) -> QueryResult<bool> {
     diesel::dsl::select(diesel::dsl::exists(prices::table.select(prices::version))).get_result(conn)
 }
 
+/// Whether there is a price list of this name.
+pub fn is_version(conn: &mut Conn, version: &str) -> QueryResult<bool> {
+    let named = prices::table.filter(prices::version.eq(version));
+    diesel::dsl::select(diesel::dsl::exists(named)).get_result(conn)
+}
+
 /// All prices of a service, past and announced.
 pub fn prices_of(conn: &mut Conn, service: Service) -> QueryResult<Vec<Price>> {
     let columns = (prices::version, prices::valid_from, prices::micros);

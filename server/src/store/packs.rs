@@ -107,6 +107,35 @@ pub fn first(
     found.first::<String>(conn).optional()?.map(|id| parse(&id)).transpose()
 }
 
+/// The origin of what is given with a first purchase.
+pub const FIRST_PURCHASE: &str = "first-purchase";
+
+/// All packs of one origin, and whether each is void.
+pub fn of_origin(conn: &mut Conn, rp: RelyingPartyId, origin: &str) -> QueryResult<Vec<(Pack, bool)>> {
+    let found = packs::table
+        .filter(packs::rp_id.eq(rp.to_string()))
+        .filter(packs::origin.eq(origin))
+        .order((packs::starts_at, packs::id))
+        .select((
+            packs::id,
+            packs::service,
+            packs::units,
+            packs::remaining,
+            packs::starts_at,
+            packs::expires_at,
+            packs::voided_at,
+        ));
+    let rows = found.load::<(String, String, i64, i64, i64, i64, Option<i64>)>(conn)?;
+    rows.into_iter()
+        .map(|(id, service, units, remaining, starts_at, expires_at, voided_at)| {
+            let service = Service::parse(&service).ok_or_else(|| damaged(&"packs.service"))?;
+            let (starts_at, expires_at) = (time(starts_at)?, time(expires_at)?);
+            let pack = Pack { id: parse(&id)?, service, units, remaining, starts_at, expires_at };
+            Ok((pack, voided_at.is_some()))
+        })
+        .collect()
+}
+
 /// Draws a unit; `false` when there is none left.
 pub fn draw(conn: &mut Conn, rp: RelyingPartyId, id: PackId) -> QueryResult<bool> {
     let left = packs::table.find((rp.to_string(), id.to_string())).filter(packs::remaining.gt(0));

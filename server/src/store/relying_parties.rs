@@ -91,6 +91,15 @@ pub fn subscribe(conn: &mut Conn, rp: RelyingPartyId, service: &str, now: Timest
     diesel::insert_into(subscriptions::table).values(row).execute(conn).map(drop)
 }
 
+/// Notes that a service was bought, if it was not before.
+pub fn subscribe_once(conn: &mut Conn, rp: RelyingPartyId, service: &str, now: Timestamp) -> QueryResult<()> {
+    let bought = subscriptions::table.find((rp.to_string(), service));
+    if diesel::dsl::select(diesel::dsl::exists(bought)).get_result(conn)? {
+        return Ok(());
+    }
+    subscribe(conn, rp, service, now)
+}
+
 /// The names of relying parties, as holders see them.
 pub fn names(
     conn: &mut Conn,

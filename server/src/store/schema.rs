@@ -3,6 +3,7 @@
 mod of_approvals;
 mod of_billing;
 mod of_holders;
+mod of_orders;
 
 pub use of_approvals::{approvals, over_askings, past_uses, standing_numbers};
 pub use of_billing::{
@@ -13,6 +14,7 @@ pub use of_holders::{
     certificates, consents, devices, enrolments, handles, holders, notices, numeric_codes, proofs,
     register_entries,
 };
+pub use of_orders::{chargebacks, offers, orders, payments, promotions, refunds};
 
 diesel::table! {
     changes (subject) {

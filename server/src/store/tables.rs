@@ -102,6 +102,12 @@ tables! {
     cap_days (rp_id, cap_id, usage_date);
     pack_alerts (rp_id, service);
     messages (rp_id, id);
+    offers (id, valid_from);
+    promotions (id);
+    orders (rp_id, id);
+    payments (rp_id, id);
+    refunds (rp_id, id);
+    chargebacks (provider, reference);
     liveness_sessions (rp_id, id);
     face_groups (rp_id, id);
     group_faces (rp_id, group_id, number);

@@ -1,0 +1,25 @@
+//! `/v1/prices`: what things cost.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json};
+
+use super::callers::{Admin, By, RelyingParty};
+use super::problem::Problem;
+use super::run;
+use crate::flow::Context;
+use crate::flow::prices::{self, Announcement, PriceList};
+
+/// `GET /v1/prices`
+pub async fn list(_: RelyingParty, ctx: Data<Context>) -> Result<Json<PriceList>, Problem> {
+    run(ctx, prices::list).await.map(Json)
+}
+
+/// `POST /v1/admin/prices`
+pub async fn announce(
+    By(admin, body): By<Admin, Json<Announcement>>,
+    ctx: Data<Context>,
+) -> Result<HttpResponse, Problem> {
+    let announced = run(ctx, move |ctx| prices::announce(ctx, admin.0, &body)).await?;
+    Ok(HttpResponse::build(StatusCode::CREATED).json(announced))
+}
