@@ -11,9 +11,35 @@ use crate::http::{
     transparency_log,
 };
 
+/// What is bought, and the money for it. Here, and not below, so that nobody takes it for what anybody may ask.
+#[rustfmt::skip]
+fn buying(api: &mut ServiceConfig) {
+    // Relying parties
+    at(api, "/v1/prices",                                  get().to(prices::list));
+    at(api, "/v1/quotes",                                  post().to(orders::quote));
+    pair(api, "/v1/orders",                                get().to(orders::list), post().to(orders::place));
+    at(api, "/v1/orders/{id}:pay",                         post().to(orders::pay));
+    at(api, "/v1/orders/{id}:cancel",                      post().to(orders::cancel));
+    at(api, "/v1/orders/{id}:withdraw",                    post().to(orders::withdraw));
+    at(api, "/v1/orders/{id}",                             get().to(orders::show));
+
+    // Admins
+    at(api, "/v1/admin/prices",                            post().to(prices::announce));
+    at(api, "/v1/admin/offers",                            post().to(offers::add));
+    at(api, "/v1/admin/promotions",                        post().to(offers::add_promotion));
+    pair(api, "/v1/admin/payments",                        get().to(payments::waiting), post().to(payments::record));
+    at(api, "/v1/admin/payments/{id}:approve",             post().to(payments::approve));
+    at(api, "/v1/admin/payments/{id}:reject",              post().to(payments::reject));
+    at(api, "/v1/admin/payments/{id}:refund",              post().to(payments::refund));
+    at(api, "/v1/admin/refunds/{id}:approve",              post().to(payments::approve_refund));
+    at(api, "/v1/admin/refunds/{id}:reject",               post().to(payments::reject_refund));
+}
+
 /// Everything the service answers to. /metrics is added by the metrics middleware.
 #[rustfmt::skip]
 pub fn routes(api: &mut ServiceConfig) {
+    buying(api);
+
     // Holders: a DPoP proof by the device key with every request
     at(api, "/v1/enrolments",                              post().to(enrolments::start));
     at(api, "/v1/enrolments/{id}/document",                post().to(enrolments::submit_document));
@@ -56,14 +82,6 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/v1/face-groups/{id}/faces",                  post().to(face_groups::add_face));
     at(api, "/v1/face-groups/{id}/faces/{face}",           delete().to(face_groups::remove_face));
 
-    at(api, "/v1/prices",                                  get().to(prices::list));
-    at(api, "/v1/quotes",                                  post().to(orders::quote));
-    pair(api, "/v1/orders",                                get().to(orders::list), post().to(orders::place));
-    at(api, "/v1/orders/{id}:pay",                         post().to(orders::pay));
-    at(api, "/v1/orders/{id}:cancel",                      post().to(orders::cancel));
-    at(api, "/v1/orders/{id}:withdraw",                    post().to(orders::withdraw));
-    at(api, "/v1/orders/{id}",                             get().to(orders::show));
-
     at(api, "/v1/sponsorships",                            post().to(sponsorships::create));
     at(api, "/v1/sponsorships/{id}",                       get().to(sponsorships::show));
     at(api, "/v1/sponsorships/{id}/revocation",            post().to(sponsorships::revoke));
@@ -89,15 +107,6 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/v1/admin/certificates/{id}/number/revocation", post().to(standing_numbers::revoke_by_admin));
     pair(api, "/v1/admin/certificates/{id}/suspension",    post().to(certificates::suspend), delete().to(certificates::reactivate));
     at(api, "/v1/admin/ledger",                            get().to(ledger::trial_balance));
-    at(api, "/v1/admin/prices",                            post().to(prices::announce));
-    at(api, "/v1/admin/offers",                            post().to(offers::add));
-    at(api, "/v1/admin/promotions",                        post().to(offers::add_promotion));
-    pair(api, "/v1/admin/payments",                        get().to(payments::waiting), post().to(payments::record));
-    at(api, "/v1/admin/payments/{id}:approve",             post().to(payments::approve));
-    at(api, "/v1/admin/payments/{id}:reject",              post().to(payments::reject));
-    at(api, "/v1/admin/payments/{id}:refund",              post().to(payments::refund));
-    at(api, "/v1/admin/refunds/{id}:approve",              post().to(payments::approve_refund));
-    at(api, "/v1/admin/refunds/{id}:reject",               post().to(payments::reject_refund));
 
     // Anybody
     at(api, "/v1/payment-notifications/{provider}",        post().to(payments::notify));

@@ -61,7 +61,16 @@ async fn credentials_of_one_kind_open_no_route_of_another() -> Test {
     let (holder, rp) = (app.enrolled().await?, app.relying_party().await?);
     for (method, path) in guarded_routes() {
         let path = path.replace("{id}", "enr_01ARZ3NDEKTSV4RRFFQ69G5FAV");
-        let of_rps = ["redemptions", "persons", "liveness-sessions", "face", "sponsorships"];
+        let of_rps = [
+            "redemptions",
+            "persons",
+            "liveness-sessions",
+            "face",
+            "sponsorships",
+            "prices",
+            "quotes",
+            "orders",
+        ];
         let kind = match path.strip_prefix("/v1/").unwrap_or_default() {
             path if of_rps.iter().any(|start| path.starts_with(start)) => Some(0),
             path if path.starts_with("admin") => Some(1),

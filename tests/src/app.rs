@@ -184,6 +184,12 @@ impl TestApp {
         Ok(app)
     }
 
+    /// Another admin.
+    pub fn another_admin(&self, name: &str) -> anyhow::Result<Admin> {
+        let admin = admins::add(&self.context.rp_store, self.clock.as_ref(), name)?;
+        Ok(Admin::new(&self.base, &admin.token))
+    }
+
     /// Starts another replica: the same keys, and the databases that these flags name.
     pub async fn replica(&self, flags: &[&str]) -> anyhow::Result<TestApp> {
         self.replica_with(flags, Some(shared_models())).await

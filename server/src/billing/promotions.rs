@@ -103,8 +103,8 @@ pub fn discounted(
     if let Some(coupon) = coupon {
         let named = |promotion: &&Promotion| promotion.coupon.as_deref() == Some(coupon);
         let named = fitting().find(named).ok_or(PromotionError::CouponUnusable)?;
-        let alone = automatic.is_empty();
-        if !alone && !(named.stackable && automatic.iter().all(|promotion| promotion.stackable)) {
+        let may_meet = named.stackable && automatic.iter().all(|promotion| promotion.stackable);
+        if !(automatic.is_empty() || may_meet) {
             return Err(PromotionError::NotStackable);
         }
         automatic.push(named);
@@ -112,7 +112,7 @@ pub fn discounted(
     apply(bought.list, automatic)
 }
 
-fn best<'a>(list: Micros, automatic: Vec<&'a Promotion>) -> Result<Vec<&'a Promotion>, PromotionError> {
+fn best(list: Micros, automatic: Vec<&Promotion>) -> Result<Vec<&Promotion>, PromotionError> {
     let (stackable, alone): (Vec<_>, Vec<_>) =
         automatic.into_iter().partition(|promotion| promotion.stackable);
     let mut best = (apply(list, stackable.clone())?.total, stackable);

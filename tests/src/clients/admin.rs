@@ -29,6 +29,11 @@ impl Admin {
         Answer::to(self.http.post(format!("{}{path}", self.base)).bearer_auth(&self.token).json(body)).await
     }
 
+    /// GETs a path.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        Answer::to(self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token)).await
+    }
+
     /// Takes in a relying party that asks for `attributes` under the purpose `check` and has bought redemptions.
     pub async fn admit(&self, name: &str, attributes: &[&str]) -> anyhow::Result<RelyingParty> {
         self.admit_with(name, attributes, &["ecert.redeem"]).await

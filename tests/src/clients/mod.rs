@@ -1,10 +1,12 @@
 //! The three who talk to the service, each over real HTTP with its own credentials.
 
 pub mod admin;
+pub mod buying;
 pub mod holder;
 pub mod relying_party;
 
 pub use admin::Admin;
+pub use buying::Gateway;
 pub use holder::Holder;
 pub use relying_party::RelyingParty;
 

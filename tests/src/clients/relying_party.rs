@@ -142,6 +142,11 @@ impl RelyingParty {
         Answer::to(self.post(path, &fresh_key()).json(body)).await
     }
 
+    /// POSTs JSON under a key.
+    pub async fn post_json_with(&self, path: &str, body: &Value, key: &str) -> anyhow::Result<Answer> {
+        Answer::to(self.post(path, key).json(body)).await
+    }
+
     /// DELETEs what is at a path.
     pub async fn delete(&self, path: &str) -> anyhow::Result<Answer> {
         Answer::to(self.http.delete(format!("{}{path}", self.base)).bearer_auth(&self.api_key)).await
