@@ -25,6 +25,7 @@ mod face_services;
 mod hostile;
 mod keys;
 mod liveness;
+mod month;
 mod numeric_limits;
 mod observability;
 mod odd_pictures;
