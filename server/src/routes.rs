@@ -90,6 +90,7 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/v1/packs",                                   get().to(accounts::packs));
     at(api, "/v1/usage",                                   get().to(accounts::usage));
     at(api, "/v1/messages",                                get().to(accounts::messages));
+    pair(api, "/v1/alerts",                                get().to(accounts::alerts), put().to(accounts::set_alerts));
     pair(api, "/v1/caps",                                  get().to(accounts::caps), put().to(accounts::replace_caps));
     at(api, "/v1/statements",                              get().to(statements::list));
     at(api, "/v1/statements/{period}",                     get().to(statements::show));

@@ -9,6 +9,7 @@
 mod accuracy;
 mod approvals;
 mod bad_input;
+mod billing;
 mod broken_models;
 mod callers;
 mod codes;

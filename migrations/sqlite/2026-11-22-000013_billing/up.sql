@@ -99,14 +99,14 @@ CREATE TABLE cap_days (
     PRIMARY KEY (rp_id, cap_id, usage_date)
 ) STRICT;
 
--- Alerts on what is left of the packs of a service, and when the last was given: `armed_for` is what it was for (a month, or the purchase that armed it).
+-- Alerts on what is left of the packs of a service, and which were given: for packs that were bought once, and for monthly ones.
 CREATE TABLE pack_alerts (
     rp_id TEXT NOT NULL,
     service TEXT NOT NULL,
     enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
     threshold INTEGER NOT NULL CHECK (threshold BETWEEN 1 AND 99),
-    fired_at INTEGER,
-    fired_for TEXT,
+    once_state TEXT,
+    monthly_state TEXT,
     PRIMARY KEY (rp_id, service)
 ) STRICT;
 

@@ -80,11 +80,11 @@ impl Cap {
         self.micros
     }
 
-    /// Whether it bounds a use by this key for this purpose; a use without a purpose is bound by none for purposes.
-    pub fn applies(&self, key: ApiKeyId, purpose: Option<&str>) -> bool {
+    /// Whether it bounds a use by this key for this purpose; a use without either is bound by none for these.
+    pub fn applies(&self, key: Option<ApiKeyId>, purpose: Option<&str>) -> bool {
         match &self.scope {
             Scope::RelyingParty => true,
-            Scope::ApiKey(own) => *own == key,
+            Scope::ApiKey(own) => key == Some(*own),
             Scope::Purpose(own) => purpose == Some(own.as_str()),
         }
     }

@@ -103,11 +103,7 @@ fn judged(spendings: &[Spending], price: Micros) -> Flow<Vec<CapId>> {
 }
 
 fn applying<'a>(rp: &'a RelyingParty, purpose: Option<&'a str>) -> impl Iterator<Item = &'a Cap> {
-    rp.caps.iter().filter(move |cap| match cap.scope() {
-        Scope::RelyingParty => true,
-        Scope::ApiKey(own) => rp.key == Some(*own),
-        Scope::Purpose(own) => purpose == Some(own.as_str()),
-    })
+    rp.caps.iter().filter(move |cap| cap.applies(rp.key, purpose))
 }
 
 fn spendings(conn: &mut Conn, rp: &RelyingParty, purpose: Option<&str>, day: Date) -> Flow<Vec<Spending>> {

@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod admins;
+pub mod alerts;
 mod amounts;
 pub mod answers;
 pub mod approvals;

@@ -1,4 +1,5 @@
-//! `/v1/balance`, `/v1/packs`, `/v1/usage`, `/v1/messages` and `/v1/caps`: what a relying party has, owes, used, and allows itself.
+//! `/v1/balance`, `/v1/packs`, `/v1/usage`, `/v1/messages`, `/v1/alerts` and `/v1/caps`: what a relying party has, owes and used, is told
+//! of, and allows itself.
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Query};
@@ -13,7 +14,7 @@ use super::problem::Problem;
 use super::run;
 use crate::flow::Context;
 use crate::flow::accounts::{self, Account};
-use crate::flow::caps::{self, Wanted};
+use crate::flow::{alerts, caps};
 
 /// The query of a request, in the form that is documented and no other.
 pub(super) fn query<T: DeserializeOwned>(request: &HttpRequest, expected: &str) -> Result<T, Refusal> {
@@ -80,7 +81,7 @@ pub async fn messages(
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Caps {
-    caps: Vec<Wanted>,
+    caps: Vec<caps::Wanted>,
 }
 
 /// `GET /v1/caps`
@@ -96,4 +97,26 @@ pub async fn replace_caps(
 ) -> Result<Json<Caps>, Problem> {
     let caps = run(ctx, move |ctx| caps::replace(ctx, &rp.0, &body.caps)).await?;
     Ok(Json(Caps { caps }))
+}
+
+/// The alerts of a relying party.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alerts {
+    alerts: Vec<alerts::Wanted>,
+}
+
+/// `GET /v1/alerts`
+pub async fn alerts(By(rp, ()): By<RelyingParty, ()>, ctx: Data<Context>) -> Result<Json<Alerts>, Problem> {
+    let alerts = run(ctx, move |ctx| alerts::list(ctx, &rp.0)).await?;
+    Ok(Json(Alerts { alerts }))
+}
+
+/// `PUT /v1/alerts`
+pub async fn set_alerts(
+    By(rp, body): By<RelyingParty, Json<Alerts>>,
+    ctx: Data<Context>,
+) -> Result<Json<Alerts>, Problem> {
+    let alerts = run(ctx, move |ctx| alerts::set(ctx, &rp.0, &body.alerts)).await?;
+    Ok(Json(Alerts { alerts }))
 }

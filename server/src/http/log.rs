@@ -20,7 +20,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The methods of the API and of browsers. Any other is answered at once, so that nobody can fill logs and metrics with
 /// names of their own.
-const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::DELETE, Method::HEAD, Method::OPTIONS];
+const METHODS: [Method; 6] =
+    [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::HEAD, Method::OPTIONS];
 
 /// Gives every request an id and a span, sends the id back, counts refusals, and logs route, status, code and time.
 pub async fn requests(

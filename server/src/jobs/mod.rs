@@ -12,7 +12,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::flow::{
-    Context, earning, face_groups, health, issuer, jobs, log, orders, retention, statements, status_lists,
+    Context, alerts, earning, face_groups, health, issuer, jobs, log, orders, retention, statements,
+    status_lists,
 };
 use crate::stop::{Flow, Stop};
 
@@ -58,7 +59,7 @@ const HOURLY: Job = Job {
     lease: Some(SignedDuration::from_secs(300)),
 };
 
-const JOBS: [Job; 13] = [
+const JOBS: [Job; 14] = [
     // A revocation reaches the published list within a quarter of a second and the time of signing it.
     Job {
         name: "outbox",
@@ -110,6 +111,14 @@ const JOBS: [Job; 13] = [
         work: statements::close_due,
         every: SignedDuration::from_secs(60),
         lease: Some(SignedDuration::from_secs(600)),
+        ..HOURLY
+    },
+    Job {
+        name: "pack_alerts",
+        look: Duration::from_secs(5),
+        work: alerts::tell,
+        every: SignedDuration::from_secs(5),
+        lease: Some(SignedDuration::from_secs(60)),
         ..HOURLY
     },
     Job { name: "void_packs", work: earning::void_expired, ..HOURLY },

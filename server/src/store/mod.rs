@@ -51,6 +51,7 @@ pub mod offers;
 pub mod openings;
 pub mod orders;
 pub mod outbox;
+pub mod pack_alerts;
 pub mod packs;
 pub mod past_uses;
 pub mod payments;

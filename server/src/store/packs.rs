@@ -8,6 +8,7 @@ use wallet_core::money::Micros;
 use super::columns::{damaged, parse, time};
 use super::schema::packs;
 use super::{Conn, exactly_one};
+use crate::billing::alerts::Recurrence;
 use crate::billing::packs::Pack;
 use crate::billing::price::Service;
 
@@ -47,26 +48,42 @@ pub fn insert(conn: &mut Conn, grant: &Grant, now: Timestamp) -> QueryResult<()>
 
 /// The packs of a relying party that are not void, the earliest to expire first.
 pub fn of(conn: &mut Conn, rp: RelyingPartyId) -> QueryResult<Vec<Pack>> {
-    let rows = packs::table
+    let found = packs::table
         .filter(packs::rp_id.eq(rp.to_string()))
         .filter(packs::voided_at.is_null())
         .order((packs::expires_at, packs::id))
-        .select((
-            packs::id,
-            packs::service,
-            packs::units,
-            packs::remaining,
-            packs::starts_at,
-            packs::expires_at,
-        ))
-        .load::<(String, String, i64, i64, i64, i64)>(conn)?;
-    rows.into_iter()
-        .map(|(id, service, units, remaining, starts_at, expires_at)| {
-            let service = Service::parse(&service).ok_or_else(|| damaged(&"packs.service"))?;
-            let (starts_at, expires_at) = (time(starts_at)?, time(expires_at)?);
-            Ok(Pack { id: parse(&id)?, service, units, remaining, starts_at, expires_at })
-        })
-        .collect()
+        .select(columns!());
+    found.load::<Row>(conn)?.into_iter().map(from_row).collect()
+}
+
+/// The packs of a service that recur so, void or not.
+pub fn recurring(
+    conn: &mut Conn,
+    rp: RelyingPartyId,
+    service: Service,
+    recurrence: Recurrence,
+) -> QueryResult<Vec<Pack>> {
+    let found = packs::table
+        .filter(packs::rp_id.eq(rp.to_string()))
+        .filter(packs::service.eq(service.as_str()))
+        .filter(packs::monthly.eq(i64::from(recurrence == Recurrence::Monthly)))
+        .select(columns!());
+    found.load::<Row>(conn)?.into_iter().map(from_row).collect()
+}
+
+type Row = (String, String, i64, i64, i64, i64);
+
+macro_rules! columns {
+    () => {
+        (packs::id, packs::service, packs::units, packs::remaining, packs::starts_at, packs::expires_at)
+    };
+}
+use columns;
+
+fn from_row((id, service, units, remaining, starts_at, expires_at): Row) -> QueryResult<Pack> {
+    let service = Service::parse(&service).ok_or_else(|| damaged(&"packs.service"))?;
+    let (starts_at, expires_at) = (time(starts_at)?, time(expires_at)?);
+    Ok(Pack { id: parse(&id)?, service, units, remaining, starts_at, expires_at })
 }
 
 /// The pack that a use at `at` is drawn from: the earliest to expire, of two of them the earlier granted. The same rule as

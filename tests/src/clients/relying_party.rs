@@ -46,6 +46,12 @@ impl RelyingParty {
         Answer::to(self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.api_key)).await
     }
 
+    /// PUTs a body.
+    pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        let request = self.http.put(format!("{}{path}", self.base)).bearer_auth(&self.api_key);
+        Answer::to(request.json(body)).await
+    }
+
     /// Submits a code under the purpose `check`.
     pub async fn redeem(&self, code: &str) -> anyhow::Result<Answer> {
         self.redeem_with(json!({ "code": code, "purpose": "check" }), &fresh_key()).await

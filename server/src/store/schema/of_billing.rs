@@ -101,8 +101,8 @@ diesel::table! {
         service -> Text,
         enabled -> BigInt,
         threshold -> BigInt,
-        fired_at -> Nullable<BigInt>,
-        fired_for -> Nullable<Text>,
+        once_state -> Nullable<Text>,
+        monthly_state -> Nullable<Text>,
     }
 }
 
