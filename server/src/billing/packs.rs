@@ -299,6 +299,14 @@ mod tests {
     }
 
     #[test]
+    fn a_pack_may_be_drawn_from_its_start_until_before_its_expiry_and_is_void_then() {
+        let packs = [pack(1, 5, 10, 10)];
+        let drawn = [9, 10, 19, 20].map(|second| draw(&packs, Service::FaceCompare, at(second)).is_some());
+        assert_eq!(drawn, [false, true, true, false]);
+        assert_eq!([19, 20].map(|second| voided(&packs, at(second)).count()), [0, 1]);
+    }
+
+    #[test]
     fn no_more_is_earned_than_was_paid_for() {
         let paid = Micros::new(10);
         let refused = |units, drawn| earned(paid, units, drawn) == Err(PackError::Units { units, drawn });

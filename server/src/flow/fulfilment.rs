@@ -5,7 +5,8 @@ use wallet_core::ids::{LedgerTransactionId, PackId, RelyingPartyId};
 use wallet_core::money::Micros;
 use wallet_core::refusal::Refusal;
 
-use super::{Context, earning, later};
+use super::{Context, alerts, earning, later};
+use crate::billing::alerts::Recurrence;
 use crate::billing::orders::{Event, GiftUsed, Kind, Part, State, parts, withdrawal};
 use crate::billing::packs::{Pack, Window, first_purchase_grants};
 use crate::billing::posting::{Balanced, PostingError, Purse};
@@ -57,10 +58,15 @@ pub(super) fn pay(
     }
     grant(ctx, conn, order, &offer, transaction, now)?;
     let gift = give_first(ctx, conn, order.rp, now)?;
+    alerts::grown(conn, order.rp, offer.service, recurrence(offer.kind), now)?;
     relying_parties::subscribe_once(conn, order.rp, offer.service.as_str(), now)?;
     orders::note_paid(conn, order, transaction, gift)?;
     audit::append(conn, by, "order.pay", order.id, next.as_str(), now)?;
     lapse_hopeless(conn, &offer, now)
+}
+
+fn recurrence(kind: Kind) -> Recurrence {
+    if kind == Kind::Monthly { Recurrence::Monthly } else { Recurrence::Once }
 }
 
 /// The packs of an order with their part of its price, in one transaction.
@@ -84,7 +90,7 @@ fn grant(
             Some(postings) => postings.and(granted),
             None => granted,
         });
-        let monthly = offer.kind == Kind::Monthly;
+        let monthly = recurrence(offer.kind) == Recurrence::Monthly;
         // Gifts are drawn first, where they end together with it: of two packs the one with the older id is.
         let after_gifts = later(now, SignedDuration::from_millis(1));
         let (pack, origin) = (fresh(offer.service, units, window, after_gifts), order.id.to_string());
@@ -113,6 +119,7 @@ fn give_first(ctx: &Context, conn: &mut Conn, rp: RelyingPartyId, now: Timestamp
         let postings = Balanced::units_granted(rp, gift.service, gift.units).map_err(broken)?;
         ledger::post(conn, rp, LedgerTransactionId::new(now, &mut rand::rng()), GIFT, &postings, now)?;
         relying_parties::subscribe_once(conn, rp, gift.service.as_str(), now)?;
+        alerts::grown(conn, rp, gift.service, Recurrence::Once, now)?;
     }
     Ok(!grants.is_empty())
 }
