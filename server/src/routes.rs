@@ -5,9 +5,9 @@ use actix_web::Route;
 use actix_web::web::{ServiceConfig, delete, get, post, resource, to};
 
 use crate::http::{
-    approvals, certificates, codes, devices, enrolments, face_groups, faces, health, issuer, ledger,
-    liveness_sessions, paper, persons, problem, recoveries, redemptions, relying_parties, revocations,
-    sponsorships, standing_numbers, status_lists, transparency_log,
+    approvals, attestations, certificates, codes, devices, enrolments, face_groups, faces, health, issuer,
+    ledger, liveness_sessions, paper, persons, problem, recoveries, redemptions, relying_parties,
+    revocations, sponsorships, standing_numbers, status_lists, transparency_log,
 };
 
 /// Everything the service answers to. /metrics is added by the metrics middleware.
@@ -73,6 +73,7 @@ pub fn routes(api: &mut ServiceConfig) {
     // Anybody
     at(api, "/revoke",                                     get().to(paper::show));
     at(api, "/v1/revocations",                             post().to(paper::revoke));
+    at(api, "/v1/attestation-challenges",                  post().to(attestations::challenge));
     at(api, "/v1/status-lists",                            get().to(status_lists::all));
     at(api, "/v1/status-lists/{number}",                   get().to(status_lists::show));
     at(api, "/log/checkpoint",                             get().to(transparency_log::checkpoint));

@@ -8,6 +8,7 @@
 
 mod accuracy;
 mod approvals;
+mod attestation;
 mod bad_input;
 mod broken_models;
 mod callers;

@@ -199,7 +199,8 @@ pub struct Phone {
     pub leaf: CertificateParams,
     /// What it says of the key.
     pub said: Said,
-    key: Vec<u8>,
+    /// The key's point.
+    pub key: Vec<u8>,
 }
 
 impl Phone {

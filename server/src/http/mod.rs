@@ -3,6 +3,7 @@
 //! Invariant: a handler that needs a caller takes it as an argument ([`callers`]); there is no way to forget the check.
 
 pub mod approvals;
+pub mod attestations;
 pub mod callers;
 pub mod certificates;
 pub mod codes;
