@@ -39,6 +39,7 @@ mod revocation_everywhere;
 mod service;
 mod standing_number;
 mod status_lists;
+mod suspension;
 mod templates;
 mod third_party;
 mod transparency_log;

@@ -23,7 +23,7 @@ use super::{Context, captures, later, pictures, random};
 use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::edge::source::Confirmation;
-use crate::stop::Flow;
+use crate::stop::{Flow, Stop};
 use crate::store;
 use crate::store::enrolments::{self, Enrolment, State};
 
@@ -171,7 +171,12 @@ fn judge_capture(
         Confirmation::Confirmed(assurance) => {
             let proven = Proven::by_document(ctx, &document.card, &template, assurance, now);
             let issue = || issuance::issue(ctx, device, &enrolment, &proven);
-            let issued = or_give_back(ctx, id, ctx.metrics.stage(Stage::EnrolmentIssue, issue))?;
+            let issued = match or_give_back(ctx, id, ctx.metrics.stage(Stage::EnrolmentIssue, issue)) {
+                Err(Stop::Refused(held @ Refusal::EnrolmentRefused(_))) => {
+                    return refuse(ctx, &enrolment, "enrolment.capture", held);
+                }
+                issued => issued?,
+            };
             ctx.metrics.enrolled("approved");
             Ok(Enrolled::Approved(Box::new(issued)))
         }

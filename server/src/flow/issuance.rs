@@ -123,6 +123,9 @@ pub(super) fn issue(ctx: &Context, device: &Device, enrolment: &Enrolment, prove
         advanced.map_err(|current| Refusal::EnrolmentNotAtThisStep { state: current.name() })?;
         let holder = holders::find_or_insert(conn, &proven.eid, now)?;
         issuing_guard::ensure_own(conn, device, holder)?;
+        if holders::is_held(conn, holder)? {
+            return Err(if proven.by.is_some() { not_recovered() } else { held() }.into());
+        }
         let sponsorship = match proven.by {
             Some(earlier) => recovered(conn, device, &proven.eid, earlier, now)?,
             None => enrolled(conn, holder, enrolment, now)?,
@@ -203,6 +206,15 @@ fn recovered(
 pub(super) fn not_recovered() -> Refusal {
     let hint = ("无法恢复，请持身份证件重新申领", "This can't be recovered; enrol anew with your document");
     Refusal::EnrolmentRefused(Reason { code: "not-recovered", field: None, hint: hint.into() })
+}
+
+/// Whoever is suspended gets nothing else in the meantime. It is said to them only after their document and their face were believed.
+fn held() -> Refusal {
+    let hint = (
+        "您的电子证已被暂停使用，恢复之前不能重新申领，请联系签发机构",
+        "Your E-cert is suspended, and no other is issued until that is lifted; please ask the issuer about it",
+    );
+    Refusal::EnrolmentRefused(Reason { code: "suspended", field: None, hint: hint.into() })
 }
 
 /// Ends the certificates before, with the digits that were minted for them, and the tokens of the devices that had them.

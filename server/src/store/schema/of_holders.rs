@@ -68,6 +68,7 @@ diesel::table! {
         id -> Text,
         eid -> Binary,
         created_at -> BigInt,
+        held_at -> Nullable<BigInt>,
     }
 }
 
