@@ -230,7 +230,9 @@ fn reissue(
         let reason = Reason { code: "source-not-found", field: None, hint: hint.into() };
         return proofing::refuse(ctx, recovery, "recovery.capture", Refusal::EnrolmentRefused(reason));
     };
-    let values = disclosed.into_iter().map(|disclosure| (disclosure.name, disclosure.value)).collect();
+    let portrait = issuance::portrait(ctx, earlier.id)?;
+    let values =
+        disclosed.into_iter().chain(portrait).map(|disclosure| (disclosure.name, disclosure.value)).collect();
     let proven = Proven::by_certificate(ctx, eid, earlier, values, birth, assurance)?;
     let issued = ctx.metrics.stage(Stage::EnrolmentIssue, || issuance::issue(ctx, device, recovery, &proven));
     match issued {

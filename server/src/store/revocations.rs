@@ -189,7 +189,7 @@ pub fn holder_exists(conn: &mut Conn, holder: HolderId) -> QueryResult<bool> {
     diesel::dsl::select(diesel::dsl::exists(found)).get_result(conn)
 }
 
-/// Ends a certificate that has not ended, and erases its template: nobody is compared with it any more.
+/// Ends a certificate that has not ended, and erases its template and its portrait: nobody is compared with them any more.
 pub fn end(conn: &mut Conn, id: CertificateId, ended: &Ended, now: Timestamp) -> QueryResult<()> {
     use certificates as c;
     let row = c::table.filter(c::id.eq(id.to_string())).filter(c::state.eq_any(OPEN));
@@ -205,6 +205,7 @@ pub fn end(conn: &mut Conn, id: CertificateId, ended: &Ended, now: Timestamp) ->
         c::ended_at.eq(now.as_microsecond()),
         c::suspended_at.eq(None::<i64>),
         c::sealed_template.eq([].as_slice()),
+        c::sealed_portrait.eq(None::<Vec<u8>>),
     );
     exactly_one(diesel::update(row).set(values).execute(conn)?)
 }
@@ -288,7 +289,7 @@ WITH given AS (
     SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?) AS g (certificate_id, reason, note, at, audit_id, actor, notice_id)
 ), ended AS (
     UPDATE certificates c SET state = 'revoked', reason = g.reason, note = g.note, ended_at = g.at,
-        suspended_at = NULL, sealed_template = ''
+        suspended_at = NULL, sealed_template = '', sealed_portrait = NULL
     FROM given g WHERE c.id = g.certificate_id AND c.state IN ('active', 'suspended')
     RETURNING c.id, c.holder_id, c.status_list
 ), noted AS (

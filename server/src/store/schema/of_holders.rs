@@ -102,6 +102,7 @@ diesel::table! {
         note -> Nullable<Text>,
         superseded_by -> Nullable<Text>,
         sponsorship_id -> Nullable<Text>,
+        sealed_portrait -> Nullable<Binary>,
     }
 }
 

@@ -1,1 +1,0 @@
-ALTER TABLE holders DROP COLUMN held_at;
