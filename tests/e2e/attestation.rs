@@ -19,7 +19,7 @@ async fn believing(flags: &[&str]) -> anyhow::Result<(TestApp, Phone)> {
     std::fs::write(&roots, phone.root_pem()?)?;
     let digest: String = SIGNED_BY.iter().map(|byte| format!("{byte:02x}")).collect();
     let app = format!("{PACKAGE}:{digest}");
-    let known = ["--attestation-roots", roots.to_str().unwrap(), "--attestation-app", &app];
+    let known = ["--attestation-roots", roots.to_str().expect("a path"), "--attestation-app", &app];
     Ok((TestApp::with_flags(&[known.as_slice(), flags].concat()).await?, phone))
 }
 
