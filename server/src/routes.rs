@@ -5,8 +5,8 @@ use actix_web::Route;
 use actix_web::web::{ServiceConfig, delete, get, post, put, resource, to};
 
 use crate::http::{
-    accounts, approvals, certificates, codes, devices, enrolments, face_groups, faces, health, issuer,
-    ledger, liveness_sessions, offers, orders, paper, payments, persons, prices, problem, recoveries,
+    accounts, approvals, attestations, certificates, codes, devices, enrolments, face_groups, faces, health,
+    issuer, ledger, liveness_sessions, offers, orders, paper, payments, persons, prices, problem, recoveries,
     redemptions, relying_parties, revocations, sponsorships, standing_numbers, statements, status_lists,
     transparency_log,
 };
@@ -112,6 +112,7 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/v1/payment-notifications/{provider}",        post().to(payments::notify));
     at(api, "/revoke",                                     get().to(paper::show));
     at(api, "/v1/revocations",                             post().to(paper::revoke));
+    at(api, "/v1/attestation-challenges",                  post().to(attestations::challenge));
     at(api, "/v1/status-lists",                            get().to(status_lists::all));
     at(api, "/v1/status-lists/{number}",                   get().to(status_lists::show));
     at(api, "/log/checkpoint",                             get().to(transparency_log::checkpoint));

@@ -8,6 +8,7 @@
 
 mod accuracy;
 mod approvals;
+mod attestation;
 mod bad_input;
 mod billing;
 mod broken_models;
@@ -43,6 +44,7 @@ mod revocation_everywhere;
 mod service;
 mod standing_number;
 mod status_lists;
+mod suspension;
 mod templates;
 mod third_party;
 mod transparency_log;

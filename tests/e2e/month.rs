@@ -97,7 +97,8 @@ impl Month {
         done(alerts::tell(&self.app.context))?;
         let told = self.rp.get("/v1/messages").await?.expect_status(200)?;
         let messages = told["messages"].as_array().cloned().unwrap_or_default();
-        let is_told = |message: &&Value| message["kind"] == kind && message["body"]["service"] == "face.compare";
+        let is_told =
+            |message: &&Value| message["kind"] == kind && message["body"]["service"] == "face.compare";
         Ok(messages.iter().filter(is_told).count())
     }
 }
