@@ -60,6 +60,7 @@ pub mod redemptions;
 pub mod refunds;
 pub mod register;
 pub mod relying_parties;
+pub mod replay;
 pub mod revocations;
 pub mod settlements;
 pub mod sponsorships;
