@@ -34,6 +34,7 @@ mod peer;
 mod prices;
 mod recovery;
 mod redemption;
+mod replay;
 mod replicas;
 mod revocation;
 mod revocation_by_many;
