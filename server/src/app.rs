@@ -16,6 +16,7 @@ use wallet_core::ids::ReplicaId;
 use wallet_core::onnx::Models;
 
 use crate::config::{Config, SignerKind, SourceKind};
+use crate::edge::attestation::Trust;
 use crate::edge::clock::{Clock, SystemClock};
 use crate::edge::face_index::FaceIndexes;
 use crate::edge::keyring::Keyring;
@@ -142,6 +143,7 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
         enrolment_liveness: config.enrolment_liveness,
         recovery_liveness: config.recovery_liveness,
         keep_days: config.keep_days,
+        attestation: Trust::read(config.attestation_roots.as_deref(), config.attestation_app.clone())?,
         face_indexes: FaceIndexes::in_folder(config.data_dir.join("face-groups")),
         misses: Misses::new(config.numeric_breaker),
         caches: Caches::default(),

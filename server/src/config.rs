@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
+use wallet_core::attestation::App;
 use wallet_core::face::Mode;
 
 use crate::edge::keys::Seal;
@@ -107,6 +108,12 @@ pub struct Config {
     /// E-certs that may be issued in an hour, over all replicas; more are refused with 503
     #[arg(long, env = "ECERT_ISSUING_LIMIT", default_value_t = 10_000, global = true)]
     pub issuing_limit: u32,
+    /// Certificates (PEM, one or more) of the makers who are believed when they vouch for a phone's key [default: attestations are not checked]
+    #[arg(long, env = "ECERT_ATTESTATION_ROOTS", global = true)]
+    pub attestation_roots: Option<PathBuf>,
+    /// The wallet app, PACKAGE:SHA256 of the certificate that signed it, for which an attested key must be [default: any]
+    #[arg(long, env = "ECERT_ATTESTATION_APP", global = true)]
+    pub attestation_app: Option<App>,
     /// Where `cargo xtask setup` put the models [default: the user's cache folder]
     #[arg(long, env = "ECERT_MODEL_DIR", global = true)]
     pub model_dir: Option<PathBuf>,

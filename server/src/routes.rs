@@ -5,13 +5,13 @@ use actix_web::Route;
 use actix_web::web::{ServiceConfig, delete, get, post, put, resource, to};
 
 use crate::http::{
-    accounts, approvals, certificates, codes, devices, enrolments, face_groups, faces, health, issuer,
-    ledger, liveness_sessions, offers, orders, paper, payments, persons, prices, problem, recoveries,
+    accounts, approvals, attestations, certificates, codes, devices, enrolments, face_groups, faces, health,
+    issuer, ledger, liveness_sessions, offers, orders, paper, payments, persons, prices, problem, recoveries,
     redemptions, relying_parties, revocations, sponsorships, standing_numbers, statements, status_lists,
     transparency_log,
 };
 
-/// What is bought, and the money for it. Here, and not below, so that nobody takes it for what anybody may ask.
+/// What is bought and used, and the money for it. Above [`routes`], where those stand that need a caller.
 #[rustfmt::skip]
 fn buying(api: &mut ServiceConfig) {
     // Relying parties
@@ -22,6 +22,17 @@ fn buying(api: &mut ServiceConfig) {
     at(api, "/v1/orders/{id}:cancel",                      post().to(orders::cancel));
     at(api, "/v1/orders/{id}:withdraw",                    post().to(orders::withdraw));
     at(api, "/v1/orders/{id}",                             get().to(orders::show));
+
+    at(api, "/v1/balance",                                 get().to(accounts::balance));
+    at(api, "/v1/packs",                                   get().to(accounts::packs));
+    at(api, "/v1/usage",                                   get().to(accounts::usage));
+    at(api, "/v1/messages",                                get().to(accounts::messages));
+    pair(api, "/v1/alerts",                                get().to(accounts::alerts), put().to(accounts::set_alerts));
+    pair(api, "/v1/caps",                                  get().to(accounts::caps), put().to(accounts::replace_caps));
+    at(api, "/v1/statements",                              get().to(statements::list));
+    at(api, "/v1/statements/{period}",                     get().to(statements::show));
+    at(api, "/v1/statements/{period}/lines",               get().to(statements::lines));
+    at(api, "/v1/statements/{period}/proofs/{charge}",     get().to(statements::proof));
 
     // Admins
     at(api, "/v1/admin/prices",                            post().to(prices::announce));
@@ -86,17 +97,6 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/v1/sponsorships/{id}",                       get().to(sponsorships::show));
     at(api, "/v1/sponsorships/{id}/revocation",            post().to(sponsorships::revoke));
 
-    at(api, "/v1/balance",                                 get().to(accounts::balance));
-    at(api, "/v1/packs",                                   get().to(accounts::packs));
-    at(api, "/v1/usage",                                   get().to(accounts::usage));
-    at(api, "/v1/messages",                                get().to(accounts::messages));
-    pair(api, "/v1/alerts",                                get().to(accounts::alerts), put().to(accounts::set_alerts));
-    pair(api, "/v1/caps",                                  get().to(accounts::caps), put().to(accounts::replace_caps));
-    at(api, "/v1/statements",                              get().to(statements::list));
-    at(api, "/v1/statements/{period}",                     get().to(statements::show));
-    at(api, "/v1/statements/{period}/lines",               get().to(statements::lines));
-    at(api, "/v1/statements/{period}/proofs/{charge}",     get().to(statements::proof));
-
     // Admins: a bearer token
     at(api, "/v1/admin/relying-parties",                   post().to(relying_parties::admit));
     at(api, "/v1/admin/relying-parties/{id}/sponsorships/revocation", post().to(sponsorships::revoke_all));
@@ -112,6 +112,7 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/v1/payment-notifications/{provider}",        post().to(payments::notify));
     at(api, "/revoke",                                     get().to(paper::show));
     at(api, "/v1/revocations",                             post().to(paper::revoke));
+    at(api, "/v1/attestation-challenges",                  post().to(attestations::challenge));
     at(api, "/v1/status-lists",                            get().to(status_lists::all));
     at(api, "/v1/status-lists/{number}",                   get().to(status_lists::show));
     at(api, "/log/checkpoint",                             get().to(transparency_log::checkpoint));

@@ -17,7 +17,12 @@ type Test = anyhow::Result<()>;
 fn guarded_routes() -> Vec<(Method, String)> {
     let table = include_str!("../../server/src/routes.rs");
     let (guarded, _) = table.split_once("// Anybody").expect("the table's last part");
-    let methods = [("get()", Method::GET), ("post()", Method::POST), ("delete()", Method::DELETE)];
+    let methods = [
+        ("get()", Method::GET),
+        ("post()", Method::POST),
+        ("put()", Method::PUT),
+        ("delete()", Method::DELETE),
+    ];
     let routes = |line: &str| {
         let is_route = ["at(api,", "pair(api,", "trio(api,"].iter().any(|word| line.trim().starts_with(word));
         let path = line.split('"').nth(1).filter(|_| is_route).map(str::to_owned);
@@ -70,6 +75,13 @@ async fn credentials_of_one_kind_open_no_route_of_another() -> Test {
             "prices",
             "quotes",
             "orders",
+            "balance",
+            "packs",
+            "usage",
+            "messages",
+            "alerts",
+            "caps",
+            "statements",
         ];
         let kind = match path.strip_prefix("/v1/").unwrap_or_default() {
             path if of_rps.iter().any(|start| path.starts_with(start)) => Some(0),

@@ -1,14 +1,20 @@
 //! What is given, what is not, and who asked for too much.
 
-use ecert_tests::app::{TestApp, later_frames};
-use ecert_tests::clients::fresh_key;
+use ecert_server::store::certificates;
+use ecert_tests::app::{TestApp, execute, later_frames};
+use ecert_tests::clients::{Holder, fresh_key, nonce, root, text};
+use ecert_tests::specimen::Specimen;
 use serde_json::{Value, json};
-use wallet_core::attributes::Share;
+use wallet_core::attributes::{Attribute, Share};
 use wallet_core::code::numeric::NumericCode;
+use wallet_core::ecert::{Disclosure, UnverifiedCert, verify::verify};
+use wallet_core::jws::from_base64url;
+use wallet_core::onnx::MAX_PORTRAIT;
+use wallet_core::picture::Picture;
 
 type Test = anyhow::Result<()>;
 
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     "over_18",
     "over_16",
     "over_14",
@@ -20,6 +26,7 @@ const ALL: [&str; 11] = [
     "address",
     "document_number",
     "masked_number",
+    "portrait",
 ];
 
 #[actix_web::test]
@@ -37,7 +44,82 @@ async fn each_share_level_gives_what_its_table_says() -> Test {
     assert_eq!(name["attributes"], Value::Object(expected));
     let full = rp.visit(&holder.qr(Share::Full)?, &later_frames()).await?.expect_status(200)?;
     assert_eq!(full["attributes"]["masked_number"], "9*************0013");
-    assert_eq!(full["attributes"].as_object().map(serde_json::Map::len), Some(11));
+    assert_eq!(full["attributes"].as_object().map(serde_json::Map::len), Some(12));
+    Ok(())
+}
+
+/// The picture in an answer.
+fn portrait(answer: &Value) -> anyhow::Result<Vec<u8>> {
+    Ok(from_base64url(&text(answer, "/attributes/portrait")?)?)
+}
+
+fn kept(app: &TestApp, holder: &Holder) -> anyhow::Result<Option<Vec<u8>>> {
+    let id = holder.certificate()?.parse()?;
+    Ok(app.context.holder_store.read(|conn| Ok(certificates::portrait(conn, id)?))?)
+}
+
+#[actix_web::test]
+async fn the_portrait_is_given_to_whom_it_was_registered_for_and_shared_with() -> Test {
+    let app = TestApp::start().await?;
+    let mut holder = app.enrolled().await?;
+    let (bank, shop) = (app.admin.admit("Bank", &["name", "portrait"]).await?, app.relying_party().await?);
+    let full = bank.visit(&holder.qr(Share::Full)?, &later_frames()).await?.expect_status(200)?;
+    let given = portrait(&full)?;
+    assert!(given.len() <= MAX_PORTRAIT, "{}", given.len());
+    let picture = Picture::decode(&given)?;
+    assert!((100..=240).contains(&picture.width()) && picture.height() <= 300, "{picture:?}");
+    // It is the one that the certificate vouches for.
+    let cert = UnverifiedCert::from_bytes(&from_base64url(&text(&holder.issued, "/certificate")?)?)?;
+    let cert = verify(cert, &root(&holder.issuer().await?)?, app.clock_now())?;
+    let disclosures: Vec<Disclosure> = serde_json::from_value(holder.issued["disclosures"].clone())?;
+    let held = disclosures.iter().find(|held| held.name == Attribute::Portrait).expect("a portrait");
+    assert!(cert.vouches_for(held) && from_base64url(&held.value)? == given);
+
+    let name = bank.visit(&holder.qr(Share::Name)?, &later_frames()).await?.expect_status(200)?;
+    assert_eq!(name["attributes"], json!({ "name": "林知远" }));
+    let greedy = json!({ "code": holder.qr(Share::Full)?, "purpose": "check", "attributes": ["portrait"] });
+    assert_eq!(shop.redeem_with(greedy, &fresh_key()).await?.refusal(), "403 attribute-not-allowed");
+    Ok(())
+}
+
+#[actix_web::test]
+async fn a_certificate_without_a_portrait_is_answered_without_it() -> Test {
+    let app = TestApp::start().await?;
+    let mut holder = app.enrolled().await?;
+    let bank = app.admin.admit("Bank", &["name", "portrait"]).await?;
+    // As a program before this one left it.
+    execute(app.database(), "UPDATE certificates SET sealed_portrait = NULL")?;
+    let full = bank.visit(&holder.qr(Share::Full)?, &later_frames()).await?.expect_status(200)?;
+    assert_eq!((&full["outcome"], &full["attributes"]), (&json!("passed"), &json!({ "name": "林知远" })));
+    Ok(())
+}
+
+#[actix_web::test]
+async fn an_offline_code_is_scanned_without_the_portrait_and_the_service_gives_it() -> Test {
+    let app = TestApp::start().await?;
+    let holder = app.enrolled().await?;
+    let bank = app.admin.admit("Bank", &["portrait"]).await?;
+    let code = holder.offline_qr(Share::Full)?;
+    assert!(code.len() < 4000, "{}", code.len());
+    portrait(&bank.visit(&code, &later_frames()).await?.expect_status(200)?)?;
+    Ok(())
+}
+
+#[actix_web::test]
+async fn a_portrait_goes_over_by_a_recovery_and_is_erased_with_its_certificate() -> Test {
+    let app = TestApp::with_flags(&["--recovery-liveness", "silent"]).await?;
+    let old = app.enrolled().await?;
+    assert!(kept(&app, &old)?.is_some());
+    let mut new = app.holder();
+    let begun = new.recover(&Specimen::franck().number).await?.expect_status(201)?;
+    let recovered = new.submit_recovery(&nonce(&begun, "/challenge/nonce")?, &later_frames()).await?;
+    new.remember(recovered.expect_status(200)?).await?;
+    assert_eq!(kept(&app, &old)?, None);
+    let bank = app.admin.admit("Bank", &["portrait"]).await?;
+    portrait(&bank.visit(&new.qr(Share::Full)?, &later_frames()).await?.expect_status(200)?)?;
+    let file = format!("certificate_id,reason,note\n{},stolen-device,\n", new.certificate()?);
+    app.admin.revoke_csv(file).await?.expect_status(200)?;
+    assert_eq!(kept(&app, &new)?, None);
     Ok(())
 }
 

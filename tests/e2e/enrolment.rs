@@ -26,7 +26,7 @@ async fn a_person_enrols_and_holds_an_ecert_that_verifies_offline() -> Test {
     assert_eq!(ecert.claims().assurance, AssuranceLevel::Ial2);
     assert_eq!(ecert.claims().device, (&holder.key).into());
     let disclosures: Vec<Disclosure> = serde_json::from_value(holder.issued["disclosures"].clone())?;
-    assert_eq!(disclosures.len(), 11);
+    assert_eq!(disclosures.len(), 12);
     assert!(disclosures.iter().all(|disclosure| ecert.vouches_for(disclosure)));
     let forged = Disclosure { value: "somebody else".into(), ..disclosures[0].clone() };
     assert!(!ecert.vouches_for(&forged));

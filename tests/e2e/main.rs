@@ -8,6 +8,7 @@
 
 mod accuracy;
 mod approvals;
+mod attestation;
 mod bad_input;
 mod billing;
 mod broken_models;
@@ -25,6 +26,7 @@ mod face_services;
 mod hostile;
 mod keys;
 mod liveness;
+mod month;
 mod numeric_limits;
 mod observability;
 mod odd_pictures;
@@ -43,6 +45,7 @@ mod revocation_everywhere;
 mod service;
 mod standing_number;
 mod status_lists;
+mod suspension;
 mod templates;
 mod third_party;
 mod transparency_log;

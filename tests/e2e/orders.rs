@@ -1,6 +1,6 @@
 //! Buying beforehand: quote, order, payment, packs; and everything that may come between.
 
-use ecert_tests::app::TestApp;
+use ecert_tests::app::{TestApp, later_frames};
 use ecert_tests::clients::buying::yuan;
 use ecert_tests::clients::{RelyingParty, fresh_key};
 use futures_util::future::join_all;
@@ -194,7 +194,7 @@ async fn gifts_that_were_used_cost_what_the_list_says_when_the_order_is_given_ba
     pay_in(&app, &rp, 1_000).await?;
     let order = rp.buy("verify-1k").await?;
     let open = rp.liveness_session().await?;
-    rp.judge_liveness(&open, &ecert_tests::app::later_frames(), &fresh_key()).await?.expect_status(200)?;
+    rp.judge_liveness(&open, &later_frames(), &fresh_key()).await?.expect_status(200)?;
     assert_eq!(app.admin.units(&rp, "face.liveness").await?, 99);
     rp.withdraw(&order).await?.expect_status(200)?;
     assert_eq!(app.admin.balance(&rp).await?, 1_000_000_000 - 182_000);
@@ -208,14 +208,27 @@ async fn an_order_that_was_used_stays() -> Test {
     let app = TestApp::start().await?;
     let rp = app.admin.admit_with("Tower", &[], &["face.liveness"]).await?;
     pay_in(&app, &rp, 2_000).await?;
+    // Without gifts, which are drawn first.
+    rp.withdraw(&rp.buy("liveness-10k").await?).await?.expect_status(200)?;
     let order = rp.buy("liveness-10k").await?;
     let open = rp.liveness_session().await?;
-    let before = app.admin.units(&rp, "face.liveness").await?;
-    rp.judge_liveness(&open, &ecert_tests::app::later_frames(), &fresh_key()).await?.expect_status(200)?;
-    assert_eq!(app.admin.units(&rp, "face.liveness").await?, before - 1);
-    // The pack that ends first is drawn first; of two that end together, the one granted first.
-    let refused = rp.withdraw(&order).await?.refusal();
-    assert_eq!(refused, "409 order-used");
+    rp.judge_liveness(&open, &later_frames(), &fresh_key()).await?.expect_status(200)?;
+    assert_eq!(app.admin.units(&rp, "face.liveness").await?, 9_999);
+    assert_eq!(rp.withdraw(&order).await?.refusal(), "409 order-used");
+    Ok(())
+}
+
+#[actix_web::test]
+async fn gifts_are_drawn_before_what_was_paid_for() -> Test {
+    let app = TestApp::start().await?;
+    let rp = app.admin.admit_with("Tower", &[], &["face.liveness"]).await?;
+    pay_in(&app, &rp, 2_000).await?;
+    let order = rp.buy("liveness-10k").await?;
+    let open = rp.liveness_session().await?;
+    rp.judge_liveness(&open, &later_frames(), &fresh_key()).await?.expect_status(200)?;
+    assert_eq!(app.admin.units(&rp, "face.liveness").await?, 10_099);
+    rp.withdraw(&order).await?.expect_status(200)?;
+    assert_eq!(app.admin.units(&rp, "face.liveness").await?, 0);
     Ok(())
 }
 

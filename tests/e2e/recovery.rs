@@ -8,6 +8,7 @@ use ecert_tests::clients::{Answer, Holder, nonce, text};
 use ecert_tests::motion::capture::{Taken, sample_person};
 use ecert_tests::specimen::{Sex, Specimen};
 use futures_util::future::join_all;
+use p256::ecdsa::SigningKey;
 use reqwest::Method;
 use serde_json::{Value, json};
 use wallet_core::attributes::Share;
@@ -82,8 +83,8 @@ async fn the_same_values_come_under_fresh_salts() -> Test {
         let all = holder.issued["disclosures"].as_array().into_iter().flatten();
         all.map(|disclosure| disclosure[what].clone()).collect()
     };
-    // Six of the document, and what follows from them.
-    assert_eq!((of(&new, "name").len(), of(&new, "value")), (11, of(&old, "value")));
+    // Six of the document and its picture, and what follows from them.
+    assert_eq!((of(&new, "name").len(), of(&new, "value")), (12, of(&old, "value")));
     assert!(of(&new, "salt").iter().zip(of(&old, "salt")).all(|(new, old)| *new != old));
     Ok(())
 }
@@ -196,6 +197,21 @@ async fn one_device_begins_ten_recoveries_a_day() -> Test {
         phone.recover(&unknown()).await?.expect_status(201)?;
     }
     assert_eq!(phone.recover(&unknown()).await?.refusal(), "429 rate-limited");
+    Ok(())
+}
+
+#[actix_web::test]
+async fn a_key_that_can_not_be_used_is_refused_before_anything_is_counted() -> Test {
+    let app = app().await?;
+    let mut phone = app.holder();
+    let mut one = [0; 32];
+    one[31] = 1;
+    phone.key = SigningKey::from_slice(&one)?;
+    // Ten are counted in a day, and then it would be told to wait.
+    for _ in 0..11 {
+        let refused = phone.recover(&unknown()).await?;
+        assert_eq!(refused.refusal(), "422 enrolment-refused/device-key-unusable");
+    }
     Ok(())
 }
 

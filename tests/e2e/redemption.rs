@@ -41,7 +41,7 @@ async fn the_answers_have_the_documented_form() -> Test {
     let judged = rp.judge(&open, &later_frames()).await?.expect_status(200)?;
     insta::assert_json_snapshot!("judged", judged, {
         ".id" => "[red_]", ".subject" => "[sub_]", ".receipt" => "[JWS]", ".result" => "[JWS]", ".model" => "[model]",
-        ".charge.id" => "[chg_]", ".charge.transaction" => "[ltx_]", ".judgement.comparison_score" => "[score]",
+        ".charge.id" => "[chg_]", ".charge.period" => "[day]", ".charge.transaction" => "[ltx_]", ".judgement.comparison_score" => "[score]",
         ".judgement.comparison_threshold" => "[threshold]", ".judgement.comparison_models" => "[models]",
         ".judgement.continuity" => "[score]", ".judgement.liveness" => "[score]", ".thresholds.comparison" => "[threshold]",
         ".thresholds.continuity" => "[threshold]", ".thresholds.live" => "[threshold]", ".thresholds.search" => "[threshold]",

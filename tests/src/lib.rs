@@ -31,6 +31,7 @@ mod figures;
 pub mod load;
 pub mod motion;
 pub mod odd_pictures;
+pub mod phone;
 #[cfg(unix)]
 pub mod postgres;
 pub mod samples;

@@ -35,6 +35,8 @@ pub enum Attribute {
     DocumentNumber,
     /// Its first character and its last four, and stars between.
     MaskedNumber,
+    /// The picture on the document: JPEG of 16 KiB at most, in base64url. Certificates from before it was taken have none.
+    Portrait,
 }
 
 /// Where the value of an attribute comes from.
@@ -46,11 +48,13 @@ pub enum Source {
     Age(i16),
     /// Another attribute, most of it covered.
     Masked(Attribute),
+    /// It is a picture, kept apart from what is written, and too large for a code.
+    Picture,
 }
 
 impl Attribute {
     /// Every attribute, in the order of the wire.
-    pub const ALL: [Attribute; 11] = [
+    pub const ALL: [Attribute; 12] = [
         Attribute::Over18,
         Attribute::Over16,
         Attribute::Over14,
@@ -62,6 +66,7 @@ impl Attribute {
         Attribute::Address,
         Attribute::DocumentNumber,
         Attribute::MaskedNumber,
+        Attribute::Portrait,
     ];
 
     /// Where its value comes from.
@@ -72,6 +77,7 @@ impl Attribute {
             Attribute::Over14 => Source::Age(14),
             Attribute::MaskedName => Source::Masked(Attribute::Name),
             Attribute::MaskedNumber => Source::Masked(Attribute::DocumentNumber),
+            Attribute::Portrait => Source::Picture,
             Attribute::Name
             | Attribute::Sex
             | Attribute::Ethnicity
@@ -107,6 +113,7 @@ impl Attribute {
             Attribute::Address => "address",
             Attribute::DocumentNumber => "document_number",
             Attribute::MaskedNumber => "masked_number",
+            Attribute::Portrait => "portrait",
         }
     }
 }
@@ -209,7 +216,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_released_that_was_not_both_asked_and_allowed(
-            asked in proptest::collection::btree_set(0usize..11, 0..11),
+            asked in proptest::collection::btree_set(0usize..12, 0..12),
             share in any_share(),
         ) {
             let asked: BTreeSet<Attribute> = asked.into_iter().map(|index| Attribute::ALL[index]).collect();

@@ -26,6 +26,7 @@ pub mod status_list;
 pub mod x509_lint;
 
 // The device.
+pub mod attestation;
 pub mod risk;
 
 // Presentation.

@@ -1,4 +1,4 @@
-//! How far a device is to be trusted, from what it says of itself.
+//! How far a device is to be trusted, from what it says of itself, and from what its maker says of its key.
 //!
 //! What an app says may be false: whoever controls the phone controls the app. Signals catch the careless, and step up what is asked
 //! of the rest; they are no evidence. Each finding has a weight, none is negative, and the sum decides: more findings
@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+
+use crate::attestation::{Level, Verdict};
 
 /// A text of 1 to 64 characters, none of them a control character.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,21 +101,26 @@ pub enum Finding {
     Hooked,
     Rooted,
     Debugged,
+    AttestationFailed,
     OsOld,
     Vpn,
     NothingSaid,
+    SoftwareKey,
 }
 
 /// Every finding: its word in the API, and how much it weighs. An emulator or a changed app is enough to refuse; a rooted phone may be an
-/// honest person's, so that it is asked for more; what is common and weak counts only together with something else.
-pub const RULES: [(Finding, &str, u32); 7] = [
+/// honest person's, so that it is asked for more; what is common and weak counts only together with something else. An attestation that does not
+/// hold is enough for that, and adds up with a rooted phone, which can have no other, to no refusal.
+pub const RULES: [(Finding, &str, u32); 9] = [
     (Finding::Emulator, "emulator", 100),
     (Finding::Hooked, "hooked", 100),
     (Finding::Rooted, "rooted", 50),
     (Finding::Debugged, "debugged", 50),
+    (Finding::AttestationFailed, "attestation-failed", 40),
     (Finding::OsOld, "os-old", 20),
     (Finding::Vpn, "vpn", 20),
     (Finding::NothingSaid, "nothing-said", 20),
+    (Finding::SoftwareKey, "software-key", 20),
 ];
 
 /// From this weight on more is asked of the person.
@@ -167,11 +174,21 @@ pub fn assess(findings: &BTreeSet<Finding>) -> Assessment {
     Assessment { outcome, reasons: found().map(|(_, word, _)| *word).collect() }
 }
 
-/// What speaks against a device.
-pub fn findings(signals: Option<&DeviceSignals>) -> BTreeSet<Finding> {
-    let Some(said) = signals else {
-        return BTreeSet::from([Finding::NothingSaid]);
+/// What speaks against a device. That a key was attested lowers nothing, and that none was is held against nobody.
+pub fn findings(signals: Option<&DeviceSignals>, key: Option<&Verdict>) -> BTreeSet<Finding> {
+    let of_key = match key {
+        Some(Verdict::Failed { .. }) => Some(Finding::AttestationFailed),
+        Some(Verdict::Attested { level: Level::Software, .. }) => Some(Finding::SoftwareKey),
+        Some(Verdict::Attested { .. } | Verdict::NotChecked) | None => None,
     };
+    signals
+        .map_or_else(|| BTreeSet::from([Finding::NothingSaid]), of_signals)
+        .into_iter()
+        .chain(of_key)
+        .collect()
+}
+
+fn of_signals(said: &DeviceSignals) -> BTreeSet<Finding> {
     let os_is_old = said
         .os_version
         .as_ref()
@@ -203,7 +220,7 @@ mod tests {
     }
 
     fn outcome(signals: &DeviceSignals) -> Outcome {
-        assess(&findings(Some(signals))).outcome
+        assess(&findings(Some(signals), None)).outcome
     }
 
     #[test]
@@ -225,7 +242,26 @@ mod tests {
         assert_eq!(outcome(&old), Outcome::Clear);
         assert_eq!(outcome(&DeviceSignals { os: Os::Web, ..old.clone() }), Outcome::Clear);
         assert_eq!(outcome(&DeviceSignals { network: Some(Network::Vpn), ..old }), Outcome::StepUp);
-        assert_eq!(assess(&findings(None)).reasons, ["nothing-said"]);
+        assert_eq!(assess(&findings(None, None)).reasons, ["nothing-said"]);
+    }
+
+    #[test]
+    fn what_the_maker_says_of_the_key_is_weighed_too() {
+        let outcome =
+            |signals: &DeviceSignals, key: &Verdict| assess(&findings(Some(signals), Some(key))).outcome;
+        let attested = |level| Verdict::Attested { level, os_version: None, os_patch_level: None };
+        let failed = Verdict::Failed { level: None, reasons: BTreeSet::new() };
+        assert_eq!(outcome(&said(), &attested(Level::StrongBox)), Outcome::Clear);
+        assert_eq!(outcome(&said(), &attested(Level::Software)), Outcome::Clear);
+        assert_eq!(outcome(&said(), &Verdict::NotChecked), Outcome::Clear);
+        assert_eq!(outcome(&said(), &failed), Outcome::StepUp);
+        assert_eq!(outcome(&DeviceSignals { rooted: true, ..said() }, &failed), Outcome::StepUp);
+        assert_eq!(
+            outcome(&DeviceSignals { rooted: true, ..said() }, &attested(Level::StrongBox)),
+            Outcome::StepUp
+        );
+        let both = assess(&findings(None, Some(&attested(Level::Software))));
+        assert_eq!((both.outcome, both.reasons), (Outcome::StepUp, vec!["nothing-said", "software-key"]));
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct Secrets {
     pub template: ProtectionKey,
     /// The transparency log: its signing key and its salts are derived from this one (`flow/log`).
     pub log: [u8; 32],
+    /// Challenges for which phones make attested keys.
+    pub attestation: [u8; 32],
 }
 
 impl Secrets {
@@ -70,6 +72,7 @@ impl Secrets {
             vault: derive("ecert vault")?,
             template: ProtectionKey::new(derive("ecert template")?),
             log: derive("ecert transparency log")?,
+            attestation: derive("ecert attestation challenge")?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The outside world: time, keys, models, registers. [`clock::Clock`], [`signer::KeyPlace`],
 //! [`payments::PaymentGateway`] and [`source::AuthoritativeSource`] are ports with more than one adapter to come.
 
+pub mod attestation;
 pub mod clock;
 pub mod face_index;
 pub mod keyring;

@@ -13,7 +13,7 @@ use crate::stop::Flow;
 use crate::store::certificates::{self, Certificate, Standing};
 pub use crate::store::revocations::Ended;
 use crate::store::revocations::{self, Open, State, Why};
-use crate::store::{Conn, audit, outbox};
+use crate::store::{Conn, audit, holders, notices, outbox};
 
 /// Notes are for the record, not for stories.
 const MAX_NOTE: usize = 200;
@@ -45,10 +45,16 @@ impl Said {
     }
 }
 
-/// An admin revokes.
+/// An admin revokes. That is a decision about the person too: a hold that a suspension put on them ends, so that they may enrol anew.
 pub fn revoke_by_admin(ctx: &Context, admin: AdminId, id: CertificateId, said: &Said) -> Flow<()> {
     let why = said.check()?;
-    revoke(ctx, &admin.to_string(), &why, |conn| Ok(certificates::find(conn, id)?))
+    revoke(ctx, &admin.to_string(), &why, |conn| {
+        let found = certificates::find(conn, id)?;
+        if let Some(certificate) = &found {
+            holders::release(conn, certificate.holder)?;
+        }
+        Ok(found)
+    })
 }
 
 /// The holder revokes their own.
@@ -71,13 +77,14 @@ pub(super) fn revoke(
         let certificate = find(conn)?.ok_or(Refusal::NotFound)?;
         let outcome = if certificate.standing.is_final() { "already ended" } else { "done" };
         if !certificate.standing.is_final() {
-            end(conn, Open::from(&certificate), &Ended::Revoked(why.clone()), now)?;
+            end_and_tell(conn, Open::from(&certificate), &Ended::Revoked(why.clone()), now)?;
         }
         Ok(audit::append(conn, actor, "certificate.revoke", certificate.id, outcome, now)?)
     })
 }
 
-/// An admin suspends an active certificate: it is refused everywhere at once, keeps its template, and may come back.
+/// An admin suspends an active certificate: it is refused everywhere at once, keeps its template, and may come back. Until then nothing
+/// else is issued to its holder.
 pub fn suspend(ctx: &Context, admin: AdminId, id: CertificateId, said: &Said) -> Flow<()> {
     let (why, now) = (said.check()?, ctx.now());
     change(ctx, admin, id, "certificate.suspend", Standing::Suspended, |conn| {
@@ -110,6 +117,14 @@ fn change(
         }
         if changed {
             republish(conn, certificate.status.0, now)?;
+            let told = if to == Standing::Suspended {
+                holders::hold(conn, certificate.holder, now)?;
+                "suspended"
+            } else {
+                holders::release(conn, certificate.holder)?;
+                "reactivated"
+            };
+            notices::append(conn, certificate.holder, told, now)?;
         }
         let outcome = if changed { "done" } else { "already so" };
         Ok(audit::append(conn, admin, action, id, outcome, now)?)
@@ -256,7 +271,7 @@ pub(super) fn in_force(certificate: Certificate, now: Timestamp) -> Result<Certi
 
 impl From<&Certificate> for Open {
     fn from(certificate: &Certificate) -> Open {
-        Open { id: certificate.id, list: certificate.status.0 }
+        Open { id: certificate.id, holder: certificate.holder, list: certificate.status.0 }
     }
 }
 
@@ -264,6 +279,12 @@ impl From<&Certificate> for Open {
 pub(super) fn end(conn: &mut Conn, certificate: Open, ended: &Ended, now: Timestamp) -> Flow<()> {
     revocations::end(conn, certificate.id, ended, now)?;
     republish(conn, certificate.list, now)
+}
+
+/// The same, and its holder hears of it: somebody else may have done it.
+pub(super) fn end_and_tell(conn: &mut Conn, certificate: Open, ended: &Ended, now: Timestamp) -> Flow<()> {
+    notices::append(conn, certificate.holder, "revoked", now)?;
+    end(conn, certificate, ended, now)
 }
 
 pub(super) fn republish(conn: &mut Conn, list: i64, now: Timestamp) -> Flow<()> {

@@ -224,6 +224,7 @@ fn sealed(
 ) -> anyhow::Result<()> {
     let (what, check) = match column {
         Sealed::Attributes => ("sealed attributes", "attributes-do-not-open"),
+        Sealed::Portrait => ("sealed portraits", "portrait-does-not-open"),
         Sealed::Template => ("sealed templates", "template-does-not-open"),
         Sealed::Document => ("sealed documents", "document-does-not-open"),
         Sealed::Issued => ("answers to enrolments", "answer-to-an-enrolment-does-not-open"),
@@ -254,6 +255,7 @@ fn sealed(
 fn context(column: Sealed, (rp, id, _): &SealedRow) -> Option<String> {
     Some(match column {
         Sealed::Attributes => issuance::attributes_context(id.parse().ok()?),
+        Sealed::Portrait => issuance::portrait_context(id.parse().ok()?),
         Sealed::Template => templates::template_context(id.parse().ok()?),
         Sealed::Document => proofing::seal_context(id.parse().ok()?),
         Sealed::Issued => issuance::answer_context(id.parse().ok()?),

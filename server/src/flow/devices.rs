@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use wallet_core::attestation::Verdict;
 use wallet_core::es256::sha256;
 use wallet_core::face::Mode;
 use wallet_core::ids::NoticeId;
@@ -9,6 +10,7 @@ use wallet_core::refusal::{Reason, Refusal};
 use wallet_core::revocation::RevocationReason;
 use wallet_core::risk::{self, DeviceSignals, Outcome};
 
+use super::attestations::{self, Evidence};
 use super::callers::Device;
 use super::certificates::{Ended, end};
 use super::proofing::{Consent, TOKEN, fresh_token};
@@ -24,6 +26,8 @@ pub struct Introduction {
     pub signals: Option<DeviceSignals>,
     /// The network that its request came from.
     pub network: Option<String>,
+    /// What its maker says of its key.
+    pub evidence: Option<Evidence>,
 }
 
 /// What is kept of it, sealed.
@@ -32,6 +36,8 @@ struct KeptSignals {
     signals: Option<DeviceSignals>,
     network: Option<String>,
     reasons: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attestation: Option<Verdict>,
 }
 
 /// Whether a device may begin an enrolment or a recovery, and what is kept of how it seemed. Nothing is signed or stored for whoever did
@@ -46,7 +52,9 @@ pub(super) fn impression(
     if !consent.is_whole() {
         return Err(Refusal::ConsentMissing.into());
     }
-    let findings = risk::findings(introduced.signals.as_ref());
+    let evidence = introduced.evidence.as_ref();
+    let attestation = evidence.map(|evidence| attestations::judge(ctx, device, evidence)).transpose()?;
+    let findings = risk::findings(introduced.signals.as_ref(), attestation.as_ref());
     let assessed = risk::assess(&findings);
     if assessed.outcome == Outcome::Block {
         let why = format!("device-untrusted: {}", assessed.reasons.join(" "));
@@ -60,6 +68,7 @@ pub(super) fn impression(
         signals: introduced.signals.clone(),
         network: introduced.network.clone(),
         reasons: assessed.reasons.iter().map(|reason| (*reason).to_owned()).collect(),
+        attestation,
     };
     let sealed_signals = ctx.vault.seal_json(&signals_context(&device.jkt), &kept)?;
     Ok(Impression { risk: assessed.outcome.as_str(), sealed_signals })
@@ -118,6 +127,8 @@ struct ShownDevice {
     reasons: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signals: Option<DeviceSignals>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestation: Option<Verdict>,
 }
 
 /// Lists the devices of the holder, or until something was issued the device itself.
@@ -130,7 +141,8 @@ pub fn list(ctx: &Context, device: &Device) -> Flow<DeviceList> {
         let context = signals_context(&found.jkt);
         let open = |sealed: &Vec<u8>| ctx.vault.open_json::<KeptSignals>(&context, sealed);
         let kept = found.sealed_signals.as_ref().map(open).transpose()?;
-        let (signals, reasons) = kept.map(|kept| (kept.signals, kept.reasons)).unwrap_or_default();
+        let (signals, reasons, attestation) =
+            kept.map(|kept| (kept.signals, kept.reasons, kept.attestation)).unwrap_or_default();
         Ok(ShownDevice {
             this: found.jkt == device.jkt,
             jkt: found.jkt,
@@ -140,6 +152,7 @@ pub fn list(ctx: &Context, device: &Device) -> Flow<DeviceList> {
             risk: found.risk.unwrap_or_else(|| "unknown".to_owned()),
             reasons,
             signals,
+            attestation,
         })
     };
     Ok(DeviceList { devices: found.into_iter().map(shown).collect::<Flow<_>>()? })

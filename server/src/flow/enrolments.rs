@@ -8,6 +8,7 @@ use wallet_core::face::challenge::Asked;
 use wallet_core::face::judgement::reference_template;
 use wallet_core::face::{Observation, Template};
 use wallet_core::ids::{EnrolmentId, SponsorshipId};
+use wallet_core::jws::base64url;
 use wallet_core::onnx::{Engine, IdCardReading, ModelError};
 use wallet_core::refusal::{Reason, Refusal};
 
@@ -23,7 +24,7 @@ use super::{Context, captures, later, pictures, random};
 use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::edge::source::Confirmation;
-use crate::stop::Flow;
+use crate::stop::{Flow, Stop};
 use crate::store;
 use crate::store::enrolments::{self, Enrolment, State};
 
@@ -39,6 +40,9 @@ pub struct DocumentRead {
 struct SealedDocument {
     card: IdCard,
     portrait: Vec<u8>,
+    /// The picture itself, JPEG in base64url.
+    #[serde(default)]
+    picture: Option<String>,
 }
 
 /// Begins an enrolment: all three purposes, in the current version.
@@ -81,7 +85,8 @@ pub fn submit_document(
     if let Err(refusal) = of_age(card.birth, today) {
         return refuse(ctx, &enrolment, "enrolment.document", refusal);
     }
-    let document = SealedDocument { card, portrait: portrait.template.to_bytes().to_vec() };
+    let picture = portrait.jpeg.map(|jpeg| base64url(&jpeg));
+    let document = SealedDocument { card, portrait: portrait.template.to_bytes().to_vec(), picture };
     let to = State::DocumentRead { sealed_document: ctx.vault.seal_json(&seal_context(id), &document)? };
     // Kept for whoever looks into it later: the measure is no proof, so that nobody is refused by it.
     let outcome = if screen_suspected { "read-screen-suspected" } else { "read" };
@@ -169,9 +174,15 @@ fn judge_capture(
     let confirm = || ctx.source.confirm(&document.card.name, &document.card.number);
     match ctx.metrics.stage(Stage::EnrolmentSource, confirm)? {
         Confirmation::Confirmed(assurance) => {
-            let proven = Proven::by_document(ctx, &document.card, &template, assurance, now);
+            let proven =
+                Proven::by_document(ctx, &document.card, document.picture, &template, assurance, now);
             let issue = || issuance::issue(ctx, device, &enrolment, &proven);
-            let issued = or_give_back(ctx, id, ctx.metrics.stage(Stage::EnrolmentIssue, issue))?;
+            let issued = match or_give_back(ctx, id, ctx.metrics.stage(Stage::EnrolmentIssue, issue)) {
+                Err(Stop::Refused(held @ Refusal::EnrolmentRefused(_))) => {
+                    return refuse(ctx, &enrolment, "enrolment.capture", held);
+                }
+                issued => issued?,
+            };
             ctx.metrics.enrolled("approved");
             Ok(Enrolled::Approved(Box::new(issued)))
         }

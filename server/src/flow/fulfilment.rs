@@ -1,11 +1,11 @@
 //! An order that is paid: its packs are granted in the transaction that takes the money. And one that is given back.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use wallet_core::ids::{LedgerTransactionId, PackId, RelyingPartyId};
 use wallet_core::money::Micros;
 use wallet_core::refusal::Refusal;
 
-use super::{Context, alerts, earning};
+use super::{Context, alerts, earning, later};
 use crate::billing::alerts::Recurrence;
 use crate::billing::orders::{Event, GiftUsed, Kind, Part, State, parts, withdrawal};
 use crate::billing::packs::{Pack, Window, first_purchase_grants};
@@ -91,7 +91,9 @@ fn grant(
             None => granted,
         });
         let monthly = recurrence(offer.kind) == Recurrence::Monthly;
-        let (pack, origin) = (fresh(offer.service, units, window, now), order.id.to_string());
+        // Gifts are drawn first, where they end together with it: of two packs the one with the older id is.
+        let after_gifts = later(now, SignedDuration::from_millis(1));
+        let (pack, origin) = (fresh(offer.service, units, window, after_gifts), order.id.to_string());
         packs::insert(conn, &Grant { pack, rp: order.rp, origin, paid, monthly }, now)?;
     }
     match postings {
@@ -100,8 +102,8 @@ fn grant(
     }
 }
 
-fn fresh(service: Service, units: i64, window: Window, now: Timestamp) -> Pack {
-    let (id, Window { starts_at, expires_at }) = (PackId::new(now, &mut rand::rng()), window);
+fn fresh(service: Service, units: i64, window: Window, id_of: Timestamp) -> Pack {
+    let (id, Window { starts_at, expires_at }) = (PackId::new(id_of, &mut rand::rng()), window);
     Pack { id, service, units, remaining: units, starts_at, expires_at }
 }
 
@@ -117,6 +119,7 @@ fn give_first(ctx: &Context, conn: &mut Conn, rp: RelyingPartyId, now: Timestamp
         let postings = Balanced::units_granted(rp, gift.service, gift.units).map_err(broken)?;
         ledger::post(conn, rp, LedgerTransactionId::new(now, &mut rand::rng()), GIFT, &postings, now)?;
         relying_parties::subscribe_once(conn, rp, gift.service.as_str(), now)?;
+        alerts::grown(conn, rp, gift.service, Recurrence::Once, now)?;
     }
     Ok(!grants.is_empty())
 }

@@ -64,13 +64,14 @@ impl Proven {
     pub(super) fn by_document(
         ctx: &Context,
         card: &IdCard,
+        picture: Option<String>,
         template: &Template,
         assurance: AssuranceLevel,
         now: Timestamp,
     ) -> Proven {
         Proven {
             eid: Eid::derive(&ctx.secrets.eid, card.number.as_str()),
-            values: values(card),
+            values: values(card, picture),
             birth: card.birth,
             template: Stored::protect(template, &ctx.secrets.template, random()),
             assurance,
@@ -115,7 +116,7 @@ pub(super) fn issue(ctx: &Context, device: &Device, enrolment: &Enrolment, prove
     let disclosures = [on_document.clone(), derived(&on_document, proven.birth, ctx.today())].concat();
     let serial = random();
     let revocation_code = PaperCode::mint(&mut rand::rng());
-    let sealed_attributes = ctx.vault.seal_json(&attributes_context(id), &on_document)?;
+    let (sealed_attributes, sealed_portrait) = seal_attributes(ctx, id, &on_document)?;
     let sealed_template = templates::seal(ctx, id, &proven.template)?;
     ctx.holder_store.write(|conn| {
         let approved = State::Approved { certificate: id };
@@ -123,6 +124,9 @@ pub(super) fn issue(ctx: &Context, device: &Device, enrolment: &Enrolment, prove
         advanced.map_err(|current| Refusal::EnrolmentNotAtThisStep { state: current.name() })?;
         let holder = holders::find_or_insert(conn, &proven.eid, now)?;
         issuing_guard::ensure_own(conn, device, holder)?;
+        if holders::is_held(conn, holder)? {
+            return Err(if proven.by.is_some() { not_recovered() } else { held() }.into());
+        }
         let sponsorship = match proven.by {
             Some(earlier) => recovered(conn, device, &proven.eid, earlier, now)?,
             None => enrolled(conn, holder, enrolment, now)?,
@@ -144,6 +148,9 @@ pub(super) fn issue(ctx: &Context, device: &Device, enrolment: &Enrolment, prove
         };
         let paper = revocation_code.mac(&ctx.secrets.code);
         certificates::insert(conn, &certificate, &paper, sponsorship)?;
+        if let Some(sealed) = &sealed_portrait {
+            certificates::keep_portrait(conn, id, sealed)?;
+        }
         handles::insert_serial(conn, &serial_hash(&serial), id)?;
         audit::append(conn, &device.jkt, "certificate.issue", id, "done", now)?;
         let claims = claims(ctx, serial, &certificate, &disclosures);
@@ -163,6 +170,18 @@ pub(super) fn issue(ctx: &Context, device: &Device, enrolment: &Enrolment, prove
         enrolments::keep_answer(conn, enrolment.id, &sealed, later(now, ANSWERED))?;
         Ok(issued)
     })
+}
+
+/// What is written on the document, and apart from it the picture, if there is one.
+fn seal_attributes(
+    ctx: &Context,
+    id: CertificateId,
+    on_document: &[Disclosure],
+) -> anyhow::Result<(Vec<u8>, Option<Vec<u8>>)> {
+    let (pictures, written): (Vec<_>, Vec<_>) =
+        on_document.iter().partition(|disclosure| disclosure.name.source() == Source::Picture);
+    let portrait = pictures.first().map(|portrait| ctx.vault.seal_json(&portrait_context(id), portrait));
+    Ok((ctx.vault.seal_json(&attributes_context(id), &written)?, portrait.transpose()?))
 }
 
 /// What an enrolment with the document brings along; the sponsorship that it was under.
@@ -203,6 +222,15 @@ fn recovered(
 pub(super) fn not_recovered() -> Refusal {
     let hint = ("无法恢复，请持身份证件重新申领", "This can't be recovered; enrol anew with your document");
     Refusal::EnrolmentRefused(Reason { code: "not-recovered", field: None, hint: hint.into() })
+}
+
+/// Whoever is suspended gets nothing else in the meantime. It is said to them only after their document and their face were believed.
+fn held() -> Refusal {
+    let hint = (
+        "您的电子证已被暂停使用，恢复之前不能重新申领，请联系签发机构",
+        "Your E-cert is suspended, and no other is issued until that is lifted; please ask the issuer about it",
+    );
+    Refusal::EnrolmentRefused(Reason { code: "suspended", field: None, hint: hint.into() })
 }
 
 /// Ends the certificates before, with the digits that were minted for them, and the tokens of the devices that had them.
@@ -247,19 +275,21 @@ fn claims(ctx: &Context, cti: [u8; 16], certificate: &Certificate, disclosures: 
     }
 }
 
-fn values(card: &IdCard) -> Vec<(Attribute, String)> {
+fn values(card: &IdCard, picture: Option<String>) -> Vec<(Attribute, String)> {
     let sex = match card.sex {
         Sex::Male => "男",
         Sex::Female => "女",
     };
-    vec![
+    let written = [
         (Attribute::Name, card.name.clone()),
         (Attribute::Sex, sex.to_owned()),
         (Attribute::Ethnicity, card.ethnicity.clone()),
         (Attribute::BirthDate, card.birth.to_string()),
         (Attribute::Address, card.address.clone()),
         (Attribute::DocumentNumber, card.number.as_str().to_owned()),
-    ]
+    ];
+    let picture = picture.map(|picture| (Attribute::Portrait, picture));
+    written.into_iter().chain(picture).collect()
 }
 
 fn salted(name: Attribute, value: String) -> Disclosure {
@@ -271,7 +301,7 @@ fn salted(name: Attribute, value: String) -> Disclosure {
 fn derived(on_document: &[Disclosure], birth: Date, today: Date) -> Vec<Disclosure> {
     let whole = |of: Attribute| on_document.iter().find(|disclosure| disclosure.name == of);
     let value = |name: Attribute| match name.source() {
-        Source::Document => None,
+        Source::Document | Source::Picture => None,
         Source::Age(years) => Some(has_reached(years, birth, today).to_string()),
         Source::Masked(of) => whole(of).map(|whole| name.mask(&whole.value)),
     };
@@ -285,6 +315,17 @@ fn sheet(ctx: &Context, code: &PaperCode, certificate: CertificateId, expires_at
 
 fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// The picture on the document behind a certificate, if there is one.
+pub(super) fn portrait(ctx: &Context, id: CertificateId) -> Flow<Option<Disclosure>> {
+    let sealed = ctx.holder_store.read(|conn| Ok(certificates::portrait(conn, id)?))?;
+    Ok(sealed.map(|sealed| ctx.vault.open_json(&portrait_context(id), &sealed)).transpose()?)
+}
+
+/// What the sealed portrait of a certificate is bound to.
+pub fn portrait_context(id: CertificateId) -> String {
+    format!("certificates.portrait {id}")
 }
 
 /// What sealed attributes of a certificate are bound to.

@@ -7,6 +7,7 @@ pub mod alerts;
 mod amounts;
 pub mod answers;
 pub mod approvals;
+pub mod attestations;
 pub mod caches;
 pub mod callers;
 pub mod caps;
@@ -72,6 +73,7 @@ use rand::Rng as _;
 use wallet_core::face::Mode;
 use wallet_core::ids::ReplicaId;
 
+use crate::edge::attestation::Trust;
 use crate::edge::clock::Clock;
 use crate::edge::face_index::FaceIndexes;
 use crate::edge::keyring::Keyring;
@@ -119,6 +121,8 @@ pub struct Context {
     pub enrolment_liveness: Mode,
     /// How liveness is shown in a recovery.
     pub recovery_liveness: Mode,
+    /// Who is believed when they vouch for a phone's key.
+    pub attestation: Trust,
     /// Days that grown tables keep their partitions; for ever without it.
     pub keep_days: Option<u32>,
     /// What face groups are searched by.

@@ -24,7 +24,7 @@ use super::captures::{self, Challenge};
 use super::devices::{self, Introduction};
 use super::issuance::{self, Proven, attributes_context};
 use super::proofing::{self, Consent, Enrolled, Kind, Started, Verdict};
-use super::{Context, later, random, templates};
+use super::{Context, issuing_guard, later, random, templates};
 use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::edge::source::Confirmation;
@@ -75,6 +75,8 @@ pub fn start(
         expires_at: later(now, proofing::LIFETIME),
         sponsorship: None,
     };
+    // Before anything is counted: a key that can't be used costs nothing. Otherwise it is refused a moment later anyway.
+    issuing_guard::ensure_usable(ctx, &device.key)?;
     ctx.holder_store.write(|conn| limit_begun(conn, device, now))?;
     let started = proofing::begin(ctx, device, &seemed, &recovery, "recovery.start", now)?;
     Ok(RecoveryStarted { started, challenge: Challenge::from(&challenge) })
@@ -230,9 +232,13 @@ fn reissue(
         let reason = Reason { code: "source-not-found", field: None, hint: hint.into() };
         return proofing::refuse(ctx, recovery, "recovery.capture", Refusal::EnrolmentRefused(reason));
     };
-    let values = disclosed.into_iter().map(|disclosure| (disclosure.name, disclosure.value)).collect();
+    let portrait = issuance::portrait(ctx, earlier.id)?;
+    let values =
+        disclosed.into_iter().chain(portrait).map(|disclosure| (disclosure.name, disclosure.value)).collect();
     let proven = Proven::by_certificate(ctx, eid, earlier, values, birth, assurance)?;
-    let issued = ctx.metrics.stage(Stage::EnrolmentIssue, || issuance::issue(ctx, device, recovery, &proven));
+    let issue = || issuance::issue(ctx, device, recovery, &proven);
+    // The limit of an hour may be met only here: that is no fault of theirs.
+    let issued = proofing::or_give_back(ctx, recovery.id, ctx.metrics.stage(Stage::EnrolmentIssue, issue));
     match issued {
         Ok(issued) => {
             ctx.metrics.enrolled("recovered");

@@ -14,7 +14,7 @@ use crate::edge::clock::Clock;
 use crate::progress::Progress;
 use crate::stop::Flow;
 use crate::store::revocations::{self, Ended, Revocation};
-use crate::store::{Store, audit};
+use crate::store::{Store, audit, holders};
 
 /// What a file begins with.
 pub const HEADER: [&str; 3] = ["certificate_id", "reason", "note"];
@@ -25,7 +25,7 @@ pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Certificates that are ended in one transaction, beside which a service goes on.
 const AT_ONCE: usize = 1000;
 
-/// An admin ends all certificates of a holder.
+/// An admin ends all certificates of a holder, and with them a hold.
 pub fn revoke_holder(ctx: &Context, admin: AdminId, holder: HolderId, said: &Said) -> Flow<AllRevoked> {
     let (ended, now) = (Ended::Revoked(said.check()?), ctx.now());
     ctx.holder_store.write(|conn| {
@@ -34,9 +34,10 @@ pub fn revoke_holder(ctx: &Context, admin: AdminId, holder: HolderId, said: &Sai
         }
         let open = revocations::open_of_holder(conn, holder)?;
         for certificate in &open {
-            certificates::end(conn, *certificate, &ended, now)?;
+            certificates::end_and_tell(conn, *certificate, &ended, now)?;
             audit::append(conn, admin, "certificate.revoke", certificate.id, "done", now)?;
         }
+        holders::release(conn, holder)?;
         audit::append(conn, admin, "holder.revoke", holder, "done", now)?;
         Ok(AllRevoked { revoked: open.len() })
     })

@@ -241,7 +241,12 @@ fn disclose(
     let context = issuance::attributes_context(certificate.id);
     let disclosures: Vec<Disclosure> = ctx.vault.open_json(&context, &certificate.sealed_attributes)?;
     for attribute in released(&redemption.asked, redemption.share) {
-        answer.attributes.insert(attribute, value(attribute, &disclosures, ctx.today())?);
+        let value = match attribute.source() {
+            // A certificate from before portraits were kept is answered without.
+            Source::Picture => issuance::portrait(ctx, certificate.id)?.map(|portrait| portrait.value.into()),
+            _ => Some(value(attribute, &disclosures, ctx.today())?),
+        };
+        answer.attributes.extend(value.map(|value| (attribute, value)));
     }
     Ok(())
 }
@@ -254,7 +259,7 @@ fn value(attribute: Attribute, disclosures: &[Disclosure], today: Date) -> anyho
             .ok_or_else(|| anyhow::anyhow!("an attribute is missing"))
     };
     match attribute.source() {
-        Source::Document => Ok(stored(attribute)?.into()),
+        Source::Document | Source::Picture => Ok(stored(attribute)?.into()),
         Source::Masked(whole) => Ok(attribute.mask(stored(whole)?).into()),
         Source::Age(years) => {
             // Without the parser's own words: they would quote the date into a log.

@@ -90,7 +90,7 @@ pub fn revoke(ctx: &Context, rp: &RelyingParty, id: SponsorshipId, said: &Said) 
         find(conn, rp, id)?;
         sponsorships::revoke(conn, id, now)?;
         for open in revocations::open_of_sponsorship(conn, id)? {
-            certificates::end(conn, open, &ended, now)?;
+            certificates::end_and_tell(conn, open, &ended, now)?;
             audit::append(conn, rp.id, "certificate.revoke", open.id, "done", now)?;
         }
         Ok(audit::append(conn, rp.id, "sponsorship.revoke", id, "done", now)?)

@@ -15,6 +15,7 @@ use super::run;
 use super::uploads::{self, Uploads};
 use crate::edge::metrics::Stage;
 use crate::flow::Context;
+use crate::flow::attestations::Evidence;
 use crate::flow::captures::Challenge;
 use crate::flow::devices::Introduction;
 use crate::flow::enrolments::{self, DocumentRead};
@@ -26,6 +27,7 @@ use crate::flow::proofing::{self, Consent, Enrolled, Kind, Shown};
 pub struct StartRequest {
     consent: Consent,
     device: Option<DeviceSignals>,
+    attestation: Option<Evidence>,
     /// Of a relying party that vouches for the person.
     #[serde(default)]
     sponsorship: Option<SponsorshipId>,
@@ -37,8 +39,8 @@ pub async fn start(
     request: HttpRequest,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
-    let StartRequest { consent, device: signals, sponsorship } = body.into_inner();
-    let introduced = Introduction { signals, network: coarse_network(&request) };
+    let StartRequest { consent, device: signals, attestation: evidence, sponsorship } = body.into_inner();
+    let introduced = Introduction { signals, network: coarse_network(&request), evidence };
     let started = run(ctx, move |ctx| {
         let start = || enrolments::start(ctx, &device.0, &consent, sponsorship, &introduced);
         ctx.metrics.stage(Stage::EnrolmentStart, start)

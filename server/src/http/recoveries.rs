@@ -15,6 +15,7 @@ use super::run;
 use super::uploads::{self, Uploads};
 use crate::edge::metrics::Stage;
 use crate::flow::Context;
+use crate::flow::attestations::Evidence;
 use crate::flow::devices::Introduction;
 use crate::flow::proofing::{self, Consent, Enrolled, Kind, Shown};
 use crate::flow::recoveries;
@@ -26,6 +27,7 @@ pub struct StartRequest {
     consent: Consent,
     document_number: String,
     device: Option<DeviceSignals>,
+    attestation: Option<Evidence>,
 }
 
 /// `POST /v1/recoveries`
@@ -34,8 +36,8 @@ pub async fn start(
     request: HttpRequest,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
-    let StartRequest { consent, document_number, device: signals } = body.into_inner();
-    let introduced = Introduction { signals, network: coarse_network(&request) };
+    let StartRequest { consent, document_number, device: signals, attestation: evidence } = body.into_inner();
+    let introduced = Introduction { signals, network: coarse_network(&request), evidence };
     let started =
         run(ctx, move |ctx| recoveries::start(ctx, &device.0, &consent, &document_number, &introduced));
     let started = started.await?;

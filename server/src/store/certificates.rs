@@ -10,9 +10,9 @@ use wallet_core::es256::PublicKey;
 use wallet_core::ids::{CertificateId, HolderId, SponsorshipId};
 use wallet_core::pairwise::Eid;
 
-use super::Conn;
 use super::columns::{array, damaged, parse, time};
 use super::schema::{certificates, holders};
+use super::{Conn, exactly_one};
 
 /// A certificate as the server keeps it.
 #[derive(Debug, Clone)]
@@ -231,6 +231,20 @@ pub fn recoverable(conn: &mut Conn, eid: &Eid, now: Timestamp) -> QueryResult<Op
         .select(columns!());
     let newest = newest.first::<Row>(conn).optional()?.map(from_row).transpose()?;
     Ok(newest.filter(|newest| newest.standing == Standing::Active))
+}
+
+/// Keeps the picture on the document, sealed, beside a certificate.
+pub fn keep_portrait(conn: &mut Conn, id: CertificateId, sealed: &[u8]) -> QueryResult<()> {
+    use certificates as c;
+    let row = c::table.filter(c::id.eq(id.to_string()));
+    exactly_one(diesel::update(row).set(c::sealed_portrait.eq(sealed)).execute(conn)?)
+}
+
+/// The picture on the document, sealed; one from before it was kept, or one that has ended, has none.
+pub fn portrait(conn: &mut Conn, id: CertificateId) -> QueryResult<Option<Vec<u8>>> {
+    use certificates as c;
+    let found = c::table.filter(c::id.eq(id.to_string())).select(c::sealed_portrait);
+    Ok(found.first::<Option<Vec<u8>>>(conn).optional()?.flatten())
 }
 
 /// How many templates are kept.

@@ -5,14 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use jiff::Timestamp;
-use wallet_core::ids::{AuditId, CertificateId, HolderId, RelyingPartyId, SponsorshipId};
+use wallet_core::ids::{AuditId, CertificateId, HolderId, NoticeId, RelyingPartyId, SponsorshipId};
 use wallet_core::revocation::RevocationReason;
 
 use super::certificates::{OPEN, Standing};
 use super::columns::{damaged, parse, present, time};
 use super::schema::{certificates, sponsorships};
 use super::sql::{Column, Statement};
-use super::{Conn, audit, exactly_one};
+use super::{Conn, audit, exactly_one, notices};
 
 /// Why, as it is kept: a word, and what was said beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,33 +138,38 @@ pub fn record(conn: &mut Conn, id: CertificateId) -> QueryResult<Option<Record>>
 pub struct Open {
     /// Which.
     pub id: CertificateId,
+    /// Whose.
+    pub holder: HolderId,
     /// The list that it stands in.
     pub list: i64,
 }
 
-fn open(rows: Vec<(String, i64)>) -> QueryResult<Vec<Open>> {
-    rows.into_iter().map(|(id, list)| Ok(Open { id: parse(&id)?, list })).collect()
+fn open(rows: Vec<(String, String, i64)>) -> QueryResult<Vec<Open>> {
+    let row = |(id, holder, list): (String, String, i64)| {
+        Ok(Open { id: parse(&id)?, holder: parse(&holder)?, list })
+    };
+    rows.into_iter().map(row).collect()
 }
 
 /// The certificates of a holder that have not ended.
 pub fn open_of_holder(conn: &mut Conn, holder: HolderId) -> QueryResult<Vec<Open>> {
     use certificates as c;
     let found = c::table.filter(c::holder_id.eq(holder.to_string())).filter(c::state.eq_any(OPEN));
-    open(found.select((c::id, c::status_list)).load(conn)?)
+    open(found.select((c::id, c::holder_id, c::status_list)).load(conn)?)
 }
 
 /// The certificates that are bound to a device and have not ended.
 pub fn open_of_device(conn: &mut Conn, jkt: &str) -> QueryResult<Vec<Open>> {
     use certificates as c;
     let found = c::table.filter(c::device_jkt.eq(jkt)).filter(c::state.eq_any(OPEN));
-    open(found.select((c::id, c::status_list)).load(conn)?)
+    open(found.select((c::id, c::holder_id, c::status_list)).load(conn)?)
 }
 
 /// The certificate that was issued under a sponsorship, if it has not ended.
 pub fn open_of_sponsorship(conn: &mut Conn, id: SponsorshipId) -> QueryResult<Vec<Open>> {
     use certificates as c;
     let found = c::table.filter(c::sponsorship_id.eq(id.to_string())).filter(c::state.eq_any(OPEN));
-    open(found.select((c::id, c::status_list)).load(conn)?)
+    open(found.select((c::id, c::holder_id, c::status_list)).load(conn)?)
 }
 
 /// The certificates that were issued under the sponsorships of a relying party and have not ended; `most` of them.
@@ -174,7 +179,7 @@ pub fn open_of_sponsor(conn: &mut Conn, rp: RelyingPartyId, most: i64) -> QueryR
         .inner_join(sponsorships::table.on(c::sponsorship_id.eq(sponsorships::id.nullable())))
         .filter(sponsorships::rp_id.eq(rp.to_string()))
         .filter(c::state.eq_any(OPEN));
-    open(found.select((c::id, c::status_list)).limit(most).load(conn)?)
+    open(found.select((c::id, c::holder_id, c::status_list)).limit(most).load(conn)?)
 }
 
 /// Whether there is such a holder.
@@ -184,7 +189,7 @@ pub fn holder_exists(conn: &mut Conn, holder: HolderId) -> QueryResult<bool> {
     diesel::dsl::select(diesel::dsl::exists(found)).get_result(conn)
 }
 
-/// Ends a certificate that has not ended, and erases its template: nobody is compared with it any more.
+/// Ends a certificate that has not ended, and erases its template and its portrait: nobody is compared with them any more.
 pub fn end(conn: &mut Conn, id: CertificateId, ended: &Ended, now: Timestamp) -> QueryResult<()> {
     use certificates as c;
     let row = c::table.filter(c::id.eq(id.to_string())).filter(c::state.eq_any(OPEN));
@@ -200,6 +205,7 @@ pub fn end(conn: &mut Conn, id: CertificateId, ended: &Ended, now: Timestamp) ->
         c::ended_at.eq(now.as_microsecond()),
         c::suspended_at.eq(None::<i64>),
         c::sealed_template.eq([].as_slice()),
+        c::sealed_portrait.eq(None::<Vec<u8>>),
     );
     exactly_one(diesel::update(row).set(values).execute(conn)?)
 }
@@ -251,7 +257,7 @@ pub struct Batch {
     pub already_ended: BTreeSet<CertificateId>,
 }
 
-/// Revokes many at once, each with a line of the audit trail; those that ended before stay as they are.
+/// Revokes many at once, each with a line of the audit trail and a notice to its holder; those that ended before stay as they are.
 pub fn revoke_all(
     conn: &mut Conn,
     revocations: &[Revocation],
@@ -280,16 +286,19 @@ const ACTION: &str = "certificate.revoke";
 
 const AT_ONCE: &str = "
 WITH given AS (
-    SELECT * FROM unnest(?, ?, ?, ?, ?, ?) AS g (certificate_id, reason, note, at, audit_id, actor)
+    SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?) AS g (certificate_id, reason, note, at, audit_id, actor, notice_id)
 ), ended AS (
     UPDATE certificates c SET state = 'revoked', reason = g.reason, note = g.note, ended_at = g.at,
-        suspended_at = NULL, sealed_template = ''
+        suspended_at = NULL, sealed_template = '', sealed_portrait = NULL
     FROM given g WHERE c.id = g.certificate_id AND c.state IN ('active', 'suspended')
-    RETURNING c.id, c.status_list
+    RETURNING c.id, c.holder_id, c.status_list
 ), noted AS (
     INSERT INTO audit (actor, id, action, object, outcome, at)
     SELECT g.actor, g.audit_id, 'certificate.revoke', g.certificate_id, 'done', g.at
     FROM given g JOIN ended ON ended.id = g.certificate_id
+), told AS (
+    INSERT INTO notices (holder_id, id, kind, at)
+    SELECT ended.holder_id, g.notice_id, 'revoked', g.at FROM given g JOIN ended ON ended.id = g.certificate_id
 )
 SELECT id, status_list FROM ended";
 
@@ -307,6 +316,7 @@ fn revoke_at_once(
         Column::Ints(vec![now.as_microsecond(); revocations.len()]),
         Column::Texts(of().map(|_| AuditId::new(now, &mut rand::rng()).to_string()).collect()),
         Column::Strs(vec![actor; revocations.len()]),
+        Column::Texts(of().map(|_| NoticeId::new(now, &mut rand::rng()).to_string()).collect()),
     ];
     Statement::<(Text, BigInt)>::new(AT_ONCE, columns).load(postgres)
 }
@@ -320,16 +330,20 @@ fn one_by_one(
 ) -> QueryResult<Vec<(String, i64)>> {
     use certificates as c;
     let ids = revocations.iter().map(|revocation| revocation.certificate.to_string());
-    let found =
-        c::table.filter(c::id.eq_any(ids)).filter(c::state.eq_any(OPEN)).select((c::id, c::status_list));
-    let open: HashMap<String, i64> = found.load::<(String, i64)>(conn)?.into_iter().collect();
+    let found = c::table.filter(c::id.eq_any(ids)).filter(c::state.eq_any(OPEN)).select((
+        c::id,
+        c::holder_id,
+        c::status_list,
+    ));
+    let found = open(found.load(conn)?)?;
+    let found: HashMap<CertificateId, Open> = found.into_iter().map(|open| (open.id, open)).collect();
     let mut revoked = Vec::new();
     for Revocation { certificate, why } in revocations {
-        let id = certificate.to_string();
-        let Some(list) = open.get(&id) else { continue };
+        let Some(open) = found.get(certificate) else { continue };
         end(conn, *certificate, &Ended::Revoked(why.clone()), now)?;
-        audit::append(conn, actor, ACTION, &id, "done", now)?;
-        revoked.push((id, *list));
+        audit::append(conn, actor, ACTION, certificate, "done", now)?;
+        notices::append(conn, open.holder, "revoked", now)?;
+        revoked.push((certificate.to_string(), open.list));
     }
     Ok(revoked)
 }

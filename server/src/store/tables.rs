@@ -198,6 +198,7 @@ tuples! {
     A B C D E F G H I J K L M N O P Q;
     A B C D E F G H I J K L M N O P Q R;
     A B C D E F G H I J K L M N O P Q R S;
+    A B C D E F G H I J K L M N O P Q R S T;
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //! straight into its database.
 
 mod alike;
+mod lists;
 mod once;
 mod place;
+mod revocations;
 mod symbols;
 mod verify;
 
@@ -42,6 +44,9 @@ struct Arguments {
     /// Clients that offer a code at once
     #[arg(long, default_value_t = 64)]
     clients: usize,
+    /// Entries of the status list [default: 10000000; quick: 100000]
+    #[arg(long)]
+    entries: Option<u32>,
     /// Refused codes of each kind [default: 2000; quick: 200]
     #[arg(long)]
     refused: Option<usize>,
@@ -57,6 +62,10 @@ enum Part {
     Once,
     /// Refused codes, told apart by time
     Alike,
+    /// A status list of ten million entries
+    Lists,
+    /// A thousand certificates revoked by one file
+    Revocations,
 }
 
 impl Arguments {
@@ -80,7 +89,8 @@ pub async fn run() -> anyhow::Result<()> {
     if arguments.wants(Part::Symbols) {
         symbols::measure(verified.min(1_000), &mut figures)?;
     }
-    if [Part::Verify, Part::Once, Part::Alike].into_iter().any(|part| arguments.wants(part)) {
+    let here = [Part::Verify, Part::Once, Part::Alike, Part::Lists, Part::Revocations];
+    if here.into_iter().any(|part| arguments.wants(part)) {
         let place = Place::start(arguments.database.as_deref(), arguments.clients)?;
         if arguments.wants(Part::Verify) {
             verify::measure(&place, verified, &mut figures)?;
@@ -92,6 +102,14 @@ pub async fn run() -> anyhow::Result<()> {
         if arguments.wants(Part::Alike) {
             let refused = arguments.or_quick(arguments.refused, 2_000, 200);
             alike::measure(&place, refused, &mut figures).await?;
+        }
+        if arguments.wants(Part::Lists) {
+            let entries = arguments.entries.unwrap_or(if arguments.quick { 100_000 } else { 10_000_000 });
+            lists::measure(&place, entries, &mut figures)?;
+        }
+        // Last: whoever it takes is not there for the others.
+        if arguments.wants(Part::Revocations) {
+            revocations::measure(&place, if arguments.quick { 1 } else { 5 }, &mut figures).await?;
         }
     }
     figures.save("codes")?;

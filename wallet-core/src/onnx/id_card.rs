@@ -4,6 +4,7 @@ use jiff::civil::Date;
 
 use super::condition::Condition;
 use super::engine::{CLOSE_SIDE, Engine, Located, the_one_face};
+use super::portrait::cut_out;
 use super::raster::{self, Crop};
 use super::runtime::ModelError;
 use super::straighten::{ID1_ASPECT, Straight, straighten};
@@ -29,6 +30,8 @@ pub struct Portrait {
     pub face_box: FaceBox,
     pub landmarks: Landmarks,
     pub quality: Quality,
+    /// The head as a JPEG of [`MAX_PORTRAIT`](super::MAX_PORTRAIT) bytes at most; `None` where none could be made.
+    pub jpeg: Option<Vec<u8>>,
 }
 
 /// A card as read, with its portrait.
@@ -283,7 +286,8 @@ impl Engine {
         else {
             return Ok(Err(DocumentProblem::PortraitMissing));
         };
-        Ok(Ok(Portrait { template: self.embed_all(&aligned)?, quality, face_box, landmarks }))
+        let jpeg = cut_out(&front.upright, &face_box);
+        Ok(Ok(Portrait { template: self.embed_all(&aligned)?, quality, face_box, landmarks, jpeg }))
     }
 }
 

@@ -24,10 +24,12 @@ pub mod text_reader;
 mod condition;
 mod id_card;
 mod mrz;
+mod portrait;
 mod shape;
 pub mod straighten;
 
 pub use condition::Condition;
 pub use engine::{Engine, Located};
 pub use id_card::{IdCardReading, Portrait, SideReading};
+pub use portrait::MAX_PORTRAIT;
 pub use runtime::{ModelError, Models};

@@ -12,6 +12,7 @@
     reason = "clippy does not see what makes the cases as tests; a table is as long as it is"
 )]
 
+mod attestations;
 mod certificates;
 mod chains;
 mod codes;
@@ -19,6 +20,9 @@ mod codes;
 #[allow(unreachable_pub, reason = "in its own crate it is public")]
 mod craft;
 mod issuer;
+#[path = "../../../tests/src/phone.rs"]
+#[allow(unreachable_pub, reason = "in its own crate it is public")]
+mod phone;
 mod proofs;
 
 mod seeds;

@@ -82,6 +82,8 @@ pub fn attempts(conn: &mut Conn, sample: Sample) -> QueryResult<Rows<'_, Attempt
 pub enum Sealed {
     /// `certificates.sealed_attributes`
     Attributes,
+    /// `certificates.sealed_portrait`
+    Portrait,
     /// `certificates.sealed_template`
     Template,
     /// `enrolments.sealed_document`
@@ -100,14 +102,21 @@ pub enum Sealed {
 
 impl Sealed {
     /// Those that holders' tables have.
-    pub const OF_HOLDERS: [Sealed; 5] =
-        [Sealed::Attributes, Sealed::Template, Sealed::Document, Sealed::Issued, Sealed::Signals];
+    pub const OF_HOLDERS: [Sealed; 6] = [
+        Sealed::Attributes,
+        Sealed::Portrait,
+        Sealed::Template,
+        Sealed::Document,
+        Sealed::Issued,
+        Sealed::Signals,
+    ];
     /// Those that relying parties' tables have.
     pub const OF_RPS: [Sealed; 3] = [Sealed::Answer, Sealed::KeyAnswer, Sealed::GroupFace];
 
     fn place(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Sealed::Attributes => ("certificates", "sealed_attributes", "'', id"),
+            Sealed::Portrait => ("certificates", "sealed_portrait", "'', id"),
             Sealed::Template => ("certificates", "sealed_template", "'', id"),
             Sealed::Document => ("enrolments", "sealed_document", "'', id"),
             Sealed::Issued => ("enrolments", "sealed_answer", "'', id"),

@@ -68,6 +68,7 @@ diesel::table! {
         id -> Text,
         eid -> Binary,
         created_at -> BigInt,
+        held_at -> Nullable<BigInt>,
     }
 }
 
@@ -101,6 +102,7 @@ diesel::table! {
         note -> Nullable<Text>,
         superseded_by -> Nullable<Text>,
         sponsorship_id -> Nullable<Text>,
+        sealed_portrait -> Nullable<Binary>,
     }
 }
 

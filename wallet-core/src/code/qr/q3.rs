@@ -15,7 +15,7 @@ use rand_core::CryptoRng;
 
 use super::Showing;
 use super::envelope::{bytes, seal, showing_of, showing_values};
-use crate::attributes::Share;
+use crate::attributes::{Share, Source};
 use crate::code::CodeMalformed;
 use crate::cose::{CoseRefused, UnverifiedSign1};
 use crate::ecert::{CertRefused, Disclosure, UnverifiedCert, VerifiedCert, verify};
@@ -167,7 +167,7 @@ pub struct VerifiedQ3 {
 
 impl Q3 {
     /// A code made at `now`, that gives those of `disclosures` which `share` allows. An attribute that the issuer signs no digest of
-    /// (`over_18` is worked out by the server) can't be given offline.
+    /// (`over_18` is worked out by the server) can't be given offline, and a picture fits in no code.
     pub fn new(
         certificate: BareCert,
         disclosures: &[Disclosure],
@@ -175,7 +175,9 @@ impl Q3 {
         now: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Q3 {
-        let allowed = |disclosure: &&Disclosure| share.attributes().contains(&disclosure.name);
+        let allowed = |disclosure: &&Disclosure| {
+            share.attributes().contains(&disclosure.name) && disclosure.name.source() != Source::Picture
+        };
         let disclosures = disclosures.iter().filter(allowed).cloned().collect();
         Q3 { certificate, showing: Showing::new(share, now, rng), disclosures }
     }

@@ -1,0 +1,2 @@
+ALTER TABLE certificates DROP COLUMN sealed_portrait;
+ALTER TABLE holders DROP COLUMN held_at;
