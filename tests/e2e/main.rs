@@ -34,6 +34,7 @@ mod orders;
 mod payments;
 mod peer;
 mod prices;
+mod receipts;
 mod recovery;
 mod redemption;
 mod replay;

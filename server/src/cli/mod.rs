@@ -13,6 +13,7 @@ mod models;
 mod receipts;
 mod register;
 mod serve;
+mod statement_check;
 mod templates;
 
 use std::process::ExitCode;
