@@ -170,6 +170,16 @@ const PLANTED: &[(&str, &str, &str)] = &[
     (
         "a posting of another account",
         "UPDATE postings SET account = 'promotions' WHERE account = 'fees:late'",
+        "ledger-cause",
+    ),
+    (
+        "a payment posted as more than was paid",
+        "UPDATE postings SET micros = micros + 1 WHERE transaction_id = (SELECT transaction_id FROM payments) AND micros > 0",
+        "ledger-unbalanced",
+    ),
+    (
+        "a payment posted to others' cash",
+        "UPDATE postings SET account = 'cash:alipay' WHERE account = 'cash:bank' AND micros = 100000000",
         "ledger-postings",
     ),
     (
