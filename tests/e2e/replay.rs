@@ -7,7 +7,8 @@ use ecert_server::flow::{earning, statements};
 use ecert_server::progress::Progress;
 use ecert_tests::app::{TestApp, execute, later_frames, postgres_server};
 
-use ecert_tests::clients::{RelyingParty, root};
+use ecert_tests::clients::buying::yuan;
+use ecert_tests::clients::{Gateway, RelyingParty, fresh_key, root};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -100,6 +101,43 @@ async fn a_lively_month_agrees_to_the_micro_yuan() -> Test {
     assert_eq!(of("balances"), 100_000_000 - 5_000_000 - 1_000_001 - 27_000 - 12);
     assert_eq!(of("balances"), app.admin.balance(&rp).await?);
     Ok(())
+}
+
+/// That a replay of everything finds nothing.
+pub(crate) async fn agrees(app: &TestApp) -> Test {
+    let (findings, _) = replayed(app, Scope::default()).await?;
+    assert_eq!(findings, []);
+    Ok(())
+}
+
+#[actix_web::test]
+async fn money_agrees_by_whatever_way_it_comes_and_goes() -> Test {
+    let gateway = Gateway::new()?;
+    let app = TestApp::with_flags(&gateway.flags()?).await?;
+    let rp = app.admin.admit_with("Corner Shop", &["name"], &["face.compare", "face.liveness"]).await?;
+    let told = async |kind: &str, data: Value| gateway.notify(&app.base, &app.clock, kind, data).await;
+    let paid = |name: &str, amount: i64| json!({ "payment": name, "rp": rp.id, "amount": yuan(amount), "paid_at": app.clock_now() });
+    told("payment.succeeded", paid("A1", 2_000)).await?.expect_status(200)?;
+    let first = rp.buy("verify-1k").await?;
+    app.wait(5);
+    // A gift is used, and costs what the list says when its order is given back.
+    settle_caches().await;
+    let open = rp.liveness_session().await?;
+    rp.judge_liveness(&open, &later_frames(), &fresh_key()).await?.expect_status(200)?;
+    rp.withdraw(&first).await?.expect_status(200)?;
+    agrees(&app).await?;
+    let device = rp.order_as(json!({ "offer": "device-1y", "quantity": 2 })).await?.expect_status(201)?;
+    rp.pay(&device).await?.expect_status(200)?;
+    let back = |name: &str| json!({ "payment": "A1", "refund": name, "amount": yuan(1_500) });
+    told("payment.refunded", back("R1")).await?.expect_status(200)?;
+    pay_in(&app, &rp, 100).await?;
+    agrees(&app).await?;
+    pay_in(&app, &rp, 20_000).await?;
+    rp.buy("verify-monthly-1k").await?;
+    close_the_day(&app)?;
+    app.wait(70 * DAY);
+    earning::void_expired(&app.context)?;
+    agrees(&app).await
 }
 
 #[actix_web::test]
