@@ -178,7 +178,7 @@ mod tests {
             let mut told = Vec::new();
             for (number, aged, price) in day {
                 let purpose = aged.then_some("age");
-                let applies = |spending: &Spending| spending.cap.applies(key(number), purpose);
+                let applies = |spending: &Spending| spending.cap.applies(Some(key(number)), purpose);
                 let bound: Vec<Spending> = book.iter().filter(|one| applies(one)).cloned().collect();
                 match check(&bound, Micros::new(price)).unwrap() {
                     Verdict::Refuse(id) => {

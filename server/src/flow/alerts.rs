@@ -88,9 +88,10 @@ pub fn tell(ctx: &Context) -> Flow<()> {
             for recurrence in [Recurrence::Once, Recurrence::Monthly] {
                 changed |= judge(conn, rp, service, &mut alerts, (Event::Deduction, recurrence), now)?;
             }
-            Ok(if changed {
-                pack_alerts::put(conn, rp, service, &alerts)?
-            })
+            if changed {
+                pack_alerts::put(conn, rp, service, &alerts)?;
+            }
+            Ok(())
         })?;
     }
     Ok(())

@@ -68,14 +68,9 @@ const CHARGED: &str = "c.rp_id = a.rp_id AND c.redemption_id = a.redemption_id";
 /// What must hold among the tables of relying parties.
 pub fn of_rps(since: Since) -> Vec<Check> {
     let red = RedemptionId::first_at(since.partitions);
-    // A redemption is judged minutes after it was opened, and its day is that of the opening.
-    let hour_later =
-        since.partitions.saturating_add(SignedDuration::from_hours(1)).unwrap_or(since.partitions);
-    let ltx = LedgerTransactionId::first_at(hour_later);
     let judged = format!("r.state <> 'challenged' AND r.id >= '{red}'");
     let of_redemption = |alias: &str| format!("{alias}.rp_id = r.rp_id AND {alias}.redemption_id = r.id");
     let (its_charge, its_attempt) = (of_redemption("c"), of_redemption("a"));
-    let its_postings = "p.book = c.rp_id AND p.transaction_id = c.transaction_id AND p.currency = c.currency";
     let list = [
         ("judged-not-charged", format!(
             "r.id{{)row}} AS line FROM redemptions r WHERE {judged} AND NOT EXISTS (SELECT 1 FROM charges c WHERE {its_charge})")),
@@ -102,6 +97,35 @@ pub fn of_rps(since: Since) -> Vec<Check> {
         ("attempt-without-its-charge", format!(
             "a.id{{)row}} AS line FROM attempts a WHERE a.charge_id IS NOT NULL AND NOT EXISTS \
              (SELECT 1 FROM charges c WHERE {CHARGED} AND c.id = a.charge_id)")),
+        ("redemption-id-twice", grouped("id", "redemptions", "id", "COUNT(*) > 1")),
+        ("attempt-id-twice", grouped("id", "attempts", "id", "COUNT(*) > 1")),
+        ("charge-id-twice", grouped("id", "charges", "id", "COUNT(*) > 1")),
+        ("judged-without-one-audit-line", format!(
+            "r.id{{)row}} AS line FROM redemptions r LEFT JOIN ({AUDITED}) a \
+             ON a.object = r.id AND a.actor = r.rp_id AND a.outcome = r.state WHERE {judged} AND COALESCE(a.lines, 0) <> 1")),
+        // Whatever is no redemption is one call of a service: one attempt, one line.
+        ("use-without-one-audit-line",
+            "a.id{)row} AS line FROM attempts a LEFT JOIN (SELECT actor, action, object, outcome, COUNT(*) AS lines FROM audit \
+               WHERE substr(object, 1, 4) = 'use_' GROUP BY actor, action, object, outcome) l \
+             ON l.object = a.redemption_id AND l.actor = a.rp_id AND l.action = a.service AND l.outcome = a.outcome \
+             WHERE substr(a.redemption_id, 1, 4) = 'use_' AND COALESCE(l.lines, 0) <> 1".to_owned()),
+        ("use-with-two-attempts",
+            grouped("redemption_id", "attempts WHERE substr(redemption_id, 1, 4) = 'use_'", "rp_id, redemption_id", "COUNT(*) > 1")),
+        ("face-group-miscounted",
+            "g.id{)row} AS line FROM face_groups g WHERE g.faces <> (SELECT COUNT(*) FROM group_faces f \
+             WHERE f.rp_id = g.rp_id AND f.group_id = g.id AND f.sealed_template IS NOT NULL)".to_owned()),
+    ];
+    list.into_iter().chain(of_books(since)).map(check).collect()
+}
+
+/// What must hold among charges, packs, statements and the ledger.
+fn of_books(since: Since) -> Vec<(&'static str, String)> {
+    // A redemption is judged minutes after it was opened, and its day is that of the opening.
+    let hour_later =
+        since.partitions.saturating_add(SignedDuration::from_hours(1)).unwrap_or(since.partitions);
+    let ltx = LedgerTransactionId::first_at(hour_later);
+    let its_postings = "p.book = c.rp_id AND p.transaction_id = c.transaction_id AND p.currency = c.currency";
+    vec![
         ("charge-not-of-a-price-list",
             "c.id{)row} AS line FROM charges c WHERE NOT EXISTS (SELECT 1 FROM prices p WHERE p.service = c.service \
              AND p.version = c.price_version AND p.currency = c.currency AND CASE WHEN c.pack_id IS NULL THEN p.micros ELSE 0 END = c.micros)".to_owned()),
@@ -128,29 +152,11 @@ pub fn of_rps(since: Since) -> Vec<Check> {
             "t.id{)row} AS line FROM ledger_transactions t WHERE NOT EXISTS \
              (SELECT 1 FROM postings p WHERE p.book = t.book AND p.transaction_id = t.id)".to_owned()),
         ("transaction-charged-twice", grouped("transaction_id", "charges", "rp_id, transaction_id", "COUNT(*) > 1")),
-        ("redemption-id-twice", grouped("id", "redemptions", "id", "COUNT(*) > 1")),
-        ("attempt-id-twice", grouped("id", "attempts", "id", "COUNT(*) > 1")),
-        ("charge-id-twice", grouped("id", "charges", "id", "COUNT(*) > 1")),
         ("transaction-not-balanced",
             grouped("transaction_id", "postings", "book, transaction_id, currency", "SUM(micros) <> 0")),
         ("book-not-balanced", grouped("book", "postings", "book, currency", "SUM(micros) <> 0")),
         ("ledger-not-balanced", grouped("currency", "postings", "currency", "SUM(micros) <> 0")),
-        ("judged-without-one-audit-line", format!(
-            "r.id{{)row}} AS line FROM redemptions r LEFT JOIN ({AUDITED}) a \
-             ON a.object = r.id AND a.actor = r.rp_id AND a.outcome = r.state WHERE {judged} AND COALESCE(a.lines, 0) <> 1")),
-        // Whatever is no redemption is one call of a service: one attempt, one line.
-        ("use-without-one-audit-line",
-            "a.id{)row} AS line FROM attempts a LEFT JOIN (SELECT actor, action, object, outcome, COUNT(*) AS lines FROM audit \
-               WHERE substr(object, 1, 4) = 'use_' GROUP BY actor, action, object, outcome) l \
-             ON l.object = a.redemption_id AND l.actor = a.rp_id AND l.action = a.service AND l.outcome = a.outcome \
-             WHERE substr(a.redemption_id, 1, 4) = 'use_' AND COALESCE(l.lines, 0) <> 1".to_owned()),
-        ("use-with-two-attempts",
-            grouped("redemption_id", "attempts WHERE substr(redemption_id, 1, 4) = 'use_'", "rp_id, redemption_id", "COUNT(*) > 1")),
-        ("face-group-miscounted",
-            "g.id{)row} AS line FROM face_groups g WHERE g.faces <> (SELECT COUNT(*) FROM group_faces f \
-             WHERE f.rp_id = g.rp_id AND f.group_id = g.id AND f.sealed_template IS NOT NULL)".to_owned()),
-    ];
-    list.into_iter().map(check).collect()
+    ]
 }
 
 /// What must hold among the tables of holders.
