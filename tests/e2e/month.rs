@@ -259,5 +259,6 @@ async fn a_month_in_the_life_of_a_relying_party() -> Test {
     what_is_not_to_be_had(&month).await?;
     a_pack_ends_with_units_left(&month).await?;
     it_checks_its_bills(&month).await?;
+    crate::replay::agrees(&month.app).await?;
     month.app.charges().await.map(drop)
 }

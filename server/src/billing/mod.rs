@@ -13,4 +13,5 @@ pub mod periods;
 pub mod posting;
 pub mod price;
 pub mod promotions;
+pub mod replay;
 pub mod statement;

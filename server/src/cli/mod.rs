@@ -1,6 +1,7 @@
 //! The command line: `ecert serve` and what is done on the machine itself.
 
 mod admin;
+mod audit;
 mod billing;
 mod certificates;
 mod db;
@@ -12,6 +13,7 @@ mod models;
 mod receipts;
 mod register;
 mod serve;
+mod statement_check;
 mod templates;
 
 use std::process::ExitCode;
@@ -50,6 +52,9 @@ enum Action {
     /// Admins
     #[command(subcommand)]
     Admin(admin::AdminAction),
+    /// The auditor's side: replay the books
+    #[command(subcommand)]
+    Audit(audit::AuditAction),
     /// The books: close the day
     #[command(subcommand)]
     Billing(billing::BillingAction),
@@ -114,6 +119,7 @@ fn try_run() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Action::Admin(action) => admin::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
+        Action::Audit(action) => audit::run(&cli.settings, action),
         Action::Billing(action) => billing::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Certificates(action) => certificates::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Db(action) => db::run(&cli.settings, action),

@@ -13,8 +13,8 @@ use super::{Context, settling};
 use crate::billing::arrears::Standing;
 use crate::stop::Flow;
 use crate::store::messages::{self, Message};
-use crate::store::statements::{self, Usage};
-use crate::store::{balances, packs, relying_parties};
+use crate::store::usage::{self, Usage};
+use crate::store::{balances, packs, relying_parties, statements};
 
 /// Days that usage can be asked for at once: a year, for charts.
 const MOST_DAYS: i64 = 366;
@@ -114,7 +114,7 @@ pub fn usage(ctx: &Context, rp: &RelyingParty, from: Date, to: Date) -> Flow<Vec
             format!("a day `from`, and a later day `to` that is not counted, at most {MOST_DAYS} days on");
         return Err(Refusal::RequestInvalid { field: "query", expected }.into());
     }
-    ctx.rp_store.read(|conn| Ok(statements::usage(conn, rp.id, (from, to))?))
+    ctx.rp_store.read(|conn| Ok(usage::usage(conn, rp.id, (from, to))?))
 }
 
 fn start_of(day: Date, zone: &TimeZone) -> Flow<Timestamp> {

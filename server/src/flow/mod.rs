@@ -49,6 +49,7 @@ pub mod recoveries;
 pub mod redemptions;
 pub mod refunds;
 pub mod relying_parties;
+pub mod replay;
 pub mod retention;
 pub mod revocations;
 pub mod settlement;

@@ -23,7 +23,7 @@ use crate::edge::keyring::Keyring;
 use crate::progress::{Piece, Progress};
 use crate::stop::Flow;
 use crate::store::statements::{self, Statement};
-use crate::store::{Conn, Store, audit, jws_headers};
+use crate::store::{Conn, Store, audit, jws_headers, usage};
 
 pub use shown::{Line, Lines, Proof, Shown, lines, list, proof, show};
 
@@ -128,7 +128,7 @@ impl Books<'_> {
     ) -> Flow<Option<Micros>> {
         let (name, bounds) = (period.to_string(), period.bounds());
         let (made, totals) = self.store.read(|conn| {
-            Ok((statements::exists(conn, rp, &name)?, statements::totals(conn, rp, &name, bounds)?))
+            Ok((statements::exists(conn, rp, &name)?, usage::totals(conn, rp, &name, bounds)?))
         })?;
         if made || totals.0 == 0 {
             return Ok(None);
@@ -140,7 +140,7 @@ impl Books<'_> {
                 return Ok(None);
             }
             // Nobody writes into a period that is this long over (`billing/periods.rs`); should it happen all the same, it is noticed.
-            if statements::totals(conn, rp, &name, bounds)? != (statement.uses, statement.micros.get()) {
+            if usage::totals(conn, rp, &name, bounds)? != (statement.uses, statement.micros.get()) {
                 return Err(anyhow::anyhow!("charges of {name} changed while it was being closed").into());
             }
             statements::insert(conn, &statement, &figures.items)?;
@@ -206,7 +206,7 @@ fn tally(
     headers: &HashMap<String, String>,
 ) -> Flow<Figures> {
     let mut tally = Tally::default();
-    statements::lines(conn, rp, period, bounds, |line| -> Flow<()> {
+    usage::lines(conn, rp, period, bounds, |line| -> Flow<()> {
         let charge = Charge {
             id: line.charge,
             service: line.service,

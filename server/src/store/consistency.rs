@@ -196,7 +196,10 @@ fn check((name, rest): (&'static str, String)) -> Check {
     Check { name, query: format!("SELECT {{row(}}{rest}") }
 }
 
-fn typed<'a, T: DeserializeOwned + 'a>(conn: &'a mut Conn, query: &str) -> QueryResult<Rows<'a, T>> {
+pub(super) fn typed<'a, T: DeserializeOwned + 'a>(
+    conn: &'a mut Conn,
+    query: &str,
+) -> QueryResult<Rows<'a, T>> {
     let read = |values: QueryResult<Vec<Value>>| {
         // Not serde's own words: they might quote what stands in the row.
         serde_json::from_value(Value::Array(values?)).map_err(|_| damaged(&"a row has another form"))

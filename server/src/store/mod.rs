@@ -60,6 +60,7 @@ pub mod redemptions;
 pub mod refunds;
 pub mod register;
 pub mod relying_parties;
+pub mod replay;
 pub mod revocations;
 pub mod settlements;
 pub mod sponsorships;
@@ -67,6 +68,7 @@ pub mod standing_numbers;
 pub mod statements;
 pub mod status_lists;
 pub mod throttles;
+pub mod usage;
 
 pub use connection::{Conn, Pooler, Settings};
 pub use migrations::Step;

@@ -16,7 +16,7 @@ use crate::flow::callers::RelyingParty;
 use crate::flow::{settling, tokens};
 use crate::stop::Flow;
 use crate::store::statements::{self, Statement};
-use crate::store::{Conn, jws_headers};
+use crate::store::{Conn, jws_headers, usage};
 
 /// A statement.
 #[derive(Debug, Serialize)]
@@ -211,11 +211,11 @@ fn each(
     ctx: &Context,
     rp: &RelyingParty,
     period: &str,
-    mut each: impl FnMut(statements::Line) -> Flow<()>,
+    mut each: impl FnMut(usage::Line) -> Flow<()>,
 ) -> Flow<()> {
     ctx.rp_store.read(|conn| {
         let statement = statements::find(conn, rp.id, period)?.ok_or(Refusal::NotFound)?;
-        statements::lines(conn, rp.id, period, statement.bounds, &mut each)
+        usage::lines(conn, rp.id, period, statement.bounds, &mut each)
     })
 }
 
