@@ -96,6 +96,18 @@ async fn a_day_becomes_one_statement_however_often_it_is_closed() -> Test {
 }
 
 #[actix_web::test]
+async fn a_day_from_packs_alone_is_settled_with_nothing() -> Test {
+    let app = TestApp::start().await?;
+    let rp = buyer(&app).await?;
+    grant(&app, &rp, 1, 30)?;
+    compare(&rp).await?.expect_status(200)?;
+    close_the_day(&app)?;
+    assert_eq!(bills(&rp).await?[0]["state"], "settled");
+    assert_eq!(rp.get("/v1/balance").await?.expect_status(200)?["owed"], json!([]));
+    Ok(())
+}
+
+#[actix_web::test]
 async fn a_statement_and_the_place_of_a_receipt_in_it_are_checked_offline() -> Test {
     let app = TestApp::start().await?;
     let rp = buyer(&app).await?;

@@ -17,6 +17,11 @@ pub(super) fn settle_owed(zone: &TimeZone, conn: &mut Conn, rp: RelyingPartyId, 
     let open = statements::owed(conn, rp)?;
     let owed: Vec<Owed> = open.iter().filter_map(owed_of).collect();
     let settled = arrears::settle(balances::of(conn, rp)?, &owed).map_err(anyhow::Error::from)?;
+    // A statement of uses from packs alone has nothing to be paid.
+    for statement in open.iter().filter(|one| one.settled_at.is_none() && one.paid == one.micros) {
+        let transaction = LedgerTransactionId::new(now, &mut rand::rng());
+        statements::pay(conn, statement, Micros::ZERO, Some(Micros::ZERO), (transaction, now))?;
+    }
     for paid in settled.paid {
         if let Some(statement) = open.iter().find(|statement| statement.id == paid.statement) {
             pay(zone, conn, statement, paid.micros, now)?;
