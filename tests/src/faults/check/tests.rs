@@ -5,9 +5,11 @@ use crate::faults::client::{Ask, What};
 
 const RECEIPT: &str = "header.claims.signature";
 
-/// One passed redemption with everything that belongs to it.
+/// One passed redemption with everything that belongs to it, in a database that lets what is billed be changed.
 const WHOLE: &str = "
     PRAGMA foreign_keys = OFF;
+    DROP TRIGGER charges_stay;
+    DROP TRIGGER postings_stay;
     INSERT INTO redemptions (rp_id, id, certificate_id, purpose, asked, share, nonce, deadline, state,
         unusable_attempts, opened_at, closed_at)
     VALUES ('rp_1', 'red_1', 'crt_1', 'check', 'name', 'name', x'00', 1, 'passed', 0, 1, 1);
@@ -90,9 +92,11 @@ fn what_is_there_twice_is_doubled() {
     for damage in [
         "INSERT INTO attempts SELECT rp_id, redemption_id, 'att_2', service, outcome, reason, 'chg_2', receipt,
             judged_at FROM attempts",
-        "INSERT INTO charges SELECT 'rp_2', redemption_id, 'chg_2', 'att_2', service, price_version, currency, micros,
+        "INSERT INTO charges (rp_id, redemption_id, id, attempt_id, service, price_version, currency, micros,
+            transaction_id, usage_date, charged_at) SELECT 'rp_2', redemption_id, 'chg_2', 'att_2', service, price_version, currency, micros,
             'ltx_2', usage_date, charged_at FROM charges",
-        "INSERT INTO charges SELECT rp_id, 'red_2', 'chg_2', 'att_2', service, price_version, currency, micros,
+        "INSERT INTO charges (rp_id, redemption_id, id, attempt_id, service, price_version, currency, micros,
+            transaction_id, usage_date, charged_at) SELECT rp_id, 'red_2', 'chg_2', 'att_2', service, price_version, currency, micros,
             transaction_id, usage_date, charged_at FROM charges",
         "INSERT INTO spent_codes SELECT certificate_id, x'02', rp_id, redemption_id, request_mac, spent_at
             FROM spent_codes",
