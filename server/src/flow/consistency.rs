@@ -200,9 +200,16 @@ fn receipt_holds(attempted: &Attempted, receipt: &str, root: &[u8]) -> bool {
     let ((attempt, redemption, rp), (service, outcome, reason)) = (&attempted.ids, &attempted.said);
     let Ok(signed_at) = Timestamp::from_microsecond(attempted.receipt.1) else { return false };
     let Ok(receipt) = Receipt::verify(receipt, root, signed_at) else { return false };
-    let charge = attempted.charge.as_ref().map(|(id, currency, micros, version, transaction)| {
-        json!({ "id": id, "amount": { "currency": currency, "micros": micros }, "price_version": version,
-                "transaction": transaction })
+    let charge = attempted.charge.as_ref().map(|charge| {
+        let mut said = json!({ "id": charge.id, "price_version": charge.price_version, "transaction": charge.transaction,
+                "amount": { "currency": charge.currency, "micros": charge.micros } });
+        // A receipt leaves out what it has not.
+        for (name, value) in [("pack", &charge.pack), ("period", &charge.period)] {
+            if let Some(value) = value {
+                said[name] = json!(value);
+            }
+        }
+        said
     });
     let not_charged = if charge.is_none() { reason.as_deref() } else { None };
     receipt.attempt.to_string() == *attempt

@@ -1,6 +1,7 @@
 //! What is looked into row by row: receipts, and values that are sealed.
 
 use diesel::QueryResult;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::Conn;
@@ -38,8 +39,27 @@ pub struct Attempted {
     pub said: (String, String, Option<String>),
     /// The receipt, and when it was signed, in microseconds.
     pub receipt: (String, i64),
-    /// Id, currency, micros, price version and transaction of the charge.
-    pub charge: Option<(String, String, i64, String, String)>,
+    /// The charge, if there is one.
+    pub charge: Option<Charged>,
+}
+
+/// A charge, as the tables have it.
+#[derive(Debug, Deserialize)]
+pub struct Charged {
+    /// Its id.
+    pub id: String,
+    /// Of `micros`.
+    pub currency: String,
+    /// What it adds to what is owed.
+    pub micros: i64,
+    /// The price list.
+    pub price_version: String,
+    /// Where it stands in the ledger.
+    pub transaction: String,
+    /// The pack that it was drawn from.
+    pub pack: Option<String>,
+    /// The billing period, of charges that have one.
+    pub period: Option<String>,
 }
 
 /// Attempts to be compared with their receipts.
@@ -48,11 +68,10 @@ pub fn attempts(conn: &mut Conn, sample: Sample) -> QueryResult<Rows<'_, Attempt
     let condition = sample.condition(u64::try_from(total).unwrap_or(0));
     let query = format!(
         "SELECT {{row(}}a.id, a.redemption_id, a.rp_id, a.service, a.outcome, a.reason, a.receipt, a.judged_at, \
-           c.id, c.currency, c.micros, c.price_version, c.transaction_id{{)row}} AS line \
+           c.id, c.currency, c.micros, c.price_version, c.transaction_id, c.pack_id, c.period{{)row}} AS line \
          FROM attempts a LEFT JOIN charges c \
            ON c.rp_id = a.rp_id AND c.redemption_id = a.redemption_id AND c.id = a.charge_id WHERE {condition}"
     );
-    type Charge = (Option<String>, Option<String>, Option<i64>, Option<String>, Option<String>);
     type Row = (String, String, String, String, String, Option<String>, String, i64);
     let read = |values: QueryResult<Vec<Value>>| -> QueryResult<Attempted> {
         let mut attempt = values?;
@@ -60,13 +79,9 @@ pub fn attempts(conn: &mut Conn, sample: Sample) -> QueryResult<Rows<'_, Attempt
         let wrong = |_| damaged(&"a row has another form");
         let (id, redemption, rp, service, outcome, reason, receipt, judged_at): Row =
             serde_json::from_value(Value::Array(attempt)).map_err(wrong)?;
-        let charge: Charge = serde_json::from_value(Value::Array(charge)).map_err(wrong)?;
-        let charge = match charge {
-            (Some(id), Some(currency), Some(micros), Some(version), Some(transaction)) => {
-                Some((id, currency, micros, version, transaction))
-            }
-            _ => None,
-        };
+        let is_charged = charge.first().is_some_and(|id| !id.is_null());
+        let charge = is_charged.then(|| serde_json::from_value(Value::Array(charge)).map_err(wrong));
+        let charge = charge.transpose()?;
         Ok(Attempted {
             ids: (id, redemption, rp),
             said: (service, outcome, reason),
