@@ -204,10 +204,9 @@ fn receipt_holds(attempted: &Attempted, receipt: &str, root: &[u8]) -> bool {
         let mut said = json!({ "id": charge.id, "price_version": charge.price_version, "transaction": charge.transaction,
                 "amount": { "currency": charge.currency, "micros": charge.micros } });
         // A receipt leaves out what it has not.
-        for (name, value) in [("pack", &charge.pack), ("period", &charge.period)] {
-            if let Some(value) = value {
-                said[name] = json!(value);
-            }
+        let beside = [("pack", &charge.pack), ("period", &charge.period)].into_iter();
+        if let Some(said) = said.as_object_mut() {
+            said.extend(beside.filter_map(|(name, value)| Some((name.to_owned(), json!(value.as_ref()?)))));
         }
         said
     });
