@@ -5,9 +5,10 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use wallet_core::ids::PackId;
-use wallet_core::money::{Amount, Currency, Micros};
+use wallet_core::money::{Amount, Micros};
 use wallet_core::refusal::Refusal;
 
+use super::amounts::cny;
 use super::callers::RelyingParty;
 use super::{Context, settling};
 use crate::billing::arrears::Standing;
@@ -43,10 +44,6 @@ struct Owed {
     due_at: Timestamp,
     amount: Amount,
     late_fee: Amount,
-}
-
-fn cny(micros: Micros) -> Amount {
-    Amount { currency: Currency::Cny, micros }
 }
 
 /// What there is, and what is owed.

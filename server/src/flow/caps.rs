@@ -8,9 +8,10 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wallet_core::ids::{CapId, RelyingPartyId};
-use wallet_core::money::{Amount, Currency, Micros};
+use wallet_core::money::{Amount, Micros};
 use wallet_core::refusal::Refusal;
 
+use super::amounts::cny;
 use super::callers::RelyingParty;
 use super::{Context, prices};
 use crate::billing::caps::{Cap, Kind, Scope, Spending, Verdict, check};
@@ -182,7 +183,6 @@ fn shown(cap: &Cap, spent: Option<Micros>) -> Wanted {
         Scope::ApiKey(key) => ("key", Some(key.to_string())),
         Scope::Purpose(purpose) => ("purpose", Some(purpose.clone())),
     };
-    let cny = |micros| Amount { currency: Currency::Cny, micros };
     let kind = match cap.kind() {
         Kind::Soft => "soft",
         Kind::Hard => "hard",

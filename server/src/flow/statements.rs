@@ -12,10 +12,11 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use wallet_core::ids::{RelyingPartyId, StatementId};
 use wallet_core::jws::base64url;
-use wallet_core::money::{Amount, Currency, Micros};
+use wallet_core::money::{Amount, Micros};
 use wallet_core::receipt::statement_leaf;
 use wallet_core::statement::{Item, Statement as Token};
 
+use super::amounts::cny;
 use super::{Context, earning, settling};
 use crate::billing::periods::{Cycle, Period};
 use crate::billing::statement::{Charge, Statement as Figures, Tally};
@@ -114,7 +115,7 @@ impl Books<'_> {
         }
         self.store.write(|conn| Ok(statements::close(conn, &period.to_string(), made, now)?))?;
         end(bar, made.0);
-        let amount = Amount { currency: Currency::Cny, micros: made.1 };
+        let amount = cny(made.1);
         Ok(Closed { period: period.to_string(), statements: made.0, amount })
     }
 
@@ -153,7 +154,6 @@ impl Books<'_> {
 
     fn sign(&self, rp: RelyingPartyId, period: Period, figures: &Figures, now: Timestamp) -> Flow<Statement> {
         let uses = i64::try_from(figures.totals.uses).map_err(anyhow::Error::from)?;
-        let cny = |micros| Amount { currency: Currency::Cny, micros };
         let items = figures.items.iter().map(|(key, sums)| Item {
             service: key.service.as_str().to_owned(),
             price_version: key.price_version.clone(),

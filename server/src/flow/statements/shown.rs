@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use wallet_core::ids::{ChargeId, PackId, StatementId};
 use wallet_core::jws::base64url;
-use wallet_core::money::{Amount, Currency, Micros};
+use wallet_core::money::Amount;
 use wallet_core::refusal::Refusal;
 use wallet_core::statement::Item;
 
 use super::{Context, leaf};
 use crate::billing::merkle::Tree;
+use crate::flow::amounts::cny;
 use crate::flow::callers::RelyingParty;
 use crate::flow::{settling, tokens};
 use crate::stop::Flow;
@@ -96,10 +97,6 @@ impl Shown {
         line("total", "", "", &self.uses.to_string(), self.amount);
         csv
     }
-}
-
-fn cny(micros: Micros) -> Amount {
-    Amount { currency: Currency::Cny, micros }
 }
 
 /// The statements of periods after `after`.
