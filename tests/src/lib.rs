@@ -9,6 +9,8 @@
 pub mod app;
 pub mod attacks;
 #[cfg(target_os = "linux")]
+pub mod bench_billing;
+#[cfg(target_os = "linux")]
 pub mod bench_codes;
 #[cfg(target_os = "linux")]
 pub mod bench_db;

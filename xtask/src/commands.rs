@@ -20,8 +20,8 @@ use crate::tools::{self, Tool};
 const BENCHES: [(&str, &[&str]); 1] =
     [("face", &["--package", "wallet-core", "--features", "onnx", "--bench", "face"])];
 
-/// The bench that is no `cargo bench`: it measures a service in a process of its own.
-const DB: &str = "db";
+/// The benches of the charged redemption without the face, which measure a service in a process of its own.
+const WITHOUT_FACE: [&str; 2] = ["db", "billing"];
 /// What a bench needs beside itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
@@ -120,14 +120,14 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
 
 /// Sets up, then builds and runs the bench `name`.
 pub(crate) fn bench(name: &str, json: bool, arguments: &[OsString]) -> Result<()> {
-    if name == DB {
-        return bench_db(json, arguments);
+    if WITHOUT_FACE.contains(&name) {
+        return bench_without_face(name, json, arguments);
     }
     if let Some((name, needs)) = PROGRAMS.iter().find(|(known, _)| *known == name) {
         return bench_program(name, *needs, json, arguments);
     }
     let Some((_, place)) = BENCHES.iter().find(|(known, _)| *known == name) else {
-        let benches = BENCHES.iter().map(|(known, _)| *known).chain([DB]);
+        let benches = BENCHES.iter().map(|(known, _)| *known).chain(WITHOUT_FACE);
         let known: Vec<&str> = benches.chain(PROGRAMS.iter().map(|(known, _)| *known)).collect();
         bail!("there is no bench {name:?}; known: {}", known.join(", "));
     };
@@ -166,9 +166,9 @@ pub(crate) fn faults(arguments: &[OsString]) -> Result<()> {
     hand_over(cargo)
 }
 
-/// Builds a service that judges no faces, in a place of its own so that nobody takes it for the real one, and runs the bench of
-/// the databases beside it. No model is needed.
-fn bench_db(json: bool, arguments: &[OsString]) -> Result<()> {
+/// Builds a service that judges no faces, in a place of its own so that nobody takes it for the real one, and runs a bench
+/// beside it. No model is needed.
+fn bench_without_face(name: &str, json: bool, arguments: &[OsString]) -> Result<()> {
     let progress = Progress::new();
     tools::ensure(Tool::Postgres, &progress)?;
     tools::ensure(Tool::PythonSqlite, &progress)?;
@@ -176,12 +176,13 @@ fn bench_db(json: bool, arguments: &[OsString]) -> Result<()> {
     let measured = ["--profile", "measure", "--features", "ecert-server/bench-without-face"];
     let packages = ["--package", "ecert-server", "--package", "ecert-tests"];
     let mut build = cargo(&cache);
-    build.arg("build").args(measured).args(packages).args(["--bin", "ecert", "--bin", "bench-db"]);
+    let bench = format!("bench-{name}");
+    build.arg("build").args(measured).args(packages).args(["--bin", "ecert", "--bin", &bench]);
     if !build.status().context("cannot start cargo")?.success() {
         bail!("the service could not be built");
     }
     let mut run = cargo(&cache);
-    run.args(["run", "--quiet"]).args(measured).args(["--package", "ecert-tests", "--bin", "bench-db", "--"]);
+    run.args(["run", "--quiet"]).args(measured).args(["--package", "ecert-tests", "--bin", &bench, "--"]);
     run.args(json.then_some("--json")).args(arguments);
     hand_over(run)
 }

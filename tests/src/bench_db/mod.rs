@@ -5,10 +5,10 @@
 //! `pgbench`'s counts against it. A bench reports: a goal that is missed is printed as such and does not make it fail.
 
 mod bare_sqlite;
-mod parts;
-mod postgres;
-mod scratch;
-mod serving;
+pub(crate) mod parts;
+pub(crate) mod postgres;
+pub(crate) mod scratch;
+pub(crate) mod serving;
 
 use std::time::Duration;
 
@@ -32,12 +32,22 @@ pub struct Arguments {
     /// Print the figures as JSON instead of the table
     #[arg(long)]
     json: bool,
-    /// Short turns, few rounds, up to 10,000 holders: to see that it works, not to quote
-    #[arg(long)]
-    quick: bool,
+    #[command(flatten)]
+    turns: Turns,
     /// Measure only these
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
+    /// The largest number of holders; the steps are 10^3, 10^5, 10^6 and this [default: 1000000; quick: 10000]
+    #[arg(long)]
+    holders: Option<u64>,
+}
+
+/// How turns are taken: of every bench that measures a service beside something else.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Turns {
+    /// Short turns, few rounds, small numbers: to see that it works, not to quote
+    #[arg(long)]
+    pub(crate) quick: bool,
     /// Rounds of turns [default: 5; quick: 2]
     #[arg(long)]
     rounds: Option<usize>,
@@ -46,16 +56,23 @@ pub struct Arguments {
     seconds: Option<u64>,
     /// Clients at once, ours and pgbench's
     #[arg(long, default_value_t = 32)]
-    clients: usize,
+    pub(crate) clients: usize,
     /// Connections of a service to its database [default: the service's own default]
     #[arg(long)]
     connections: Option<u32>,
     /// pgbench's scale: branches, of which each has 100,000 accounts
     #[arg(long, default_value_t = 32)]
     scale: u32,
-    /// The largest number of holders; the steps are 10^3, 10^5, 10^6 and this [default: 1000000; quick: 10000]
-    #[arg(long)]
-    holders: Option<u64>,
+}
+
+impl Turns {
+    pub(crate) fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(if self.quick { 2 } else { 5 }).max(1)
+    }
+
+    pub(crate) fn turn(&self) -> Duration {
+        Duration::from_secs(self.seconds.unwrap_or(if self.quick { 3 } else { 10 }).max(1))
+    }
 }
 
 /// What can be measured by itself.
@@ -78,40 +95,55 @@ impl Arguments {
         self.only.is_empty() || self.only.contains(&part)
     }
 
-    fn rounds(&self) -> usize {
-        self.rounds.unwrap_or(if self.quick { 2 } else { 5 }).max(1)
-    }
-
-    fn turn(&self) -> Duration {
-        Duration::from_secs(self.seconds.unwrap_or(if self.quick { 3 } else { 10 }).max(1))
-    }
-
     fn holders(&self) -> u64 {
-        self.holders.unwrap_or(if self.quick { 10_000 } else { 1_000_000 })
+        self.holders.unwrap_or(if self.turns.quick { 10_000 } else { 1_000_000 })
     }
 }
 
 /// Who else used the machine: wall figures count only where nobody did.
-struct Company {
+pub(crate) struct Company {
+    /// First processes of the databases.
+    postgres: Vec<u32>,
     machine: (Duration, Duration),
     ours: Duration,
 }
 
+/// What the issue of the databases asks for; that of billing asks for more.
+const TPC_B: f64 = 0.5;
+const SQLITE: f64 = 0.5;
 /// The share of the machine's CPU time from which on others are spoken of.
 const DISTURBED: f64 = 0.05;
 
 impl Company {
-    fn now(postgres: &[u32]) -> anyhow::Result<Company> {
-        let ours: Vec<u32> = postgres.iter().copied().chain([std::process::id()]).collect();
-        Ok(Company { machine: cpu::machine()?, ours: cpu::time_of(&ours)? })
+    /// From now on.
+    pub(crate) fn watch(postgres: Vec<u32>) -> anyhow::Result<Company> {
+        let ours = ours(&postgres)?;
+        Ok(Company { postgres, machine: cpu::machine()?, ours })
     }
 
-    /// The share of all cores that others took since then.
-    fn share_since(&self, then: &Company) -> f64 {
+    /// The share of all cores that others took since then, among the figures; then all of these to where they belong.
+    pub(crate) fn conclude(self, mut figures: Figures, name: &str, json: bool) -> anyhow::Result<()> {
+        let (machine, ours) = (cpu::machine()?, ours(&self.postgres)?);
         let since = |now: Duration, then: Duration| now.saturating_sub(then).as_secs_f64();
-        let busy = since(self.machine.0, then.machine.0) - since(self.ours, then.ours);
-        busy.max(0.0) / since(self.machine.1, then.machine.1).max(f64::MIN_POSITIVE)
+        let busy = since(machine.0, self.machine.0) - since(ours, self.ours);
+        let others = busy.max(0.0) / since(machine.1, self.machine.1).max(f64::MIN_POSITIVE);
+        figures.note("machine: CPU time that others took", others * 100.0, "%");
+        if others > DISTURBED {
+            eprintln!(
+                "others took {:.0} % of the CPU time: quote no wall figure of this run",
+                others * 100.0
+            );
+        }
+        figures.save(name)?;
+        println!("{}", if json { figures.json()? } else { figures.table() });
+        Ok(())
     }
+}
+
+/// CPU time of these databases and of ourselves, with all that we started.
+fn ours(postgres: &[u32]) -> anyhow::Result<Duration> {
+    let ours: Vec<u32> = postgres.iter().copied().chain([std::process::id()]).collect();
+    cpu::time_of(&ours)
 }
 
 /// Measures, prints, and keeps the figures in `target/bench/db.json`.
@@ -125,28 +157,17 @@ pub fn run() -> anyhow::Result<()> {
         [Part::Pgbench, Part::Latency, Part::Replicas].iter().any(|part| arguments.wants(*part));
     let postgres = needs_postgres.then(|| Postgres::start(&scratch)).transpose()?;
     let large = arguments.wants(Part::Flat).then(|| Postgres::start_large(&scratch)).transpose()?;
-    let servers: Vec<u32> = postgres.iter().chain(&large).map(|postgres| postgres.pid).collect();
-    let before = Company::now(&servers)?;
-    let mut bench = Bench { arguments: &arguments, scratch: &scratch, figures: Figures::default() };
+    let servers = postgres.iter().chain(&large).map(|postgres| postgres.pid).collect();
+    let company = Company::watch(servers)?;
+    let mut bench = Bench { turns: &arguments.turns, scratch: &scratch, figures: Figures::default() };
     if let Some(postgres) = &postgres {
-        bench.on_postgres(postgres)?;
+        bench.on_postgres(postgres, &arguments)?;
     }
     if arguments.wants(Part::Sqlite) {
-        bench.sqlite()?;
+        bench.sqlite(SQLITE)?;
     }
     if let Some(large) = &large {
-        bench.flat(large)?;
+        bench.flat(large, arguments.holders())?;
     }
-    let others = Company::now(&servers)?.share_since(&before);
-    bench.figures.note("machine: CPU time that others took", others * 100.0, "%");
-    if others > DISTURBED {
-        eprintln!("others took {:.0} % of the CPU time: quote no wall figure of this run", others * 100.0);
-    }
-    bench.figures.save("db")?;
-    if arguments.json {
-        println!("{}", bench.figures.json()?);
-    } else {
-        println!("{}", bench.figures.table());
-    }
-    Ok(())
+    company.conclude(bench.figures, "db", arguments.json)
 }

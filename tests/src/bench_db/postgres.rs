@@ -16,30 +16,30 @@ use crate::postgres::{Account, programs};
 const USER: &str = "postgres";
 
 /// A running server.
-pub(super) struct Postgres {
+pub(crate) struct Postgres {
     programs: PathBuf,
     port: u16,
     /// Of the server's first process.
-    pub(super) pid: u32,
+    pub(crate) pid: u32,
 }
 
 /// Ten seconds or so of TPC-B.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TpcB {
-    pub(super) per_second: f64,
+pub(crate) struct TpcB {
+    pub(crate) per_second: f64,
     /// CPU time of the database for a transaction.
-    pub(super) cpu_ms: f64,
+    pub(crate) cpu_ms: f64,
 }
 
 impl Postgres {
     /// Starts one in `scratch` as it comes out of the box.
-    pub(super) fn start(scratch: &Scratch) -> anyhow::Result<Postgres> {
+    pub(crate) fn start(scratch: &Scratch) -> anyhow::Result<Postgres> {
         Self::start_with(scratch, "postgres", "")
     }
 
     /// The same with a quarter of the machine's memory, as PostgreSQL's manual advises (20.4.1, `shared_buffers`): with the 128 MiB that it
     /// comes with, a million holders are read through a keyhole.
-    pub(super) fn start_large(scratch: &Scratch) -> anyhow::Result<Postgres> {
+    pub(crate) fn start_large(scratch: &Scratch) -> anyhow::Result<Postgres> {
         let memory = std::fs::read_to_string("/proc/meminfo")?;
         let total =
             memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB"));
@@ -78,24 +78,24 @@ impl Postgres {
     }
 
     /// Makes a database; its URL.
-    pub(super) fn database(&self, name: &str) -> anyhow::Result<String> {
+    pub(crate) fn database(&self, name: &str) -> anyhow::Result<String> {
         self.ask("postgres", &format!("CREATE DATABASE {name}"))?;
         Ok(format!("postgres://{USER}@127.0.0.1:{}/{name}", self.port))
     }
 
     /// What a query answers, as text.
-    pub(super) fn ask(&self, database: &str, query: &str) -> anyhow::Result<String> {
+    pub(crate) fn ask(&self, database: &str, query: &str) -> anyhow::Result<String> {
         output(self.client("psql", database).args(["-XAtqc", query]))
     }
 
     /// Fills pgbench's tables in a database of its own.
-    pub(super) fn prepare_tpc_b(&self, scale: u32) -> anyhow::Result<()> {
+    pub(crate) fn prepare_tpc_b(&self, scale: u32) -> anyhow::Result<()> {
         self.database("pgbench")?;
         output(self.client("pgbench", "pgbench").args(["-i", "-q", "-s", &scale.to_string()])).map(drop)
     }
 
     /// One turn of `pgbench`'s own TPC-B.
-    pub(super) fn tpc_b(&self, clients: usize, time: Duration) -> anyhow::Result<TpcB> {
+    pub(crate) fn tpc_b(&self, clients: usize, time: Duration) -> anyhow::Result<TpcB> {
         let before = cpu::time_of(&[self.pid])?;
         let (clients, seconds) = (clients.to_string(), time.as_secs().max(1).to_string());
         let mut pgbench = self.client("pgbench", "pgbench");
@@ -129,7 +129,7 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
 }
 
 /// Runs a command; what it prints.
-pub(super) fn output(command: &mut Command) -> anyhow::Result<String> {
+pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
     let output =
         command.output().with_context(|| format!("can't start {}", command.get_program().display()))?;
     if !output.status.success() {

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 type Ending = Box<dyn FnOnce() + Send>;
 
 /// What is left of it when it ends: nothing.
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     folder: PathBuf,
     kept: Arc<Mutex<Kept>>,
 }
@@ -22,7 +22,7 @@ struct Kept {
 
 impl Scratch {
     /// A folder that everybody may look into: PostgreSQL runs as another user.
-    pub(super) fn new() -> anyhow::Result<Scratch> {
+    pub(crate) fn new() -> anyhow::Result<Scratch> {
         let folder = tempfile::Builder::new()
             .prefix("ecert-bench-")
             .tempdir()
@@ -34,12 +34,12 @@ impl Scratch {
         Ok(scratch)
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Has something done in the end; what was named last is done first.
-    pub(super) fn at_end(&self, ending: impl FnOnce() + Send + 'static) {
+    pub(crate) fn at_end(&self, ending: impl FnOnce() + Send + 'static) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).endings.push(Box::new(ending));
     }
 

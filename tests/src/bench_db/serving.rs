@@ -16,7 +16,7 @@ const FASTER: f64 = 1.5;
 const SIGNED_LATE: f64 = 0.05;
 
 /// A service with its population, and the processes whose CPU time is its own.
-pub(super) struct Served {
+pub(crate) struct Served {
     bases: Vec<String>,
     services: Vec<Arc<Mutex<Child>>>,
     pids: Vec<u32>,
@@ -28,28 +28,28 @@ pub(super) struct Served {
 }
 
 /// What one turn gave.
-pub(super) struct Turn {
-    pub(super) per_second: f64,
+pub(crate) struct Turn {
+    pub(crate) per_second: f64,
     /// CPU time of service and database for a charged redemption.
-    pub(super) cpu_ms: f64,
+    pub(crate) cpu_ms: f64,
     /// The same of the service alone.
-    pub(super) service_cpu_ms: f64,
-    pub(super) report: Report,
+    pub(crate) service_cpu_ms: f64,
+    pub(crate) report: Report,
 }
 
 /// How the services of a bench are started.
 #[derive(Clone)]
-pub(super) struct Setting {
-    pub(super) clients: usize,
+pub(crate) struct Setting {
+    pub(crate) clients: usize,
     /// Of each service; none: as it comes.
-    pub(super) connections: Option<u32>,
+    pub(crate) connections: Option<u32>,
     /// Of the database, none when it is in the service.
-    pub(super) database: Option<u32>,
+    pub(crate) database: Option<u32>,
 }
 
 impl Served {
     /// Starts `replicas` services over one population.
-    pub(super) fn start(
+    pub(crate) fn start(
         scratch: &Scratch,
         at: &Installation,
         population: &Population,
@@ -74,14 +74,19 @@ impl Served {
         Ok(Served { bases, services, pids, load, clients: setting.clients, runtime, last_rate: 0.0 })
     }
 
+    /// Where the first replica listens.
+    pub(crate) fn base(&self) -> &str {
+        self.bases.first().map_or("", String::as_str)
+    }
+
     /// Leaves all but the first replica idle, or puts all to work. Each has as many clients.
-    pub(super) fn use_replicas(&mut self, count: usize) {
+    pub(crate) fn use_replicas(&mut self, count: usize) {
         self.load.bases = self.bases.iter().take(count).cloned().collect();
         self.load.clients = self.clients * count;
     }
 
     /// So many visits, for warming up.
-    pub(super) fn visits(&mut self, visits: u64) -> anyhow::Result<()> {
+    pub(crate) fn visits(&mut self, visits: u64) -> anyhow::Result<()> {
         let mut load = self.load.clone();
         load.until.visits = Some(visits);
         let report = self.runtime.block_on(load.run())?;
@@ -90,7 +95,7 @@ impl Served {
     }
 
     /// One turn as fast as it goes, or at a rate.
-    pub(super) fn turn(&mut self, time: Duration, rate: Option<f64>) -> anyhow::Result<Turn> {
+    pub(crate) fn turn(&mut self, time: Duration, rate: Option<f64>) -> anyhow::Result<Turn> {
         let mut load = self.load.clone();
         (load.rate, load.until.duration) = (rate, Some(time));
         if rate.is_some() {

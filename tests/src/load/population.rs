@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args as _, Command};
 use diesel::Connection as _;
+use diesel::connection::SimpleConnection as _;
 use ecert_server::app;
 use ecert_server::config::Config;
 use ecert_server::edge::clock::{Clock as _, SystemClock};
@@ -17,6 +18,7 @@ use ecert_server::edge::vault::Vault;
 use ecert_server::store::{Conn, Store};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::days::Day;
 use super::identities::Identities;
 use super::rows::{self, Maker, Rows};
 
@@ -61,6 +63,11 @@ impl Installation {
         self.config.database_url()
     }
 
+    /// Its settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Its data folder.
     pub fn data_dir(&self) -> &Path {
         &self.config.data_dir
@@ -100,6 +107,25 @@ impl Population {
             .store
             .read(|conn| Ok(rows::tidy(conn)?))
             .and_then(|()| holding.store.read(|conn| Ok(rows::tidy(conn)?)));
+        tidied.map_err(|stop| anyhow::anyhow!("{stop:?}"))
+    }
+
+    /// Puts a day's charges in, over all relying parties, who then were there before it began.
+    ///
+    /// # Errors
+    /// When the database refuses, for example because the day is closed.
+    pub fn spend(&self, at: &Installation, day: &Day) -> anyhow::Result<()> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let store = app::open_stores(&at.config, u32::try_from(threads)?)?.rps;
+        let filler = Filler { store, threads, turn: Mutex::new(()) };
+        let parties: Vec<_> =
+            (0..self.relying_parties).map(|number| self.identities.relying_party(number).id).collect();
+        filler.fill("charges", 0..day.charges, |chunk| day.rows(chunk, &parties))?;
+        let admitted = format!(
+            "UPDATE relying_parties SET created_at = {} WHERE created_at > {0}",
+            day.begins().as_microsecond()
+        );
+        let tidied = filler.store.read(|conn| Ok(conn.batch_execute(&admitted)?));
         tidied.map_err(|stop| anyhow::anyhow!("{stop:?}"))
     }
 }

@@ -24,7 +24,7 @@ use wallet_core::status_list::CAPACITY;
 use super::identities::Identities;
 
 /// Rows of one INSERT in SQLite, which takes at most 32,766 values in a statement.
-const SQLITE_ROWS: usize = 500;
+pub(super) const SQLITE_ROWS: usize = 500;
 /// The status lists of the population; those before are left to real enrolments.
 const FIRST_STATUS_LIST: i64 = 1_000;
 /// Holders enrolled over the last month, four a second.
@@ -122,7 +122,7 @@ struct SubscriptionRow {
 /// Writes rows with prepared statements into SQLite, by COPY into PostgreSQL.
 macro_rules! put {
     (sqlite $conn:expr, $($table:ident: $rows:expr),+) => {{
-        $(for part in $rows.chunks(SQLITE_ROWS) {
+        $(for part in $rows.chunks($crate::load::rows::SQLITE_ROWS) {
             diesel::insert_into(schema::$table::table).values(part).execute($conn)?;
         })+
         Ok(())
@@ -132,6 +132,8 @@ macro_rules! put {
         Ok(())
     }};
 }
+
+pub(super) use put;
 
 /// Rows that belong together.
 pub(super) trait Rows {
