@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use diesel::prelude::*;
 use ecert_server::config::Config;
 use ecert_tests::app::{TestApp, card, enrolment_frames, later_frames};
 use ecert_tests::clients::{Answer, root};
@@ -23,7 +24,16 @@ type Test = anyhow::Result<()>;
 fn keys(app: &TestApp, flags: &[String], arguments: &[&str]) -> anyhow::Result<Output> {
     let mut command = Command::new(ecert_tests::service::binary()?);
     command.arg("keys").args(arguments).arg("--data-dir").arg(app.folder()).args(flags);
-    Ok(command.output()?)
+    Ok(command.args(["--database", app.database()]).output()?)
+}
+
+/// What is on record of the ceremonies: act and outcome, in their order.
+fn recorded(app: &TestApp) -> anyhow::Result<Vec<(String, String)>> {
+    use ecert_server::store::schema::audit::dsl as a;
+    let acts = ["key.rotate", "key.retire", "key.move", "key.reseal"];
+    let found = a::audit.filter(a::action.eq_any(acts)).order(a::id).select((a::action, a::outcome));
+    let store = &app.context.rp_store;
+    store.read(|conn| Ok(found.clone().load(conn)?)).map_err(anyhow::Error::from)
 }
 
 /// The same, expected to go well; its JSON.
@@ -212,6 +222,15 @@ async fn what_is_taken_back_is_refused_by_somebody_elses_verifier() -> Test {
     assert!(good, "{words}");
     let unknown = Answer::to(reqwest::Client::new().get(format!("{}/v1/crl/nobody", app.base))).await?;
     assert_eq!(unknown.refusal(), "404 not-found");
+    let of = |acts: &[(&str, &str)]| -> Vec<_> {
+        acts.iter().map(|(act, end)| ((*act).into(), (*end).into())).collect()
+    };
+    let (failed, rotated) = (
+        [("key.retire", "begun"), ("key.retire", "failed")],
+        [("key.rotate", "begun"), ("key.rotate", "done")],
+    );
+    let retired = [("key.retire", "begun"), ("key.retire", "done")];
+    assert_eq!(recorded(&app)?, of(&[failed, rotated, retired].concat()));
     Ok(())
 }
 

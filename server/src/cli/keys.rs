@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use serde_json::json;
 use wallet_core::x509_lint::Role;
 
-use crate::app::open_keys;
+use crate::app::{open_keys, open_stores};
 use crate::config::Config;
 use crate::edge::clock::{Clock as _, SystemClock};
 use crate::edge::keys::pass_phrase::SecretSource;
 use crate::edge::keys::{self, KeyInfo, KeyState, Keys, RetirementReason, RootSource, Seal};
+use crate::store::{Store, audit};
 
 #[derive(Subcommand)]
 pub(super) enum KeysAction {
@@ -184,24 +185,31 @@ pub(super) fn run(config: &Config, action: KeysAction) -> anyhow::Result<()> {
         config.data_dir.display()
     );
     let (keys, now) = (open_keys(config, &SystemClock)?, SystemClock.now());
+    let ceremony = |action, object: &str| Ceremony::begin(config, action, object, now);
     match action {
         KeysAction::List { json } => show(&keys.list(now)?, json),
         KeysAction::Rotate(RotateAction::Signer { at, json }) => {
-            show(&[keys.rotate_signer(at.unwrap_or(now), now)?], json)
+            let ceremony = ceremony("key.rotate", "signer")?;
+            let made = keys.rotate_signer(at.unwrap_or(now), now).map(|signer| vec![signer]);
+            show(&ceremony.end(made)?, json)
         }
         KeysAction::Rotate(RotateAction::Issuing { at, root, json }) => {
-            show(&keys.rotate_issuing(&root.source(), at.unwrap_or(now), now)?, json)
+            let ceremony = ceremony("key.rotate", "issuing")?;
+            show(&ceremony.end(keys.rotate_issuing(&root.source(), at.unwrap_or(now), now))?, json)
         }
         KeysAction::Retire { key, reason, root, json } => {
-            show(&keys.retire(&key, reason, &root.source(), now)?, json)
+            let ceremony = ceremony("key.retire", &key)?;
+            show(&ceremony.end(keys.retire(&key, reason, &root.source(), now))?, json)
         }
         KeysAction::Export { format, to, json } => export(&keys, format, to, json, now),
         KeysAction::Root(RootAction::Move { to, root_pass_phrase_file, json }) => {
-            let moved = keys.take_out_root(&to, &root_pass_phrase(root_pass_phrase_file), now)?;
+            let ceremony = ceremony("key.move", "root")?;
+            let taken = keys.take_out_root(&to, &root_pass_phrase(root_pass_phrase_file), now);
+            let moved = ceremony.end(taken.map(|root| vec![root]))?;
             if !json {
                 println!("the root's private key is in {} and no longer here", to.display());
             }
-            show(&[moved], json)
+            show(&moved, json)
         }
         KeysAction::Reseal { under, new_pass_phrase_file, json } => {
             let source = SecretSource {
@@ -210,9 +218,42 @@ pub(super) fn run(config: &Config, action: KeysAction) -> anyhow::Result<()> {
                 flag: "--new-pass-phrase-file",
                 what: "the new pass phrase of the key store".to_owned(),
             };
-            keys.reseal(under, &source)?;
-            show(&keys.list(now)?, json)
+            let ceremony = ceremony("key.reseal", "key_store")?;
+            show(&ceremony.end(keys.reseal(under, &source).and_then(|()| keys.list(now)))?, json)
         }
+    }
+}
+
+/// A ceremony on the record: that it begins is written before anything is done, and how it ended after. Without a record it does not begin.
+struct Ceremony {
+    store: Store,
+    action: &'static str,
+    object: String,
+    now: Timestamp,
+}
+
+impl Ceremony {
+    fn begin(config: &Config, action: &'static str, object: &str, now: Timestamp) -> anyhow::Result<Self> {
+        let store = open_stores(config, 1)?.rps;
+        let ceremony = Ceremony { store, action, object: object.to_owned(), now };
+        ceremony.note(object, "begun").context("nothing was done, since it can't be put on the record")?;
+        Ok(ceremony)
+    }
+
+    /// The keys that it was about.
+    fn end(self, outcome: anyhow::Result<Vec<KeyInfo>>) -> anyhow::Result<Vec<KeyInfo>> {
+        match &outcome {
+            Ok(keys) => keys.iter().try_for_each(|key| self.note(&key.kid, "done")),
+            Err(_) => self.note(&self.object, "failed"),
+        }
+        .with_context(|| format!("the end of `{}` is not on the record", self.action))?;
+        outcome
+    }
+
+    fn note(&self, object: &str, outcome: &str) -> anyhow::Result<()> {
+        let noted =
+            self.store.write(|conn| Ok(audit::append(conn, "cli", self.action, object, outcome, self.now)?));
+        noted.map_err(anyhow::Error::from)
     }
 }
 
