@@ -46,8 +46,19 @@ impl Admin {
         attributes: &[&str],
         services: &[&str],
     ) -> anyhow::Result<RelyingParty> {
+        self.admit_as("live", name, attributes, services).await
+    }
+
+    /// The same in a mode: `live` or `sandbox`.
+    pub async fn admit_as(
+        &self,
+        mode: &str,
+        name: &str,
+        attributes: &[&str],
+        services: &[&str],
+    ) -> anyhow::Result<RelyingParty> {
         let purposes = json!([{ "name": "check", "attributes": attributes }]);
-        let application = json!({ "name": name, "purposes": purposes, "services": services });
+        let application = json!({ "name": name, "purposes": purposes, "services": services, "mode": mode });
         let admitted = self.post("/v1/admin/relying-parties", &application).await?.expect_status(201)?;
         Ok(RelyingParty::new(&self.base, &text(&admitted, "/id")?, &text(&admitted, "/api_key")?))
     }
