@@ -7,8 +7,8 @@ use actix_web::web::{ServiceConfig, delete, get, post, put, resource, to};
 use crate::http::{
     accounts, approvals, attestations, certificates, codes, devices, enrolments, face_groups, faces, health,
     issuer, ledger, liveness_sessions, offers, orders, paper, payments, persons, prices, problem, recoveries,
-    redemptions, relying_parties, revocations, sandbox, sponsorships, standing_numbers, statements, status_lists,
-    transparency_log,
+    redemptions, relying_parties, revocations, sandbox, sponsorships, standing_numbers, statements,
+    status_lists, transparency_log,
 };
 
 /// What is bought and used, and the money for it. Above [`routes`], where those stand that need a caller.

@@ -88,7 +88,10 @@ async fn test_people_have_attributes_and_share_what_they_chose() -> Test {
     assert_eq!(adult["attributes"]["birth_date"], "1990-03-07");
     assert_eq!(adult["attributes"]["over_18"], true);
     let child = rp.meet(TestPerson::Minor).await?.expect_status(200)?;
-    assert_eq!((&child["attributes"]["over_18"], &child["attributes"]["over_14"]), (&json!(false), &json!(false)));
+    assert_eq!(
+        (&child["attributes"]["over_18"], &child["attributes"]["over_14"]),
+        (&json!(false), &json!(false))
+    );
     let shy = rp.meet(TestPerson::SharesAge).await?.expect_status(200)?;
     assert_eq!(shy["attributes"], json!({ "over_18": true, "over_14": true }));
     assert_ne!(adult["subject"], child["subject"]);
@@ -154,7 +157,8 @@ async fn what_is_signed_in_the_sandbox_says_so_and_passes_for_nothing_else() -> 
     assert!(Receipt::verify(receipt, &issuer, now).is_err());
     assert!(Receipt::verify_sandbox(receipt, &issuer, now)?.sandbox);
     // There is evidence for what real relying parties did, and none of this.
-    let kept = rp.get(&format!("/v1/redemptions/{}/receipt", text(&passed, "/id")?)).await?.expect_status(200)?;
+    let kept =
+        rp.get(&format!("/v1/redemptions/{}/receipt", text(&passed, "/id")?)).await?.expect_status(200)?;
     assert_eq!((kept["receipts"].as_array().map(Vec::len), &kept["log"]), (Some(1), &json!([])));
     Ok(())
 }
@@ -223,7 +227,8 @@ async fn what_is_for_one_mode_is_refused_in_the_other() -> Test {
 async fn real_money_and_stock_stay_out_of_the_sandbox() -> Test {
     let app = TestApp::start().await?;
     let tests = app.admin.admit_to_the_sandbox().await?;
-    let transfer = json!({ "rp": tests.id, "reference": "T1", "amount": yuan(5), "received_at": app.clock_now() });
+    let transfer =
+        json!({ "rp": tests.id, "reference": "T1", "amount": yuan(5), "received_at": app.clock_now() });
     assert_eq!(app.admin.record_transfer(transfer).await?.refusal(), "400 request-invalid");
     let offer = json!({ "id": "last-one", "service": "ecert.redeem", "kind": "pack", "units": 3, "months": 1,
         "price": yuan(3), "stock": 1 });

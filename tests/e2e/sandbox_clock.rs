@@ -78,7 +78,8 @@ async fn what_dies_on_the_way_is_gone_on_from() -> Test {
     assert!(seen.is_sorted() && seen.len() >= 6, "{seen:?}");
     assert_eq!(rp.time().await?, to);
     let bills = rp.get("/v1/statements").await?.expect_status(200)?;
-    let uses: i64 = bills["statements"].as_array().expect("bills").iter().filter_map(|one| one["uses"].as_i64()).sum();
+    let uses: i64 =
+        bills["statements"].as_array().expect("bills").iter().filter_map(|one| one["uses"].as_i64()).sum();
     assert_eq!(uses, 2);
     crate::replay::agrees(&app).await?;
     holds(&app).await
@@ -135,7 +136,8 @@ async fn uses_while_the_clock_is_advanced_are_billed_on_one_of_its_days() -> Tes
     days?;
     rp.advance(DAY * 2).await?;
     let bills = rp.get("/v1/statements").await?.expect_status(200)?;
-    let stated: i64 = bills["statements"].as_array().expect("bills").iter().filter_map(|one| one["uses"].as_i64()).sum();
+    let stated: i64 =
+        bills["statements"].as_array().expect("bills").iter().filter_map(|one| one["uses"].as_i64()).sum();
     assert_eq!(stated, passed?);
     crate::replay::agrees(&app).await?;
     holds(&app).await
@@ -150,7 +152,10 @@ async fn a_sandbox_without_a_clock_of_its_own_lives_by_the_real_days() -> Test {
     ecert_server::flow::statements::close_due(&app.context)?;
     test_clocks::close_due(&app.context)?;
     let bills = tests.get("/v1/statements").await?.expect_status(200)?;
-    assert_eq!((&bills["statements"][0]["uses"], &bills["statements"][0]["state"]), (&json!(1), &json!("owed")));
+    assert_eq!(
+        (&bills["statements"][0]["uses"], &bills["statements"][0]["state"]),
+        (&json!(1), &json!("owed"))
+    );
     assert_eq!(live.get("/v1/statements").await?.expect_status(200)?["statements"], json!([]));
     assert_eq!(tests.clock().await?["state"], "real");
     crate::replay::agrees(&app).await?;

@@ -99,7 +99,8 @@ fn words(report: &Report) -> String {
         report.balances,
     );
     if report.of_the_sandbox > 0 {
-        words += &format!("{} relying parties of the sandbox beside them, in no sum\n", report.of_the_sandbox);
+        words +=
+            &format!("{} relying parties of the sandbox beside them, in no sum\n", report.of_the_sandbox);
     }
     if report.findings == 0 {
         return words + "everything agrees\n";

@@ -86,8 +86,8 @@ impl When {
     }
 }
 
-/// The charge of a use, with its attempt, and its postings. From which pack it is drawn,
-/// if from any, is a guess: whoever writes it notices when it is wrong, says [`guessed_wrong`] and comes again.
+/// The charge of a use, with its attempt, and its postings. From which pack it is drawn, if from any, is a guess: whoever writes it notices
+/// when it is wrong, says [`guessed_wrong`] and comes again.
 pub(super) fn charge(
     ctx: &Context,
     rp: RelyingPartyId,

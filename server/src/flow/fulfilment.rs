@@ -146,13 +146,7 @@ fn lapse_hopeless(conn: &mut Conn, offer: &Offer, now: Timestamp) -> Flow<()> {
 
 /// Gives an unused order back: its packs are void, its price goes to the balance, and gifts that came with it are taken back; what was
 /// used of these costs what the list said on the day of the purchase.
-pub(super) fn withdraw(
-    ctx: &Context,
-    conn: &mut Conn,
-    order: &Order,
-    by: &str,
-    now: Timestamp,
-) -> Flow<()> {
+pub(super) fn withdraw(ctx: &Context, conn: &mut Conn, order: &Order, by: &str, now: Timestamp) -> Flow<()> {
     let given_back = order.state.after(Event::Withdrawn, order.placed_at, now);
     let next = given_back.map_err(|state| Refusal::OrderClosed { state: state.as_str() })?;
     let bought = packs::of_origin(conn, order.rp, &order.id.to_string())?;

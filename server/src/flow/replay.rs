@@ -119,7 +119,8 @@ impl Default for Report {
 impl Report {
     /// Whether there was nothing to look at.
     pub fn is_empty(&self) -> bool {
-        self.of_the_sandbox == 0 && (self.charges, self.statements, self.packs, self.transactions) == (0, 0, 0, 0)
+        self.of_the_sandbox == 0
+            && (self.charges, self.statements, self.packs, self.transactions) == (0, 0, 0, 0)
     }
 }
 

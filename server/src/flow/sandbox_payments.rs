@@ -12,8 +12,8 @@ use super::idempotency::{Idempotency, answered, finish};
 use super::payments::{Shown, credit};
 use crate::billing::account::{Provider, SANDBOX};
 use crate::stop::Flow;
-use crate::store::payments::{self, Payment, RECORDED};
 use crate::store::audit;
+use crate::store::payments::{self, Payment, RECORDED};
 
 /// What is paid in.
 #[derive(Debug, Serialize, Deserialize)]

@@ -124,7 +124,8 @@ fn decided(
     let reason = judgement.reasons.first().map(|reason| reason.code());
     let (charge, postings) = charging::charge(ctx, rp, id.into(), SERVICE, &when)?;
     let billed = charging::told(&charge);
-    let receipt = sign_receipt(ctx, payer, redemption, (charge.attempt, outcome, Ok(billed.clone())), when.billed)?;
+    let receipt =
+        sign_receipt(ctx, payer, redemption, (charge.attempt, outcome, Ok(billed.clone())), when.billed)?;
     let mut answer = answer(ctx, redemption, judgement, billed, receipt);
     if answer.judgement.passed {
         disclose(ctx, redemption, certificate, &mut answer)?;
@@ -209,7 +210,11 @@ fn sign_receipt(
     at: Timestamp,
 ) -> Flow<String> {
     let (rp, sandbox, occasion) = (redemption.rp, payer.sandbox, redemption.id.into());
-    charging::sign_receipt(ctx, Attempted { id, rp, sandbox, occasion, service: SERVICE, outcome, charge }, at)
+    charging::sign_receipt(
+        ctx,
+        Attempted { id, rp, sandbox, occasion, service: SERVICE, outcome, charge },
+        at,
+    )
 }
 
 /// The answer so far: without attributes, and not yet signed.
@@ -286,7 +291,9 @@ fn sign_result(ctx: &Context, payer: &RelyingParty, answer: &Judged, now: Timest
         "sub": answer.subject, "outcome": answer.outcome, "purpose": answer.purpose,
         "assurance_level": answer.assurance_level, "attributes": answer.attributes,
     });
-    if payer.sandbox && let Some(claims) = claims.as_object_mut() {
+    if payer.sandbox
+        && let Some(claims) = claims.as_object_mut()
+    {
         claims.insert("sandbox".to_owned(), true.into());
     }
     let typ = if payer.sandbox { "ecert-sandbox-result+jwt" } else { "ecert-result+jwt" };

@@ -25,7 +25,6 @@ use crate::store::audit;
 use crate::store::certificates::{Certificate, Standing};
 use crate::store::redemptions::{self, Redemption};
 
-
 /// When whoever is told that the verifier takes too long may come again, in seconds.
 const COME_AGAIN: u32 = 5;
 

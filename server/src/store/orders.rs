@@ -191,12 +191,7 @@ pub fn beyond_stock(
 }
 
 /// Orders that wait to be paid and were placed before `time`; not those of which a payment is recorded that may have come in time.
-pub fn placed_before(
-    conn: &mut Conn,
-    whose: Whose,
-    time: Timestamp,
-    most: i64,
-) -> QueryResult<Vec<Order>> {
+pub fn placed_before(conn: &mut Conn, whose: Whose, time: Timestamp, most: i64) -> QueryResult<Vec<Order>> {
     let its_payment = payments::table
         .filter(payments::order_id.eq(orders::id.nullable()))
         .filter(payments::state.eq(super::payments::RECORDED));

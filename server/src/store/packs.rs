@@ -186,11 +186,7 @@ pub fn paid(conn: &mut Conn, rp: RelyingPartyId, id: PackId) -> QueryResult<Paid
 }
 
 /// Packs that ended before `before`, and are not void yet.
-pub fn ended(
-    conn: &mut Conn,
-    whose: Whose,
-    before: Timestamp,
-) -> QueryResult<Vec<(RelyingPartyId, PackId)>> {
+pub fn ended(conn: &mut Conn, whose: Whose, before: Timestamp) -> QueryResult<Vec<(RelyingPartyId, PackId)>> {
     let found = packs::table
         .filter(sql::<Bool>(&whose.condition("rp_id")))
         .filter(packs::expires_at.lt(before.as_microsecond()))

@@ -250,11 +250,7 @@ pub fn payments(conn: &mut Conn, rp: RelyingPartyId, period: &str) -> QueryResul
 }
 
 /// The relying parties after `after`, by their ids; and whether each is of the sandbox.
-pub fn relying_parties(
-    conn: &mut Conn,
-    after: &str,
-    limit: i64,
-) -> QueryResult<Vec<(RelyingPartyId, bool)>> {
+pub fn relying_parties(conn: &mut Conn, after: &str, limit: i64) -> QueryResult<Vec<(RelyingPartyId, bool)>> {
     use super::schema::relying_parties as r;
     let found = r::table.filter(r::id.gt(after)).order(r::id).limit(limit).select((r::id, r::sandbox));
     let rows = found.load::<(String, i64)>(conn)?.into_iter();

@@ -10,11 +10,11 @@ use wallet_core::statement::{Item, Statement as Token};
 
 use super::ledger::{cause, told};
 use super::{Desk, add, shown};
-use crate::flow::consistency::in_the_sandbox;
 use crate::billing::periods::{Cycle, Period};
 use crate::billing::posting::Balanced;
 use crate::billing::replay::{Debt, out_of_order};
 use crate::billing::statement::Statement as Figures;
+use crate::flow::consistency::in_the_sandbox;
 use crate::store::Conn;
 use crate::store::replay::{self as rows, Statement};
 
