@@ -164,6 +164,24 @@ async fn what_is_signed_in_the_sandbox_says_so_and_passes_for_nothing_else() -> 
 }
 
 #[actix_web::test]
+async fn the_verifier_takes_receipts_of_the_sandbox_when_it_is_told_and_only_such() -> Test {
+    let app = TestApp::start().await?;
+    let rp = app.admin.admit_to_the_sandbox().await?;
+    let folder = tempfile::tempdir()?;
+    let receipt = text(&rp.meet(TestPerson::Passes).await?.expect_status(200)?, "/receipt")?;
+    std::fs::write(folder.path().join("receipt.jws"), receipt)?;
+    std::fs::write(folder.path().join("root.der"), root(&app.holder().issuer().await?)?)?;
+    let verify = |more: &[&str]| {
+        let mut command = std::process::Command::new(ecert_tests::service::binary()?);
+        command.current_dir(&folder).args(["receipts", "verify", "--root", "root.der", "receipt.jws"]);
+        Ok::<_, anyhow::Error>(command.args(more).output()?.status.success())
+    };
+    assert!(!verify(&[])?);
+    assert!(verify(&["--sandbox"])?);
+    Ok(())
+}
+
+#[actix_web::test]
 async fn a_key_of_one_mode_is_none_of_the_other() -> Test {
     let app = TestApp::start().await?;
     let (live, tests) = (app.relying_party().await?, app.admin.admit_to_the_sandbox().await?);
@@ -216,7 +234,7 @@ async fn what_is_for_one_mode_is_refused_in_the_other() -> Test {
     assert_eq!(live.post_json("/v1/sandbox/payments", &paid).await?.refusal(), "403 sandbox-only");
     assert_eq!(tests.post_json("/v1/sponsorships", &json!({})).await?.refusal(), "403 live-only");
     let services = ["person.verify", "face.liveness"];
-    let verifies = app.admin.admit_as("sandbox", "Verifier", &["name"], &services).await?;
+    let verifies = app.admin.admit_to_the_sandbox_with(&services).await?;
     let (open, card) = (verifies.liveness_session().await?, ecert_tests::app::card());
     let answer = verifies.verify_person(&open, [&card.front, &card.back], &later_frames()).await?;
     assert_eq!(answer.refusal(), "403 live-only");
@@ -256,7 +274,7 @@ async fn real_money_and_stock_stay_out_of_the_sandbox() -> Test {
 #[actix_web::test]
 async fn other_services_do_their_work_in_the_sandbox_and_their_receipts_say_where() -> Test {
     let app = TestApp::start().await?;
-    let rp = app.admin.admit_as("sandbox", "Faces", &["name"], &["face.compare", "face.liveness"]).await?;
+    let rp = app.admin.admit_to_the_sandbox_with(&["face.compare", "face.liveness"]).await?;
     rp.stop_clock().await?.expect_status(200)?;
     rp.advance(DAY * 3).await?;
     let picture = &later_frames()[0];

@@ -2,6 +2,7 @@
 
 use ecert_server::flow::test_clocks;
 use ecert_tests::app::{TestApp, execute};
+use ecert_tests::clients::RelyingParty;
 use ecert_tests::clients::buying::yuan;
 use futures_util::future::{join, join_all};
 use jiff::SignedDuration;
@@ -34,6 +35,55 @@ async fn a_clock_goes_until_it_is_stopped_and_then_is_advanced_and_never_put_bac
     rp.advance_to(stopped + DAY).await?.expect_status(200)?;
     assert_eq!(rp.time().await?, stopped + DAY);
     Ok(())
+}
+
+/// What a redemption costs now, or why there is none.
+async fn cost(rp: &RelyingParty) -> anyhow::Result<String> {
+    let answer = rp.meet(TestPerson::Passes).await?;
+    let micros = &answer.body["charge"]["amount"]["micros"];
+    Ok(if answer.status == 200 { micros.to_string() } else { answer.refusal() })
+}
+
+async fn announce(app: &TestApp, version: &str, micros: i64, hours: i64) -> Test {
+    let valid_from = app.clock_now() + SignedDuration::from_hours(hours);
+    let prices = [json!({ "service": "ecert.redeem", "micros": micros })];
+    let list = json!({ "version": version, "valid_from": valid_from, "prices": prices });
+    app.admin.post("/v1/admin/prices", &list).await?.expect_status(201).map(drop)
+}
+
+#[actix_web::test]
+async fn a_use_costs_what_is_known_to_be_in_force_at_the_moment_of_the_clock() -> Test {
+    let app = TestApp::start().await?;
+    let rp = app.admin.admit_to_the_sandbox().await?;
+    rp.stop_clock().await?.expect_status(200)?;
+    announce(&app, "list-2", 500_000, 10 * 24).await?;
+    assert_eq!(cost(&rp).await?, "1000000");
+    rp.advance(DAY * 11).await?;
+    assert_eq!(cost(&rp).await?, "500000");
+    // The real day has still to come, so it may be announced; the use before is not made dearer by it.
+    announce(&app, "list-3", 700_000, 10 * 24 + 1).await?;
+    assert_eq!(cost(&rp).await?, "700000");
+    rp.advance(DAY * 2).await?;
+    let bills = rp.get("/v1/statements").await?.expect_status(200)?;
+    assert_eq!(bills["statements"][1]["amount"]["micros"], 1_200_000);
+    crate::replay::agrees(&app).await
+}
+
+#[actix_web::test]
+async fn a_cap_is_of_a_day_of_the_clock() -> Test {
+    let app = TestApp::start().await?;
+    let rp = app.admin.admit_to_the_sandbox().await?;
+    rp.stop_clock().await?.expect_status(200)?;
+    let cap = json!({ "scope": "relying_party", "kind": "hard", "amount": yuan(1) });
+    rp.put("/v1/caps", &json!({ "caps": [cap] })).await?.expect_status(200)?;
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    for _ in 0..3 {
+        assert_eq!(cost(&rp).await?, "1000000");
+        assert_eq!(cost(&rp).await?, "402 cap-reached");
+        rp.advance(DAY).await?;
+        rp.pay_in(1).await?;
+    }
+    crate::replay::agrees(&app).await
 }
 
 /// Nobody runs the job that goes on, but for this story.

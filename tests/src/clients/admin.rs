@@ -46,20 +46,13 @@ impl Admin {
         attributes: &[&str],
         services: &[&str],
     ) -> anyhow::Result<RelyingParty> {
-        self.admit_as("live", name, attributes, services).await
+        let purposes = json!([{ "name": "check", "attributes": attributes }]);
+        self.admitted(&json!({ "name": name, "purposes": purposes, "services": services })).await
     }
 
-    /// The same in a mode: `live` or `sandbox`.
-    pub async fn admit_as(
-        &self,
-        mode: &str,
-        name: &str,
-        attributes: &[&str],
-        services: &[&str],
-    ) -> anyhow::Result<RelyingParty> {
-        let purposes = json!([{ "name": "check", "attributes": attributes }]);
-        let application = json!({ "name": name, "purposes": purposes, "services": services, "mode": mode });
-        let admitted = self.post("/v1/admin/relying-parties", &application).await?.expect_status(201)?;
+    /// Takes in whoever applies so.
+    pub async fn admitted(&self, application: &Value) -> anyhow::Result<RelyingParty> {
+        let admitted = self.post("/v1/admin/relying-parties", application).await?.expect_status(201)?;
         Ok(RelyingParty::new(&self.base, &text(&admitted, "/id")?, &text(&admitted, "/api_key")?))
     }
 

@@ -15,8 +15,16 @@ pub fn any_frames() -> Vec<Vec<u8>> {
 impl Admin {
     /// Takes in a relying party of the sandbox that may ask for everything and has bought redemptions.
     pub async fn admit_to_the_sandbox(&self) -> anyhow::Result<RelyingParty> {
+        self.admit_to_the_sandbox_with(&["ecert.redeem"]).await
+    }
+
+    /// The same with these services.
+    pub async fn admit_to_the_sandbox_with(&self, services: &[&str]) -> anyhow::Result<RelyingParty> {
         let all = ["over_18", "over_14", "name", "birth_date", "document_number"];
-        self.admit_as("sandbox", "Corner Shop's Tests", &all, &["ecert.redeem"]).await
+        let purposes = json!([{ "name": "check", "attributes": all }]);
+        let name = "Corner Shop's Tests";
+        self.admitted(&json!({ "name": name, "purposes": purposes, "services": services, "mode": "sandbox" }))
+            .await
     }
 }
 
