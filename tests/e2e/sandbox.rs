@@ -71,6 +71,10 @@ async fn each_test_person_has_the_outcome_that_is_documented() -> Test {
         assert_eq!(told, expected, "{person:?}");
     }
     assert_eq!(rp.redeem(&NOBODY.grouped()).await?.refusal(), "404 code-unknown");
+    let documented = include_str!("../../docs/API.md");
+    for code in TestPerson::ALL.map(TestPerson::code).into_iter().chain([NOBODY]) {
+        assert!(documented.contains(&code.grouped()), "{code:?}");
+    }
     // Five were judged, whatever it came to; nothing else costs.
     let today = app.context.today();
     let days = format!("/v1/usage?from={today}&to={}", today.tomorrow()?);

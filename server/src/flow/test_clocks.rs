@@ -25,7 +25,7 @@ pub const FURTHEST: SignedDuration = SignedDuration::from_hours(24 * 400);
 /// How long a request moves a clock on by itself; a job does the rest.
 const AT_ONCE: Duration = Duration::from_secs(2);
 /// How long a run of the job moves one clock on, before it looks at the next.
-const A_TURN: Duration = Duration::from_secs(10);
+const A_TURN: Duration = Duration::from_secs(2);
 /// Clocks that are looked up together.
 const PAGE: i64 = 500;
 
