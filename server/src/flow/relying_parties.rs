@@ -82,7 +82,8 @@ pub fn admit(ctx: &Context, admin: AdminId, application: &Application) -> Flow<A
         for service in &services {
             relying_parties::subscribe(conn, id, service.as_str(), now)?;
         }
-        Ok(audit::append(conn, admin, "relying_party.admit", id, "done", now)?)
+        let outcome = if sandbox { "sandbox" } else { "done" };
+        Ok(audit::append(conn, admin, "relying_party.admit", id, outcome, now)?)
     })?;
     let key = key.to_string();
     let public = key.strip_prefix("key_").unwrap_or(&key);
