@@ -7,8 +7,8 @@ use actix_web::web::{ServiceConfig, delete, get, post, put, resource, to};
 use crate::http::{
     accounts, approvals, attestations, certificates, codes, devices, enrolments, face_groups, faces, health,
     issuer, ledger, liveness_sessions, offers, orders, paper, payments, persons, prices, problem, recoveries,
-    redemptions, relying_parties, revocations, sponsorships, standing_numbers, statements, status_lists,
-    transparency_log,
+    redemptions, relying_parties, revocations, sandbox, sponsorships, standing_numbers, statements,
+    status_lists, transparency_log,
 };
 
 /// What is bought and used, and the money for it. Above [`routes`], where those stand that need a caller.
@@ -33,6 +33,11 @@ fn buying(api: &mut ServiceConfig) {
     at(api, "/v1/statements/{period}",                     get().to(statements::show));
     at(api, "/v1/statements/{period}/lines",               get().to(statements::lines));
     at(api, "/v1/statements/{period}/proofs/{charge}",     get().to(statements::proof));
+
+    // Relying parties of the sandbox
+    pair(api, "/v1/test-clock",                            get().to(sandbox::show_clock), post().to(sandbox::stop_clock));
+    at(api, "/v1/test-clock:advance",                      post().to(sandbox::advance_clock));
+    at(api, "/v1/sandbox/payments",                        post().to(sandbox::pay_in));
 
     // Admins
     at(api, "/v1/admin/prices",                            post().to(prices::announce));

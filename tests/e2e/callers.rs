@@ -82,6 +82,8 @@ async fn credentials_of_one_kind_open_no_route_of_another() -> Test {
             "alerts",
             "caps",
             "statements",
+            "test-clock",
+            "sandbox",
         ];
         let kind = match path.strip_prefix("/v1/").unwrap_or_default() {
             path if of_rps.iter().any(|start| path.starts_with(start)) => Some(0),

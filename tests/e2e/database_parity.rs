@@ -19,7 +19,7 @@ const PARTITIONED: [&str; 3] = ["attempts", "audit", "charges"];
 /// Indexes over times that grow with the table: a BRIN says of each block what it spans, and costs next to nothing.
 const BY_BLOCK: [&str; 3] = ["idempotency_keys_created_at", "redemptions_opened_at", "spent_codes_spent_at"];
 /// Columns that PostgreSQL is told to compare byte by byte, as SQLite does anyhow.
-const BYTEWISE: [&str; 96] = [
+const BYTEWISE: [&str; 97] = [
     "api_keys.rp_id",
     "approvals.redemption_id",
     "approvals.rp_id",
@@ -116,6 +116,7 @@ const BYTEWISE: [&str; 96] = [
     "statements.period",
     "statements.rp_id",
     "subscriptions.rp_id",
+    "test_clocks.rp_id",
 ];
 
 /// What PostgreSQL's catalogues say, one fact a line. Partitions and their copies of everything are left out.

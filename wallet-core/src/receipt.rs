@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -15,6 +16,8 @@ use crate::log::tree::{Hash, leaf_hash};
 use crate::money::Amount;
 
 const TYP: &str = "ecert-receipt+jwt";
+/// Of another type, so that whoever expects a receipt refuses one of a sandbox without having heard of sandboxes (RFC 8725 §3.11).
+const SANDBOX_TYP: &str = "ecert-sandbox-receipt+jwt";
 
 /// What was decided about one attempt, and what it cost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +43,9 @@ pub struct Receipt {
     /// The charge, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charge: Option<ReceiptCharge>,
+    /// Of a sandbox: nobody was there, nothing is owed, and the times are those of a test clock.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sandbox: bool,
 }
 
 /// What an attempt was made in.
@@ -101,6 +107,23 @@ pub enum ReceiptRefused {
     /// Not of this issuer.
     #[error(transparent)]
     Chain(#[from] ChainRefused),
+    /// It does not say of itself that it is of a sandbox, and its type does; or the other way about.
+    #[error("the token contradicts its own type")]
+    Contradiction,
+}
+
+/// The claims of a token of this type, which the issuer signed and which are as they must be.
+pub(crate) fn read<T: DeserializeOwned>(
+    token: &str,
+    typ: &str,
+    root: &[u8],
+    now: Timestamp,
+    is_consistent: impl Fn(&T) -> bool,
+) -> Result<T, ReceiptRefused> {
+    let token = UnverifiedJws::parse(token, typ)?;
+    let key = chain::verify(&token.chain()?, root, now)?;
+    let claims = token.verify(&key)?;
+    if is_consistent(&claims) { Ok(claims) } else { Err(ReceiptRefused::Contradiction) }
 }
 
 /// The leaf of a receipt in the tree of its statement: the RFC 9162 §2.1.1 leaf hash over the SHA-256 of the receipt's text, so that
@@ -117,13 +140,16 @@ impl Receipt {
         header: Map<String, Value>,
         signer: &(impl Es256Signer + ?Sized),
     ) -> Result<String, SigningFailed> {
-        jws::sign(TYP, header, self, signer)
+        jws::sign(if self.sandbox { SANDBOX_TYP } else { TYP }, header, self, signer)
     }
 
-    /// Checks a receipt offline against the issuer's `root` (DER). The chain is judged at `now`.
+    /// Checks a receipt offline against the issuer's `root` (DER). The chain is judged at `now`. One of a sandbox is refused.
     pub fn verify(token: &str, root: &[u8], now: Timestamp) -> Result<Receipt, ReceiptRefused> {
-        let token = UnverifiedJws::parse(token, TYP)?;
-        let key = chain::verify(&token.chain()?, root, now)?;
-        Ok(token.verify(&key)?)
+        read(token, TYP, root, now, |receipt: &Receipt| !receipt.sandbox)
+    }
+
+    /// The same for a receipt of a sandbox; any other is refused.
+    pub fn verify_sandbox(token: &str, root: &[u8], now: Timestamp) -> Result<Receipt, ReceiptRefused> {
+        read(token, SANDBOX_TYP, root, now, |receipt: &Receipt| receipt.sandbox)
     }
 }

@@ -81,6 +81,12 @@ pub enum Refusal {
     AttributeNotAllowed,
     /// The relying party has not bought the service.
     ServiceNotBought,
+    /// Only a relying party of the sandbox may do this.
+    SandboxOnly,
+    /// A relying party of the sandbox may not do this: it would touch real people.
+    LiveOnly,
+    /// The test clock is on its way to a later moment.
+    TestClockAdvancing,
     /// The relying party is suspended.
     RpSuspended,
     /// A statement of the relying party is not paid, and the day of grace is over.
@@ -180,6 +186,9 @@ impl Refusal {
             Refusal::PurposeNotRegistered => "purpose-not-registered",
             Refusal::AttributeNotAllowed => "attribute-not-allowed",
             Refusal::ServiceNotBought => "service-not-bought",
+            Refusal::SandboxOnly => "sandbox-only",
+            Refusal::LiveOnly => "live-only",
+            Refusal::TestClockAdvancing => "test-clock-advancing",
             Refusal::RpSuspended => "rp-suspended",
             Refusal::ArrearsSuspended => "arrears-suspended",
             Refusal::CapReached => "cap-reached",
@@ -244,6 +253,11 @@ impl Refusal {
             Refusal::PurposeNotRegistered => "register the purpose for this relying party first",
             Refusal::AttributeNotAllowed => "the registered purpose does not cover every attribute asked for",
             Refusal::ServiceNotBought => "the relying party has not bought this service",
+            Refusal::SandboxOnly => "this is for relying parties of the sandbox, with a key `ek_test_…`",
+            Refusal::LiveOnly => "this touches real people, and a sandbox does not",
+            Refusal::TestClockAdvancing => {
+                "the test clock is advancing; GET /v1/test-clock says when it is ready"
+            }
             Refusal::RpSuspended => "the relying party is suspended",
             Refusal::ArrearsSuspended => {
                 "a statement is not paid for more than a day; GET /v1/balance says what is owed, and a payment of it resumes the service at once"
@@ -336,7 +350,7 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<u32> {
         match self {
             Refusal::RateLimited { retry_after } | Refusal::Overloaded { retry_after } => Some(*retry_after),
-            Refusal::RequestInProgress => Some(1),
+            Refusal::RequestInProgress | Refusal::TestClockAdvancing => Some(1),
             _ => None,
         }
     }

@@ -5,14 +5,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::chain;
 use crate::es256::{Es256Signer, SigningFailed};
 use crate::ids::{PackId, RelyingPartyId, StatementId};
-use crate::jws::{self, UnverifiedJws};
+use crate::jws;
 use crate::money::Amount;
-use crate::receipt::ReceiptRefused;
+use crate::receipt::{ReceiptRefused, read};
 
 const TYP: &str = "ecert-statement+jwt";
+/// As with receipts: whoever expects a bill refuses one of a sandbox.
+const SANDBOX_TYP: &str = "ecert-sandbox-statement+jwt";
 
 /// What a relying party used in a period, and what it comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ pub struct Statement {
     pub amount: Amount,
     /// The root (RFC 9162 §2.1.1, SHA-256, base64url) of the tree over the receipts in the order of their charges' ids.
     pub root: String,
+    /// Of a sandbox: nothing of it is owed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sandbox: bool,
 }
 
 /// Charges that have service, price list and pack in common.
@@ -65,16 +69,22 @@ impl Statement {
         header: Map<String, Value>,
         signer: &(impl Es256Signer + ?Sized),
     ) -> Result<String, SigningFailed> {
-        jws::sign(TYP, header, self, signer)
+        jws::sign(if self.sandbox { SANDBOX_TYP } else { TYP }, header, self, signer)
     }
 
     /// Checks a statement offline against the issuer's `root` (DER). The chain is judged at `now`.
     ///
     /// # Errors
-    /// When it is no statement, was changed, or is not of this issuer.
+    /// When it is no statement or one of a sandbox, was changed, or is not of this issuer.
     pub fn verify(token: &str, root: &[u8], now: Timestamp) -> Result<Statement, ReceiptRefused> {
-        let token = UnverifiedJws::parse(token, TYP)?;
-        let key = chain::verify(&token.chain()?, root, now)?;
-        Ok(token.verify(&key)?)
+        read(token, TYP, root, now, |statement: &Statement| !statement.sandbox)
+    }
+
+    /// The same for a statement of a sandbox; any other is refused.
+    ///
+    /// # Errors
+    /// As [`Statement::verify`].
+    pub fn verify_sandbox(token: &str, root: &[u8], now: Timestamp) -> Result<Statement, ReceiptRefused> {
+        read(token, SANDBOX_TYP, root, now, |statement: &Statement| statement.sandbox)
     }
 }

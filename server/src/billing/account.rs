@@ -30,6 +30,9 @@ impl Unit {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Provider(String);
 
+/// The provider of money that there is not: a relying party of the sandbox pays itself in.
+pub const SANDBOX: &str = "sandbox";
+
 /// Letters of a provider's name.
 const LONGEST_PROVIDER: usize = 32;
 

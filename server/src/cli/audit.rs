@@ -98,6 +98,10 @@ fn words(report: &Report) -> String {
         report.transactions,
         report.balances,
     );
+    if report.of_the_sandbox > 0 {
+        words +=
+            &format!("{} relying parties of the sandbox beside them, in no sum\n", report.of_the_sandbox);
+    }
     if report.findings == 0 {
         return words + "everything agrees\n";
     }

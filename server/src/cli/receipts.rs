@@ -33,6 +33,9 @@ that were not charged may be among them. With --proof, one receipt is enough.")]
         /// The answer of GET /v1/statements/{period}/proofs/{charge}, for one receipt
         #[arg(long, requires = "statement")]
         proof: Option<PathBuf>,
+        /// They are of the sandbox; without this, such are refused
+        #[arg(long)]
+        sandbox: bool,
         /// Print receipts, and what became of the statement, as JSON
         #[arg(long)]
         json: bool,
@@ -43,13 +46,13 @@ that were not charged may be among them. With --proof, one receipt is enough.")]
 }
 
 pub(super) fn run(action: ReceiptsAction) -> anyhow::Result<ExitCode> {
-    let ReceiptsAction::Verify { root, statement, proof, json, files } = action;
+    let ReceiptsAction::Verify { root, statement, proof, sandbox, json, files } = action;
     ensure!(proof.is_none() || files.len() == 1, "--proof is of one receipt: name one file");
     let root = std::fs::read(&root).with_context(|| format!("can't read {}", root.display()))?;
-    let statement = statement.map(|file| stated(&file, &root)).transpose()?;
+    let statement = statement.map(|file| stated(&file, &root, sandbox)).transpose()?;
     let (mut all_hold, mut given) = (true, Vec::new());
     for file in &files {
-        match verify(file, &root) {
+        match verify(file, &root, sandbox) {
             Ok(one) => {
                 print(&one, json)?;
                 // Without a statement, nothing is kept: there may be many.
@@ -72,15 +75,17 @@ pub(super) fn run(action: ReceiptsAction) -> anyhow::Result<ExitCode> {
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn stated(file: &Path, root: &[u8]) -> anyhow::Result<Statement> {
+fn stated(file: &Path, root: &[u8], sandbox: bool) -> anyhow::Result<Statement> {
     let token = std::fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))?;
-    Statement::verify(token.trim(), root, Timestamp::now())
+    let verify = if sandbox { Statement::verify_sandbox } else { Statement::verify };
+    verify(token.trim(), root, Timestamp::now())
         .with_context(|| format!("{}: the statement does not hold", file.display()))
 }
 
-fn verify(file: &Path, root: &[u8]) -> anyhow::Result<Given> {
+fn verify(file: &Path, root: &[u8], sandbox: bool) -> anyhow::Result<Given> {
     let token = std::fs::read_to_string(file).context("can't be read")?.trim().to_owned();
-    let receipt = Receipt::verify(&token, root, Timestamp::now()).context("does not hold")?;
+    let verify = if sandbox { Receipt::verify_sandbox } else { Receipt::verify };
+    let receipt = verify(&token, root, Timestamp::now()).context("does not hold")?;
     Ok(Given { place: file.display().to_string(), token, receipt })
 }
 

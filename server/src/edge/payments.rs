@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use wallet_core::money::SentAmount;
 
-use crate::billing::account::Provider;
+use crate::billing::account::{Provider, SANDBOX};
 
 /// How far a notice's time may be from ours, before or after (Standard Webhooks, "verifying webhook authenticity").
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -133,7 +133,7 @@ impl Gateways {
         }
         let mut gateways = Gateways::default();
         for (name, secrets) in secrets {
-            let provider = Provider::parse(&name).filter(|_| name != "bank");
+            let provider = Provider::parse(&name).filter(|_| name != "bank" && name != SANDBOX);
             let Some(provider) = provider else {
                 bail!("`{name}` is no name for a gateway: a-z, 0-9, _ and -")
             };

@@ -48,7 +48,7 @@ struct Owed {
 
 /// What there is, and what is owed.
 pub fn show(ctx: &Context, rp: &RelyingParty) -> Flow<Account> {
-    let now = ctx.now();
+    let now = ctx.moment_of(rp)?.at;
     ctx.rp_store.read(|conn| {
         let standing = relying_parties::find(conn, rp.id)?.ok_or(Refusal::NotFound)?.standing;
         let balance = balances::of(conn, rp.id)?;
@@ -111,7 +111,7 @@ pub fn usage(ctx: &Context, rp: &RelyingParty, from: Date, to: Date) -> Flow<Vec
             format!("a day `from`, and a later day `to` that is not counted, at most {MOST_DAYS} days on");
         return Err(Refusal::RequestInvalid { field: "query", expected }.into());
     }
-    ctx.rp_store.read(|conn| Ok(usage::usage(conn, rp.id, (from, to))?))
+    ctx.rp_store.read(|conn| Ok(usage::usage(conn, rp.id, !rp.sandbox, (from, to))?))
 }
 
 fn start_of(day: Date, zone: &TimeZone) -> Flow<Timestamp> {

@@ -9,11 +9,13 @@ use wallet_core::refusal::Refusal;
 
 use super::Context;
 use super::callers::RelyingParty;
+use super::test_clocks::Hold;
 use crate::billing::alerts::{Event, Level, Recurrence, Setting, Threshold};
 use crate::billing::packs::Pack;
 use crate::billing::price::Service;
 use crate::stop::Flow;
 use crate::store::pack_alerts::{self, Alerts};
+use crate::store::relying_parties::Whose;
 use crate::store::{Conn, messages, packs};
 
 /// An alert as a relying party sets it.
@@ -80,9 +82,14 @@ pub(super) fn grown(
 
 /// The job: tells those whose packs are low, and were not told.
 pub fn tell(ctx: &Context) -> Flow<()> {
-    let now = ctx.now();
-    for (rp, service) in ctx.rp_store.read(|conn| Ok(pack_alerts::low(conn, now)?))? {
+    tell_those(ctx, Whose::Real, ctx.now(), &|_| Ok(()))
+}
+
+/// The same of somebody's, as of a moment of theirs.
+pub(super) fn tell_those(ctx: &Context, whose: Whose, now: Timestamp, hold: Hold<'_>) -> Flow<()> {
+    for (rp, service) in ctx.rp_store.read(|conn| Ok(pack_alerts::low(conn, whose, now)?))? {
         ctx.rp_store.write(|conn| {
+            hold(conn)?;
             let mut alerts = pack_alerts::of(conn, rp)?.remove(&service).unwrap_or_default();
             let mut changed = false;
             for recurrence in [Recurrence::Once, Recurrence::Monthly] {

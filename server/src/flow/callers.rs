@@ -18,15 +18,24 @@ pub use crate::store::relying_parties::RelyingParty;
 use crate::store::{Conn, admins, changes, devices};
 
 /// What an RP's API key begins with.
-pub const API_KEY_PREFIX: &str = "ek_live_";
+const LIVE_KEY_PREFIX: &str = "ek_live_";
+/// What one of the sandbox begins with.
+const SANDBOX_KEY_PREFIX: &str = "ek_test_";
+
+/// What the keys of a relying party begin with.
+pub fn key_prefix(sandbox: bool) -> &'static str {
+    if sandbox { SANDBOX_KEY_PREFIX } else { LIVE_KEY_PREFIX }
+}
 
 fn unauthenticated(why: &'static str) -> Refusal {
     Refusal::Unauthenticated { why }
 }
 
-/// The relying party of an API key `ek_live_{id}_{secret}`.
+/// The relying party of an API key `ek_live_{id}_{secret}`, or `ek_test_…` in the sandbox: by the prefix alone, before anything is looked up, it
+/// is good for one of the two.
 pub fn relying_party(ctx: &Context, api_key: &str) -> Flow<Arc<RelyingParty>> {
-    let (id, secret) = parts(api_key)?;
+    let parts = parts(api_key)?;
+    let id = parts.id;
     // Counted before it is read: a change in between makes it be read once more.
     let changes = match ctx.caches.changes.get(&()) {
         Some(changes) => changes,
@@ -38,39 +47,48 @@ pub fn relying_party(ctx: &Context, api_key: &str) -> Flow<Arc<RelyingParty>> {
     };
     let fresh = ctx.caches.relying_parties.get(&id).filter(|known| known.changes == changes);
     if let Some(known) = fresh {
-        return Ok(proven(&known, secret)?);
+        return Ok(proven(&known, &parts)?);
     }
     let (rp, secret_hash) = ctx.rounds.relying_parties.join(id)?.ok_or_else(no_such_key)?;
     let known = Arc::new(KnownKey { rp: Arc::new(rp), secret_hash, changes });
     ctx.caches.relying_parties.insert(id, Arc::clone(&known));
-    Ok(proven(&known, secret)?)
+    Ok(proven(&known, &parts)?)
 }
 
 /// The same, if it can be said without asking the database; `None` if it can't.
 pub fn known_relying_party(ctx: &Context, api_key: &str) -> Option<Result<Arc<RelyingParty>, Refusal>> {
-    let (id, secret) = match parts(api_key) {
+    let parts = match parts(api_key) {
         Ok(parts) => parts,
         Err(refusal) => return Some(Err(refusal)),
     };
     let changes = ctx.caches.changes.get(&())?;
-    let known = ctx.caches.relying_parties.get(&id).filter(|known| known.changes == changes)?;
-    Some(proven(&known, secret))
+    let known = ctx.caches.relying_parties.get(&parts.id).filter(|known| known.changes == changes)?;
+    Some(proven(&known, &parts))
 }
 
 fn no_such_key() -> Refusal {
     unauthenticated("the API key is not valid")
 }
 
-fn parts(api_key: &str) -> Result<(ApiKeyId, &str), Refusal> {
-    let parts = api_key.strip_prefix(API_KEY_PREFIX).and_then(|rest| rest.split_once('_'));
-    let (id, secret) = parts.ok_or_else(no_such_key)?;
-    Ok((format!("key_{id}").parse().map_err(|_| no_such_key())?, secret))
+/// An API key as it was sent.
+struct KeyParts<'a> {
+    sandbox: bool,
+    id: ApiKeyId,
+    secret: &'a str,
+}
+
+fn parts(api_key: &str) -> Result<KeyParts<'_>, Refusal> {
+    let of = |sandbox| api_key.strip_prefix(key_prefix(sandbox)).map(|rest| (sandbox, rest));
+    let (sandbox, rest) = of(false).or_else(|| of(true)).ok_or_else(no_such_key)?;
+    let (id, secret) = rest.split_once('_').ok_or_else(no_such_key)?;
+    let id = format!("key_{id}").parse().map_err(|_| no_such_key())?;
+    Ok(KeyParts { sandbox, id, secret })
 }
 
 /// The id of a key is public, its secret is not: only the comparison of the secret must take the same time for all.
-fn proven(known: &KnownKey, secret: &str) -> Result<Arc<RelyingParty>, Refusal> {
-    let matches: bool = sha256(secret.as_bytes()).as_slice().ct_eq(&known.secret_hash).into();
-    if matches { Ok(Arc::clone(&known.rp)) } else { Err(no_such_key()) }
+fn proven(known: &KnownKey, sent: &KeyParts<'_>) -> Result<Arc<RelyingParty>, Refusal> {
+    let matches: bool = sha256(sent.secret.as_bytes()).as_slice().ct_eq(&known.secret_hash).into();
+    if matches && known.rp.sandbox == sent.sandbox { Ok(Arc::clone(&known.rp)) } else { Err(no_such_key()) }
 }
 
 /// The admin of a token.

@@ -122,7 +122,7 @@ fn of_day(rp: RelyingPartyId, cap: &Cap, day: Date) -> Day {
 
 /// The caps of a relying party, with what is spent today.
 pub fn list(ctx: &Context, rp: &RelyingParty) -> Flow<Vec<Wanted>> {
-    let day = price::usage_date(ctx.now(), &ctx.zone);
+    let day = price::usage_date(ctx.moment_of(rp)?.at, &ctx.zone);
     ctx.rp_store.read(|conn| {
         let found = relying_parties::find(conn, rp.id)?.ok_or(Refusal::NotFound)?;
         let spent = caps::spent(conn, rp.id, day)?;

@@ -2,13 +2,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use wallet_core::code::test_people::TestPerson;
 use wallet_core::ids::{AdminId, CertificateId, HolderId, SponsorshipId};
 use wallet_core::pairwise::Eid;
 use wallet_core::refusal::Refusal;
 use wallet_core::revocation::{CRL_CERTIFICATE_HOLD, CRL_SUPERSEDED, RevocationReason};
 
 use super::callers::Device;
-use super::{Context, status_lists};
+use super::{Context, status_lists, test_people};
 use crate::stop::Flow;
 use crate::store::certificates::{self, Certificate, Standing};
 pub use crate::store::revocations::Ended;
@@ -240,6 +241,9 @@ impl InForce {
         read: Option<(Certificate, Eid)>,
         read_at: Timestamp,
     ) -> Flow<InForce> {
+        if let Some(person) = TestPerson::of_certificate(id) {
+            return test_people::in_force(ctx, person, read_at);
+        }
         let (found, read_at) = match read {
             // Where the tables were parted, what lies beside the redemption is what was left behind.
             Some(read) if ctx.rounds.in_one => (Some(read), read_at),
@@ -248,6 +252,11 @@ impl InForce {
         let (certificate, eid) =
             found.ok_or_else(|| anyhow::anyhow!("a certificate that is referred to is missing"))?;
         Ok(InForce { certificate: in_force(certificate, read_at)?, eid, read_at })
+    }
+
+    /// One that nobody has read.
+    pub(super) fn assumed(certificate: Certificate, eid: Eid, read_at: Timestamp) -> InForce {
+        InForce { certificate, eid, read_at }
     }
 
     /// The same as it is now, read anew if that moment has passed.

@@ -9,14 +9,15 @@ use wallet_core::receipt::{Occasion, Receipt, ReceiptCharge};
 use wallet_core::refusal::Refusal;
 
 use super::callers::RelyingParty;
+use super::test_clocks::Moment;
 use super::{Context, caps, prices};
 use crate::billing::packs::draw;
 use crate::billing::periods::Period;
 use crate::billing::posting::Balanced;
 use crate::billing::price::{self, Service};
-use crate::stop::Flow;
+use crate::stop::{Flow, Stop};
 use crate::store::charges::Charge;
-use crate::store::packs;
+use crate::store::{Conn, packs, throttles};
 
 /// Before any work: is this relying party served, has it bought this, and may it spend what it costs?
 pub(super) fn gate(ctx: &Context, rp: &RelyingParty, service: Service, purpose: Option<&str>) -> Flow<()> {
@@ -26,26 +27,78 @@ pub(super) fn gate(ctx: &Context, rp: &RelyingParty, service: Service, purpose: 
     if !rp.services.contains(service.as_str()) {
         return Err(Refusal::ServiceNotBought.into());
     }
-    let now = ctx.now();
-    if rp.standing.is_suspended(now) {
+    let moment = ctx.moment_of(rp)?;
+    moment.standing()?;
+    if rp.standing.is_suspended(moment.at) {
         return Err(Refusal::ArrearsSuspended.into());
     }
-    caps::gate(ctx, rp, service, purpose, now)
+    caps::gate(ctx, rp, service, purpose, moment.at)?;
+    if rp.sandbox && service != Service::EcertRedeem {
+        allow_a_trial(ctx, rp.id)?;
+    }
+    Ok(())
 }
 
-/// The charge of a use that was submitted at `submitted_at` and is judged now, with its attempt, and its postings. From which pack it is drawn,
-/// if from any, is a guess: whoever writes it notices when it is wrong, says [`guessed_wrong`] and comes again.
+/// Services other than redemptions do their work in the sandbox as well, and nobody pays for it: so often a day, by the real time.
+fn allow_a_trial(ctx: &Context, rp: RelyingPartyId) -> Flow<()> {
+    const MOST: i64 = 500;
+    const DAY: i64 = 86_400;
+    let (now, subject) = (ctx.now().as_second(), format!("sandbox-uses/{rp}"));
+    let day = now / DAY * DAY;
+    ctx.rp_store.write(|conn| {
+        if throttles::read(conn, &subject, day)? >= MOST {
+            let wait = u32::try_from(day + DAY - now).unwrap_or(1).max(1);
+            return Err(Refusal::RateLimited { retry_after: wait }.into());
+        }
+        Ok(throttles::count(conn, &subject, day)?)
+    })
+}
+
+/// The moments of a use.
+#[derive(Clone, Copy)]
+pub(super) struct When {
+    /// When it is written. Ids and whatever is no bill are of this moment.
+    pub(super) now: Timestamp,
+    /// When it was submitted, by the clock of the bills: what it costs, and from which pack.
+    pub(super) submitted: Timestamp,
+    /// When it is charged, by that clock.
+    pub(super) billed: Timestamp,
+    moment: Moment,
+}
+
+impl When {
+    /// Of a use that was submitted at `submitted_at` and is written now.
+    pub(super) fn of(ctx: &Context, rp: &RelyingParty, submitted_at: Timestamp) -> Flow<When> {
+        let (now, moment) = (ctx.now(), ctx.moment_of(rp)?);
+        moment.standing()?;
+        // A clock of the sandbox may have been advanced since; then it was submitted after that.
+        let submitted = if rp.sandbox { moment.at } else { submitted_at };
+        let billed = if rp.sandbox { moment.at } else { now };
+        Ok(When { now, submitted, billed, moment })
+    }
+
+    /// Whether it is still so, and stays it until what is written in this transaction is there.
+    pub(super) fn hold(&self, conn: &mut Conn) -> Flow<bool> {
+        match self.moment.hold(conn) {
+            Err(Stop::Refused(Refusal::TestClockAdvancing)) => Ok(false),
+            held => held.map(|()| true),
+        }
+    }
+}
+
+/// The charge of a use, with its attempt, and its postings. From which pack it is drawn, if from any, is a guess: whoever writes it notices
+/// when it is wrong, says [`guessed_wrong`] and comes again.
 pub(super) fn charge(
     ctx: &Context,
     rp: RelyingPartyId,
     occasion: Occasion,
     service: Service,
-    submitted_at: Timestamp,
-    now: Timestamp,
+    when: &When,
 ) -> Flow<(Charge, Balanced)> {
+    let When { now, submitted, billed, .. } = *when;
     let known = ctx.caches.packs.get(&rp);
-    let pack = known.and_then(|packs| draw(&packs, service, submitted_at).map(|pack| pack.id));
-    let price = prices::in_force(ctx, service, submitted_at)?;
+    let pack = known.and_then(|packs| draw(&packs, service, submitted).map(|pack| pack.id));
+    let price = prices::in_force(ctx, service, submitted)?;
     let cycle = prices::cycle(ctx, service)?;
     let charge = Charge {
         id: ChargeId::new(now, &mut rand::rng()),
@@ -53,13 +106,13 @@ pub(super) fn charge(
         attempt: AttemptId::new(now, &mut rand::rng()),
         occasion,
         transaction: LedgerTransactionId::new(now, &mut rand::rng()),
-        usage_date: price::usage_date(submitted_at, &ctx.zone),
-        period: Period::for_use(cycle, submitted_at, now, &ctx.zone)
+        usage_date: price::usage_date(submitted, &ctx.zone),
+        period: Period::for_use(cycle, submitted, billed, &ctx.zone)
             .map_err(anyhow::Error::from)?
             .to_string(),
         price,
         pack,
-        submitted_at,
+        submitted_at: submitted,
     };
     let postings = match pack {
         Some(_) => Balanced::pack_use(rp, service, 1).map_err(anyhow::Error::from)?,
@@ -94,6 +147,7 @@ pub(super) fn told(charge: &Charge) -> ReceiptCharge {
 pub(super) struct Attempted {
     pub(super) id: AttemptId,
     pub(super) rp: RelyingPartyId,
+    pub(super) sandbox: bool,
     pub(super) occasion: Occasion,
     pub(super) service: Service,
     pub(super) outcome: &'static str,
@@ -101,15 +155,15 @@ pub(super) struct Attempted {
     pub(super) charge: Result<ReceiptCharge, &'static str>,
 }
 
-/// The signed receipt of an attempt.
-pub(super) fn sign_receipt(ctx: &Context, attempted: Attempted, now: Timestamp) -> Flow<String> {
+/// The signed receipt of an attempt, of a moment by the clock of the bills.
+pub(super) fn sign_receipt(ctx: &Context, attempted: Attempted, at: Timestamp) -> Flow<String> {
     let (charge, not_charged) = match attempted.charge {
         Ok(charge) => (Some(charge), None),
         Err(reason) => (None, Some(reason.to_owned())),
     };
     let receipt = Receipt {
         iss: ctx.public_url.clone(),
-        iat: now.as_second(),
+        iat: at.as_second(),
         attempt: attempted.id,
         occasion: attempted.occasion,
         relying_party: attempted.rp,
@@ -117,6 +171,7 @@ pub(super) fn sign_receipt(ctx: &Context, attempted: Attempted, now: Timestamp) 
         outcome: attempted.outcome.to_owned(),
         not_charged,
         charge,
+        sandbox: attempted.sandbox,
     };
     let signer = ctx.signer.current();
     Ok(receipt.sign(signer.header(), signer.as_ref())?)

@@ -5,12 +5,14 @@ use wallet_core::ids::{LedgerTransactionId, PackId, RelyingPartyId};
 use wallet_core::money::Micros;
 
 use super::Context;
+use super::test_clocks::Hold;
 use crate::billing::packs::earned;
 use crate::billing::posting::Balanced;
 use crate::billing::price::Service;
 use crate::billing::statement::{ItemKey, Sums};
 use crate::stop::Flow;
 use crate::store::packs::{self, Paid};
+use crate::store::relying_parties::Whose;
 use crate::store::{Conn, ledger, statements};
 
 /// Posts what the packs of a statement, which is written by now, have earned by it.
@@ -36,10 +38,15 @@ pub(super) fn of_statement(
 
 /// Voids the units of packs that ended an hour ago or more: whoever submitted a use before the end has been charged by then.
 pub fn void_expired(ctx: &Context) -> Flow<()> {
-    let now = ctx.now();
+    void_ended(ctx, Whose::Real, ctx.now(), &|_| Ok(()))
+}
+
+/// The same of somebody's, as of a moment of theirs.
+pub(super) fn void_ended(ctx: &Context, whose: Whose, now: Timestamp, hold: Hold<'_>) -> Flow<()> {
     let ended = now.saturating_sub(jiff::SignedDuration::from_hours(1)).unwrap_or(now);
-    for (rp, id) in ctx.rp_store.read(|conn| Ok(packs::ended(conn, ended)?))? {
+    for (rp, id) in ctx.rp_store.read(|conn| Ok(packs::ended(conn, whose, ended)?))? {
         ctx.rp_store.write(|conn| {
+            hold(conn)?;
             let pack = packs::paid(conn, rp, id)?;
             if pack.voided_at.is_none() {
                 void(conn, rp, id, &pack, now)?;

@@ -52,6 +52,7 @@ pub mod relying_parties;
 pub mod replay;
 pub mod retention;
 pub mod revocations;
+pub mod sandbox_payments;
 pub mod settlement;
 pub mod settling;
 pub mod sponsorships;
@@ -59,6 +60,8 @@ pub mod standing_numbers;
 pub mod statements;
 pub mod status_lists;
 pub mod templates;
+pub mod test_clocks;
+mod test_people;
 mod tokens;
 pub mod uses;
 #[cfg(feature = "bench-without-face")]

@@ -11,6 +11,7 @@ use wallet_core::refusal::Refusal;
 use super::amounts::{bounded, cny, invalid};
 use super::callers::RelyingParty;
 use super::idempotency::{Idempotency, answered, finish};
+use super::test_clocks::Hold;
 use super::{Context, fulfilment, later, prices};
 use crate::billing::orders::{Event, Kind, PAYABLE, State};
 use crate::billing::price::Service;
@@ -18,6 +19,7 @@ use crate::billing::promotions::{Bought, Discounted, Promotion, PromotionError, 
 use crate::stop::{Flow, Stop};
 use crate::store::offers::Offer;
 use crate::store::orders::Order;
+use crate::store::relying_parties::Whose;
 use crate::store::{Conn, audit, offers, orders, promotions};
 
 /// The most of an offer that are bought at once.
@@ -117,7 +119,7 @@ fn payable_since(now: Timestamp) -> Timestamp {
 
 /// Says what an offer, or a use of a service, costs now. It costs nothing, and promises nothing until it is ordered.
 pub fn quote(ctx: &Context, rp: &RelyingParty, asked: &Asked) -> Flow<Quote> {
-    let now = ctx.now();
+    let now = ctx.moment_of(rp)?.at;
     ctx.rp_store.read(|conn| match (&asked.offer, &asked.service) {
         (Some(_), None) => quote_offer(conn, rp.id, asked, now),
         (None, Some(service)) if asked.quantity.is_none() && asked.coupon.is_none() => {
@@ -241,7 +243,7 @@ pub fn place(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, asked:
             payment_note: None,
         };
         orders::insert(conn, &order)?;
-        audit::append(conn, rp.id, "order.place", order.id, "placed", now)?;
+        audit::append(conn, rp.id, "order.place", order.id, "placed", ctx.now())?;
         shown(conn, order, now)
     })
 }
@@ -256,13 +258,14 @@ fn once(
     if !rp.active {
         return Err(Refusal::RpSuspended.into());
     }
-    let now = ctx.now();
+    let (now, moment) = (ctx.now(), ctx.moment_of(rp)?);
     let lease = idempotency.lease(rp.id, now);
     ctx.rp_store.write(|conn| {
         if let Some(kept) = answered(ctx, conn, &lease)? {
             return Ok(kept);
         }
-        let shown = work(conn, now)?;
+        moment.hold(conn)?;
+        let shown = work(conn, moment.at)?;
         finish(ctx, conn, &lease, &shown, now)?;
         Ok(shown)
     })
@@ -274,7 +277,7 @@ fn find(conn: &mut Conn, rp: RelyingPartyId, id: OrderId) -> Flow<Order> {
 
 /// An order of the relying party.
 pub fn show(ctx: &Context, rp: &RelyingParty, id: OrderId) -> Flow<Shown> {
-    let now = ctx.now();
+    let now = ctx.moment_of(rp)?.at;
     ctx.rp_store.read(|conn| {
         let order = find(conn, rp.id, id)?;
         shown(conn, order, now)
@@ -292,7 +295,7 @@ pub struct Page {
 
 /// The orders of the relying party, the newest first.
 pub fn list(ctx: &Context, rp: &RelyingParty, before: Option<OrderId>) -> Flow<Page> {
-    let now = ctx.now();
+    let now = ctx.moment_of(rp)?.at;
     ctx.rp_store.read(|conn| {
         let found = orders::page(conn, rp.id, before, PAGE)?;
         let is_full = i64::try_from(found.len()).is_ok_and(|found| found == PAGE);
@@ -314,14 +317,16 @@ pub fn pay(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, id: Orde
 
 /// Gives an order up that is not paid; nothing happens to one that was given up before.
 pub fn cancel(ctx: &Context, rp: &RelyingParty, id: OrderId) -> Flow<Shown> {
-    let now = ctx.now();
+    let moment = ctx.moment_of(rp)?;
+    let now = moment.at;
     ctx.rp_store.write(|conn| {
+        moment.hold(conn)?;
         let order = find(conn, rp.id, id)?;
         if order.state != State::Cancelled {
             let next = order.state.after(Event::Cancelled, order.placed_at, now);
             let next = next.map_err(|state| Refusal::OrderClosed { state: state.as_str() })?;
             orders::advance(conn, &order, next, now)?;
-            audit::append(conn, rp.id, "order.cancel", id, next.as_str(), now)?;
+            audit::append(conn, rp.id, "order.cancel", id, next.as_str(), ctx.now())?;
         }
         let order = find(conn, rp.id, id)?;
         shown(conn, order, now)
@@ -330,11 +335,13 @@ pub fn cancel(ctx: &Context, rp: &RelyingParty, id: OrderId) -> Flow<Shown> {
 
 /// Gives a paid order back that was not used; nothing happens to one that was given back before.
 pub fn withdraw(ctx: &Context, rp: &RelyingParty, id: OrderId) -> Flow<Shown> {
-    let now = ctx.now();
+    let moment = ctx.moment_of(rp)?;
+    let now = moment.at;
     ctx.rp_store.write(|conn| {
+        moment.hold(conn)?;
         let order = find(conn, rp.id, id)?;
         if order.state != State::Withdrawn {
-            fulfilment::withdraw(conn, &order, &rp.id.to_string(), now)?;
+            fulfilment::withdraw(ctx, conn, &order, &rp.id.to_string(), now)?;
             super::payments::settle(ctx, conn, rp.id, now)?;
         }
         let order = find(conn, rp.id, id)?;
@@ -344,12 +351,17 @@ pub fn withdraw(ctx: &Context, rp: &RelyingParty, id: OrderId) -> Flow<Shown> {
 
 /// Closes orders that have expired.
 pub fn expire(ctx: &Context) -> Flow<()> {
-    let now = ctx.now();
+    expire_those(ctx, Whose::Real, ctx.now(), &|_| Ok(()))
+}
+
+/// The same of somebody's, as of a moment of theirs.
+pub(super) fn expire_those(ctx: &Context, whose: Whose, now: Timestamp, hold: Hold<'_>) -> Flow<()> {
     loop {
         let done = ctx.rp_store.write(|conn| {
-            let old = orders::placed_before(conn, payable_since(now), AT_ONCE)?;
+            hold(conn)?;
+            let old = orders::placed_before(conn, whose, payable_since(now), AT_ONCE)?;
             for order in &old {
-                fulfilment::expire(conn, order, now)?;
+                fulfilment::expire(ctx, conn, order, now)?;
             }
             Ok(old.len())
         })?;

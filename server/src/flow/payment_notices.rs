@@ -87,8 +87,9 @@ fn take_payment(ctx: &Context, provider: &Provider, paid: &Paid, now: Timestamp)
             let outcome = known.outcome.filter(|_| is_same && known.state == CREDITED);
             return Ok(Received::as_(outcome.ok_or(Refusal::PaymentDiffers)?));
         }
-        if !relying_parties::exists(conn, rp)? {
-            return Err(invalid("rp", "a relying party").into());
+        // Real money does not go into the sandbox.
+        if !relying_parties::is_live(conn, rp)? {
+            return Err(invalid("rp", "a relying party, not of the sandbox").into());
         }
         payments::insert(conn, &payment)?;
         let outcome = flow::credit(ctx, conn, &payment, provider.as_str(), now)?;

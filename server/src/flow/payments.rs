@@ -35,23 +35,23 @@ pub struct Transfer {
 }
 
 /// A payment as admins see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Shown {
     id: PaymentId,
     rp: RelyingPartyId,
     provider: String,
     reference: String,
     amount: Amount,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     order: Option<OrderId>,
     /// `recorded`, `credited` or `rejected`.
     state: String,
     received_at: Timestamp,
     recorded_by: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     decided_by: Option<String>,
     /// What became of the money.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     outcome: Option<String>,
 }
 
@@ -97,8 +97,8 @@ pub fn record(ctx: &Context, admin: AdminId, transfer: &Transfer) -> Flow<Shown>
         outcome: None,
     };
     ctx.rp_store.write(|conn| {
-        if !relying_parties::exists(conn, payment.rp)? {
-            return Err(invalid("rp", "a relying party").into());
+        if !relying_parties::is_live(conn, payment.rp)? {
+            return Err(invalid("rp", "a relying party, not of the sandbox").into());
         }
         if let Some(order) = payment.order
             && orders::find(conn, payment.rp, order)?.is_none()

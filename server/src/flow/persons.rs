@@ -7,6 +7,7 @@ use wallet_core::face::judgement::judge as judge_face;
 use wallet_core::face::{Judgement, Observation, Thresholds};
 use wallet_core::ids::LivenessSessionId;
 use wallet_core::onnx::{Engine, IdCardReading};
+use wallet_core::refusal::Refusal;
 
 use super::callers::RelyingParty;
 use super::idempotency::Idempotency;
@@ -55,6 +56,10 @@ pub fn verify(
     idempotency: &Idempotency,
     submission: Submission,
 ) -> Flow<Outcome<PersonVerification>> {
+    if rp.sandbox {
+        // It would ask the authoritative source about somebody.
+        return Err(Refusal::LiveOnly.into());
+    }
     let call = Call { rp, service: Service::PersonVerify, idempotency };
     let session = submission.session;
     let work = || judge(ctx, rp, submission);

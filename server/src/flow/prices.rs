@@ -10,6 +10,7 @@ use wallet_core::money::{Amount, Currency, Micros};
 use wallet_core::refusal::Refusal;
 
 use super::amounts::{MOST_PRICE, bounded, cny, invalid, name};
+use super::callers::RelyingParty;
 use super::{Context, later, offers};
 use crate::billing::periods::Cycle;
 use crate::billing::price::{Price, Service, first_list, price_at};
@@ -105,8 +106,8 @@ pub struct PriceList {
 }
 
 /// What is in force and what is announced.
-pub fn list(ctx: &Context) -> Flow<PriceList> {
-    let now = ctx.now();
+pub fn list(ctx: &Context, rp: &RelyingParty) -> Flow<PriceList> {
+    let now = ctx.moment_of(rp)?.at;
     ctx.rp_store.read(|conn| {
         let (mut in_force, mut announced) = (Vec::new(), Vec::new());
         for service in Service::ALL {

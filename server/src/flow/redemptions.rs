@@ -15,6 +15,7 @@ use wallet_core::attributes::Attribute;
 use wallet_core::capture::Capture;
 use wallet_core::code::Code;
 use wallet_core::code::qr::Bound;
+use wallet_core::code::test_people::TestPerson;
 use wallet_core::face::challenge::Asked;
 use wallet_core::face::judgement::judge as judge_face;
 use wallet_core::face::{Mode, Observation};
@@ -33,7 +34,7 @@ use super::codes::{self, Presented};
 use super::idempotency::{Claim, Idempotency, answered, claim, give_back, seal};
 use super::misses::{self, Sender};
 use super::settlement::{self, Verdict};
-use super::{Context, approvals, past_uses, random, templates};
+use super::{Context, approvals, past_uses, random, templates, test_people};
 use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::stop::{Flow, Stop};
@@ -81,12 +82,14 @@ pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening
     if (opening.code.is_digits() || opening.capture == Device::Holder)
         && let Some(earlier) = earlier(ctx, &lease)?
     {
-        return Ok(earlier);
+        return ring(ctx, rp, opening, earlier);
     }
     let mac = idempotency.mac(ctx, rp);
     let leave = match &opening.code {
-        Code::Numeric(_) | Code::Standing(_) => Some(misses::admit(ctx, sender(rp, opening), now)?),
-        Code::Qr(_) => None,
+        Code::Numeric(_) | Code::Standing(_) if !rp.sandbox => {
+            Some(misses::admit(ctx, sender(rp, opening), now)?)
+        }
+        _ => None,
     };
     let presented = present(ctx, rp, opening, now);
     // Held until a miss is counted; whoever missed nothing makes room at once.
@@ -95,7 +98,8 @@ pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening
         let spending = presented.spending(rp.id, mac, now);
         let challenged = |id| challenged(id, rp, opening, &asked, &presented, now);
         if opening.capture == Device::Holder {
-            return approvals::ask(ctx, &lease, &presented, spending, challenged, opening.amount);
+            let asked = approvals::ask(ctx, &lease, &presented, spending, challenged, opening.amount)?;
+            return ring(ctx, rp, opening, asked);
         }
         if ctx.rounds.in_one && presented.is_qr() {
             let redemption = challenged(spending.spent.redemption);
@@ -114,6 +118,14 @@ pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening
         }
         done => done,
     }
+}
+
+/// In the sandbox there is a phone for each test person, and it answers at once.
+fn ring(ctx: &Context, rp: &RelyingParty, opening: &Opening, asked: Opened) -> Flow<Opened> {
+    if rp.sandbox && opening.capture == Device::Holder {
+        test_people::answer_phone(ctx, rp, asked.id)?;
+    }
+    Ok(asked)
 }
 
 /// Writes an opening; `None` when its code could not be used up with it.
@@ -183,7 +195,10 @@ fn present(
         let expected = "\"holder\" with an E-cert number".to_owned();
         return Err(Refusal::RequestInvalid { field: "capture", expected }.into());
     }
-    let presented = codes::resolve(ctx, &opening.code, &bound, now)?;
+    let presented = match rp.sandbox {
+        true => test_people::presented(&opening.code)?,
+        false => codes::resolve(ctx, &opening.code, &bound, now)?,
+    };
     Ok((asked, presented.ok_or(Refusal::CodeUnknown)?))
 }
 
@@ -241,8 +256,12 @@ pub(super) fn judge_on(
         }
     };
     let judged = challenge_of(found, device, &capture, now).and_then(|(redemption, certificate)| {
+        test_people::guard(payer, redemption.certificate)?;
         let certificate = InForce::of(ctx, redemption.certificate, certificate, now)?;
-        let verdict = evaluate(ctx, &certificate, redemption.challenge, capture, now)?;
+        let verdict = match TestPerson::of_certificate(redemption.certificate) {
+            Some(person) => test_people::verdict(ctx, person, redemption.state)?,
+            None => evaluate(ctx, &certificate, redemption.challenge, capture, now)?,
+        };
         let settle = || settlement::settle(ctx, payer, lease, redemption, certificate, verdict, now);
         ctx.metrics.stage(Stage::RedemptionSettle, settle)
     });
@@ -309,6 +328,8 @@ fn refuse(
     let on_record = [Refusal::PurposeNotRegistered, Refusal::AttributeNotAllowed, Refusal::CodeUnknown];
     if on_record.contains(&refusal) {
         let is_unknown = match refusal {
+            // Nobody is there to be told, and nothing to be guessed.
+            _ if rp.sandbox => false,
             Refusal::CodeUnknown => true,
             // Who asks for too much must not learn for nothing which digits are good: these count as well.
             _ => !past_uses::tell_of_over_asking(ctx, rp, idempotency, opening, &refusal)?,

@@ -8,7 +8,7 @@ use wallet_core::refusal::Refusal;
 
 use super::Context;
 use super::amounts::{MOST_PAYMENT, bounded, cny};
-use crate::billing::account::Account;
+use crate::billing::account::{Account, SANDBOX};
 use crate::billing::payments::{NoRefund, Refundable, may_go_back};
 use crate::billing::posting::{Balanced, PostingError};
 use crate::stop::Flow;
@@ -84,6 +84,9 @@ fn check(
     asked: Micros,
     now: Timestamp,
 ) -> Flow<()> {
+    if payment.provider.as_str() == SANDBOX {
+        return Err(Refusal::RefundNotPossible("there is no money behind a payment of the sandbox").into());
+    }
     if payment.state != CREDITED {
         return Err(Refusal::RefundNotPossible("the payment is not credited").into());
     }

@@ -9,11 +9,11 @@ use wallet_core::ids::{AdminId, ApiKeyId, RelyingPartyId};
 use wallet_core::jws::base64url;
 use wallet_core::refusal::Refusal;
 
-use super::callers::API_KEY_PREFIX;
+use super::callers::key_prefix;
 use super::{Context, random};
 use crate::billing::price::Service;
 use crate::stop::Flow;
-use crate::store::{audit, relying_parties};
+use crate::store::{audit, relying_parties, test_clocks};
 
 /// More than anybody registers; keeps one request from filling the table.
 const MAX_PURPOSES: usize = 50;
@@ -28,6 +28,20 @@ pub struct Application {
     pub purposes: Vec<Purpose>,
     /// What it has bought.
     pub services: BTreeSet<String>,
+    /// `live`, or `sandbox`: one whose keys begin with `ek_test_`, and which meets test people only. It stays what it is.
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+/// In which of two worlds a relying party is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// That of people and money.
+    #[default]
+    Live,
+    /// That of test people and test clocks.
+    Sandbox,
 }
 
 /// A registered purpose.
@@ -51,13 +65,16 @@ pub struct Admitted {
 
 /// Takes in a relying party.
 pub fn admit(ctx: &Context, admin: AdminId, application: &Application) -> Flow<Admitted> {
-    let services = check(application)?;
+    let (services, sandbox) = (check(application)?, application.mode == Mode::Sandbox);
     let now = ctx.now();
     let id = RelyingPartyId::new(now, &mut rand::rng());
     let key = ApiKeyId::new(now, &mut rand::rng());
     let secret = base64url(&random::<32>());
     ctx.rp_store.write(|conn| {
-        relying_parties::insert(conn, id, &application.name, now)?;
+        relying_parties::insert(conn, id, &application.name, sandbox, now)?;
+        if sandbox {
+            test_clocks::insert(conn, id, now)?;
+        }
         relying_parties::insert_key(conn, key, id, &sha256(secret.as_bytes()), now)?;
         for purpose in &application.purposes {
             relying_parties::insert_purpose(conn, id, &purpose.name, &purpose.attributes)?;
@@ -65,11 +82,12 @@ pub fn admit(ctx: &Context, admin: AdminId, application: &Application) -> Flow<A
         for service in &services {
             relying_parties::subscribe(conn, id, service.as_str(), now)?;
         }
-        Ok(audit::append(conn, admin, "relying_party.admit", id, "done", now)?)
+        let outcome = if sandbox { "sandbox" } else { "done" };
+        Ok(audit::append(conn, admin, "relying_party.admit", id, outcome, now)?)
     })?;
     let key = key.to_string();
     let public = key.strip_prefix("key_").unwrap_or(&key);
-    Ok(Admitted { id, api_key: format!("{API_KEY_PREFIX}{public}_{secret}") })
+    Ok(Admitted { id, api_key: format!("{}{public}_{secret}", key_prefix(sandbox)) })
 }
 
 fn check(application: &Application) -> Result<Vec<Service>, Refusal> {

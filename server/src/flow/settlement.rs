@@ -17,7 +17,7 @@ use wallet_core::refusal::{Reason, Refusal};
 use super::answers::{Answer, Judged, Kept, Unusable, faster, seal_answer};
 use super::callers::RelyingParty;
 use super::certificates::InForce;
-use super::charging::{self, Attempted};
+use super::charging::{self, Attempted, When};
 use super::idempotency::{finish, seal};
 use super::{Context, caps, issuance, metering, tokens};
 use crate::billing::price::Service;
@@ -55,7 +55,7 @@ pub(super) fn settle(
             // If it was revoked while the models ran, this is refused and nothing is charged.
             settle_judged(ctx, payer, lease, redemption, certificate.still(ctx)?, judgement, submitted_at)
         }
-        Verdict::Unusable(reason) => settle_unusable(ctx, lease, &redemption, &reason, submitted_at),
+        Verdict::Unusable(reason) => settle_unusable(ctx, payer, lease, &redemption, &reason, submitted_at),
     }
 }
 
@@ -72,10 +72,11 @@ fn settle_judged(
     redemption.state.after(judged, submitted_at).map_err(|_| Refusal::RedemptionClosed)?;
     let (rp, id) = (redemption.rp, redemption.id);
     for _ in 0..charging::GUESSES {
-        let (settlement, answer) =
-            decided(ctx, lease, &redemption, &certificate, judgement.clone(), submitted_at)?;
-        if write(ctx, payer, settlement)? {
-            return Ok(metering::counted(ctx, Answer::Judged(Box::new(answer))));
+        let when = When::of(ctx, payer, submitted_at)?;
+        let decision = Decision { payer, when, redemption: &redemption, certificate: &certificate };
+        let (settlement, answer) = decided(ctx, lease, decision, judgement.clone())?;
+        if write(ctx, payer, &when, settlement)? {
+            return Ok(metering::counted(ctx, payer, Answer::Judged(Box::new(answer))));
         }
         let current = ctx.rp_store.read(|conn| Ok(redemptions::find(conn, id, rp)?))?;
         let is_open = current.is_some_and(|current| current.state.after(judged, submitted_at).is_ok());
@@ -87,42 +88,49 @@ fn settle_judged(
     Err(Refusal::Overloaded { retry_after: 1 }.into())
 }
 
-/// Writes a settlement; `false` when nothing is written. Where what is spent is capped, it is counted in the same transaction, which then is
-/// one of its own.
-fn write(ctx: &Context, payer: &RelyingParty, settlement: Settlement) -> Flow<bool> {
+/// Writes a settlement; `false` when nothing is written. Where what is spent is capped, or a clock of the sandbox must not have moved, that is
+/// seen to in the same transaction, which then is one of its own.
+fn write(ctx: &Context, payer: &RelyingParty, when: &When, settlement: Settlement) -> Flow<bool> {
     let purpose = settlement.redemption.purpose.as_str();
-    if !caps::counts(payer, Some(purpose), &settlement.charge) {
+    if !payer.sandbox && !caps::counts(payer, Some(purpose), &settlement.charge) {
         return ctx.rounds.settlements.join(settlement);
     }
     ctx.rp_store.write_guarded(|conn| {
-        let written = settlements::insert(conn, &settlement)?;
+        let written = when.hold(conn)? && settlements::insert(conn, &settlement)?;
         if written {
-            caps::count(conn, payer, Some(purpose), &settlement.charge, settlement.at)?;
+            caps::count(conn, payer, Some(purpose), &settlement.charge, settlement.billed_at)?;
         }
         Ok(written)
     })
+}
+
+/// What is decided about.
+struct Decision<'a> {
+    payer: &'a RelyingParty,
+    when: When,
+    redemption: &'a Redemption,
+    certificate: &'a InForce,
 }
 
 /// All that a judgement leaves behind, signed and sealed, and the answer.
 fn decided(
     ctx: &Context,
     lease: &Lease,
-    redemption: &Redemption,
-    certificate: &InForce,
+    Decision { payer, when, redemption, certificate }: Decision<'_>,
     judgement: Judgement,
-    submitted_at: Timestamp,
 ) -> Flow<(Settlement, Judged)> {
-    let (now, rp, id) = (ctx.now(), redemption.rp, redemption.id);
+    let (rp, id) = (redemption.rp, redemption.id);
     let outcome = outcome(&judgement);
     let reason = judgement.reasons.first().map(|reason| reason.code());
-    let (charge, postings) = charging::charge(ctx, rp, id.into(), SERVICE, submitted_at, now)?;
+    let (charge, postings) = charging::charge(ctx, rp, id.into(), SERVICE, &when)?;
     let billed = charging::told(&charge);
-    let receipt = sign_receipt(ctx, redemption, charge.attempt, outcome, Ok(billed.clone()), now)?;
+    let receipt =
+        sign_receipt(ctx, payer, redemption, (charge.attempt, outcome, Ok(billed.clone())), when.billed)?;
     let mut answer = answer(ctx, redemption, judgement, billed, receipt);
     if answer.judgement.passed {
         disclose(ctx, redemption, certificate, &mut answer)?;
     }
-    answer.result = sign_result(ctx, redemption, &answer, now)?;
+    answer.result = sign_result(ctx, payer, &answer, when.now)?;
     let (short_receipt, sealed) = seal_answer(ctx, &mut answer)?;
     let attempt = Attempt {
         id: charge.attempt,
@@ -140,7 +148,8 @@ fn decided(
         postings,
         kept: seal(ctx, lease, &Kept::Judged)?,
         lease: lease.clone(),
-        at: now,
+        at: when.now,
+        billed_at: when.billed,
         redemption: redemption.clone(),
         attempt,
         charge,
@@ -150,14 +159,15 @@ fn decided(
 
 fn settle_unusable(
     ctx: &Context,
+    payer: &RelyingParty,
     lease: &Lease,
     redemption: &Redemption,
     reason: &Reason,
     submitted_at: Timestamp,
 ) -> Flow<Answer> {
-    let now = ctx.now();
+    let When { now, billed, .. } = When::of(ctx, payer, submitted_at)?;
     let id = AttemptId::new(now, &mut rand::rng());
-    let receipt = sign_receipt(ctx, redemption, id, "unusable", Err(reason.code), now)?;
+    let receipt = sign_receipt(ctx, payer, redemption, (id, "unusable", Err(reason.code)), billed)?;
     let hint = reason.hint.clone();
     let unusable = Unusable { reason: reason.code.to_owned(), hint, receipt };
     let attempt = Attempt {
@@ -177,14 +187,14 @@ fn settle_unusable(
             return faster(ctx, conn, lease, redemption.rp, redemption.id).map(Some);
         };
         redemptions::advance(conn, &current, next, &current.challenge)?;
-        attempts::insert(conn, &attempt, now)?;
+        attempts::insert(conn, &attempt, billed)?;
         finish(ctx, conn, lease, &kept, now)?;
         audit::append(conn, redemption.rp, "redemption.judge", redemption.id, "unusable", now)?;
         Ok(None)
     })?;
     match earlier {
         Some(earlier) => earlier.open(ctx, redemption.id),
-        None => Ok(metering::counted(ctx, Answer::Unusable(unusable))),
+        None => Ok(metering::counted(ctx, payer, Answer::Unusable(unusable))),
     }
 }
 
@@ -194,14 +204,17 @@ fn outcome(judgement: &Judgement) -> &'static str {
 
 fn sign_receipt(
     ctx: &Context,
+    payer: &RelyingParty,
     redemption: &Redemption,
-    id: AttemptId,
-    outcome: &'static str,
-    charge: Result<ReceiptCharge, &'static str>,
-    now: Timestamp,
+    (id, outcome, charge): (AttemptId, &'static str, Result<ReceiptCharge, &'static str>),
+    at: Timestamp,
 ) -> Flow<String> {
-    let (rp, occasion) = (redemption.rp, redemption.id.into());
-    charging::sign_receipt(ctx, Attempted { id, rp, occasion, service: SERVICE, outcome, charge }, now)
+    let (rp, sandbox, occasion) = (redemption.rp, payer.sandbox, redemption.id.into());
+    charging::sign_receipt(
+        ctx,
+        Attempted { id, rp, sandbox, occasion, service: SERVICE, outcome, charge },
+        at,
+    )
 }
 
 /// The answer so far: without attributes, and not yet signed.
@@ -271,12 +284,19 @@ fn value(attribute: Attribute, disclosures: &[Disclosure], today: Date) -> anyho
     }
 }
 
-fn sign_result(ctx: &Context, redemption: &Redemption, answer: &Judged, now: Timestamp) -> Flow<String> {
-    let claims = json!({
-        "iss": ctx.public_url, "aud": redemption.rp, "iat": now.as_second(), "jti": redemption.id,
+/// Of another type in the sandbox, so that nobody who expects a result takes one of a person who was not there.
+fn sign_result(ctx: &Context, payer: &RelyingParty, answer: &Judged, now: Timestamp) -> Flow<String> {
+    let mut claims = json!({
+        "iss": ctx.public_url, "aud": payer.id, "iat": now.as_second(), "jti": answer.id,
         "sub": answer.subject, "outcome": answer.outcome, "purpose": answer.purpose,
         "assurance_level": answer.assurance_level, "attributes": answer.attributes,
     });
+    if payer.sandbox
+        && let Some(claims) = claims.as_object_mut()
+    {
+        claims.insert("sandbox".to_owned(), true.into());
+    }
+    let typ = if payer.sandbox { "ecert-sandbox-result+jwt" } else { "ecert-result+jwt" };
     let signer = ctx.signer.current();
-    Ok(jws::sign("ecert-result+jwt", signer.header(), &claims, signer.as_ref())?)
+    Ok(jws::sign(typ, signer.header(), &claims, signer.as_ref())?)
 }

@@ -12,7 +12,7 @@ use super::{Context, later};
 use crate::stop::Flow;
 use crate::store::revocations::{self, Ended, Revocation, Why};
 use crate::store::sponsorships::{self, Sponsorship};
-use crate::store::{Conn, audit};
+use crate::store::{Conn, audit, relying_parties};
 
 /// From the letter to the enrolment.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 30);
@@ -52,6 +52,9 @@ impl Shown {
 pub fn create(ctx: &Context, rp: &RelyingParty) -> Flow<Shown> {
     if !rp.active {
         return Err(Refusal::RpSuspended.into());
+    }
+    if rp.sandbox {
+        return Err(Refusal::LiveOnly.into());
     }
     let now = ctx.now();
     let sponsorship = Sponsorship {
@@ -107,7 +110,7 @@ pub struct AllRevoked {
 /// An admin ends all that a relying party has sponsored, and takes all its words back.
 pub fn revoke_all(ctx: &Context, admin: AdminId, rp: RelyingPartyId, said: &Said) -> Flow<AllRevoked> {
     let (why, now) = (said.check()?, ctx.now());
-    let known = ctx.rp_store.read(|conn| Ok(crate::store::relying_parties::exists(conn, rp)?))?;
+    let known = ctx.rp_store.read(|conn| Ok(relying_parties::is_sandbox(conn, rp)?.is_some()))?;
     if !known {
         return Err(Refusal::NotFound.into());
     }

@@ -17,6 +17,7 @@ use wallet_core::receipt::statement_leaf;
 use wallet_core::statement::{Item, Statement as Token};
 
 use super::amounts::cny;
+use super::test_clocks::Hold;
 use super::{Context, earning, settling};
 use crate::billing::periods::{Cycle, Period};
 use crate::billing::statement::{Charge, Statement as Figures, Tally};
@@ -104,10 +105,12 @@ impl Books<'_> {
         let (mut made, mut after) = ((0, Micros::ZERO), String::new());
         loop {
             let page = self.store.read(|conn| Ok(statements::relying_parties(conn, &after, PAGE)?))?;
-            let Some(last) = page.last() else { break };
+            let Some((last, _)) = page.last() else { break };
             after = last.to_string();
-            for rp in page {
-                if let Some(micros) = self.close_one(rp, period, &headers, now)? {
+            // Whoever is of the sandbox has a day of their own.
+            for (rp, _) in page.into_iter().filter(|(_, sandbox)| !sandbox) {
+                let closing = Closing { rp, sandbox: false, period, now, real: now, hold: &|_| Ok(()) };
+                if let Some(micros) = self.close_one(&closing, &headers)? {
                     made = (made.0 + 1, made.1.plus(micros)?);
                 }
                 bar.step();
@@ -119,15 +122,25 @@ impl Books<'_> {
         Ok(Closed { period: period.to_string(), statements: made.0, amount })
     }
 
-    /// Makes the statement of one relying party; `None` when there is none to make, or it is made.
-    fn close_one(
+    /// Closes a period of one relying party of the sandbox, at the moment `now` of its clock; it is noted nowhere else.
+    pub(super) fn close_in_sandbox(
         &self,
         rp: RelyingPartyId,
         period: Period,
-        headers: &HashMap<String, String>,
-        now: Timestamp,
-    ) -> Flow<Option<Micros>> {
-        let (name, bounds) = (period.to_string(), period.bounds());
+        (now, real): (Timestamp, Timestamp),
+        hold: Hold<'_>,
+    ) -> Flow<()> {
+        let headers = self.store.read(|conn| Ok(jws_headers::all(conn)?))?;
+        let closing = Closing { rp, sandbox: true, period, now, real, hold };
+        self.close_one(&closing, &headers).map(drop)
+    }
+
+    /// Makes the statement of one relying party; `None` when there is none to make, or it is made.
+    fn close_one(&self, closing: &Closing<'_>, headers: &HashMap<String, String>) -> Flow<Option<Micros>> {
+        let Closing { rp, sandbox, period, now, real, hold } = *closing;
+        let name = period.to_string();
+        // The ids of the sandbox are of the real time, and its days are not.
+        let bounds = if sandbox { usage::EVER } else { period.bounds() };
         let (made, totals) = self.store.read(|conn| {
             Ok((statements::exists(conn, rp, &name)?, usage::totals(conn, rp, &name, bounds)?))
         })?;
@@ -135,8 +148,9 @@ impl Books<'_> {
             return Ok(None);
         }
         let figures = self.store.read(|conn| tally(conn, rp, &name, bounds, headers))?;
-        let statement = self.sign(rp, period, &figures, now)?;
+        let statement = self.sign(closing, &figures)?;
         self.store.write_guarded(|conn| {
+            hold(conn)?;
             if statements::exists(conn, rp, &name)? {
                 return Ok(None);
             }
@@ -145,14 +159,15 @@ impl Books<'_> {
                 return Err(anyhow::anyhow!("charges of {name} changed while it was being closed").into());
             }
             statements::insert(conn, &statement, &figures.items)?;
-            audit::append(conn, "billing", "statement.close", statement.id, "done", now)?;
+            audit::append(conn, "billing", "statement.close", statement.id, "done", real)?;
             earning::of_statement(conn, rp, &figures.items, now)?;
             settling::settle_owed(self.zone, conn, rp, now)?;
             Ok(Some(statement.micros))
         })
     }
 
-    fn sign(&self, rp: RelyingPartyId, period: Period, figures: &Figures, now: Timestamp) -> Flow<Statement> {
+    fn sign(&self, closing: &Closing<'_>, figures: &Figures) -> Flow<Statement> {
+        let Closing { rp, sandbox, period, now, .. } = *closing;
         let uses = i64::try_from(figures.totals.uses).map_err(anyhow::Error::from)?;
         let items = figures.items.iter().map(|(key, sums)| Item {
             service: key.service.as_str().to_owned(),
@@ -173,6 +188,7 @@ impl Books<'_> {
             uses: figures.totals.uses,
             amount: cny(figures.totals.micros),
             root: base64url(&figures.root),
+            sandbox,
         };
         let signer = self.signer.current();
         Ok(Statement {
@@ -191,6 +207,19 @@ impl Books<'_> {
             late_fee_paid_at: None,
         })
     }
+}
+
+/// A period of one relying party that is to be closed.
+#[derive(Clone, Copy)]
+struct Closing<'a> {
+    rp: RelyingPartyId,
+    sandbox: bool,
+    period: Period,
+    /// When, for the bills.
+    now: Timestamp,
+    /// When, for the record.
+    real: Timestamp,
+    hold: Hold<'a>,
 }
 
 fn end(bar: Piece, made: i64) {

@@ -13,7 +13,7 @@ use wallet_core::refusal::{Reason, Refusal};
 
 use super::answers::Unusable;
 use super::callers::RelyingParty;
-use super::charging::{self, Attempted, gate};
+use super::charging::{self, Attempted, When, gate};
 use super::idempotency::{Idempotency, answered, claim_alone, finish, give_back};
 use super::{Context, caps, tokens};
 use crate::billing::price::Service;
@@ -152,20 +152,22 @@ fn charged<T: Serialize + DeserializeOwned + Clone>(
     submitted_at: jiff::Timestamp,
     beside: &impl Fn(&mut Conn, End) -> Flow<()>,
 ) -> Flow<Option<Outcome<T>>> {
-    let (now, Call { rp, service, .. }) = (ctx.now(), call);
-    let id = UseId::new(now, &mut rand::rng());
+    let Call { rp, service, .. } = call;
+    let when = When::of(ctx, rp, submitted_at)?;
+    let id = UseId::new(when.now, &mut rand::rng());
     let end = if verdict.passed { End::Passed } else { End::Failed };
-    let (charge, postings) = charging::charge(ctx, rp.id, id.into(), service, submitted_at, now)?;
+    let (charge, postings) = charging::charge(ctx, rp.id, id.into(), service, &when)?;
     let (told, outcome) = (charging::told(&charge), end.as_str());
     let attempted = Attempted {
         id: charge.attempt,
         rp: rp.id,
+        sandbox: rp.sandbox,
         occasion: id.into(),
         service,
         outcome,
         charge: Ok(told.clone()),
     };
-    let receipt = charging::sign_receipt(ctx, attempted, now)?;
+    let receipt = charging::sign_receipt(ctx, attempted, when.billed)?;
     let answer = verdict.answer.clone();
     let used = Used { id, outcome: outcome.to_owned(), answer, charge: told, receipt };
     let guessed_wrong = Cell::new(false);
@@ -181,20 +183,20 @@ fn charged<T: Serialize + DeserializeOwned + Clone>(
             charge: Some(charge.id),
             receipt,
         };
-        attempts::insert(conn, &attempt, now)?;
-        guessed_wrong.set(!charges::book(conn, &charge, &postings, now)?);
+        attempts::insert(conn, &attempt, when.billed)?;
+        guessed_wrong.set(!when.hold(conn)? || !charges::book(conn, &charge, &postings, when.billed)?);
         if guessed_wrong.get() {
             // Undoes the transaction.
             return Err(Refusal::Overloaded { retry_after: 1 }.into());
         }
-        caps::count(conn, rp, None, &charge, now)?;
-        Ok(audit::append(conn, rp.id, service.as_str(), id, outcome, now)?)
+        caps::count(conn, rp, None, &charge, when.billed)?;
+        Ok(audit::append(conn, rp.id, service.as_str(), id, outcome, when.now)?)
     });
     if guessed_wrong.get() {
         return Ok(None);
     }
     let written = written?;
-    if written.is_new {
+    if written.is_new && !rp.sandbox {
         ctx.metrics.charged(service.as_str(), charge.micros().get());
     }
     Ok(Some(written.value))
@@ -207,12 +209,20 @@ fn unusable<T: Serialize + DeserializeOwned>(
     reason: &Reason,
     beside: &impl Fn(&mut Conn, End) -> Flow<()>,
 ) -> Flow<Outcome<T>> {
-    let (now, Call { rp, service, .. }) = (ctx.now(), call);
+    let Call { rp, service, .. } = call;
+    let When { now, billed, .. } = When::of(ctx, rp, ctx.now())?;
     let (occasion, id) = (UseId::new(now, &mut rand::rng()), AttemptId::new(now, &mut rand::rng()));
     let outcome = End::Unusable.as_str();
-    let attempted =
-        Attempted { id, rp: rp.id, occasion: occasion.into(), service, outcome, charge: Err(reason.code) };
-    let receipt = charging::sign_receipt(ctx, attempted, now)?;
+    let attempted = Attempted {
+        id,
+        rp: rp.id,
+        sandbox: rp.sandbox,
+        occasion: occasion.into(),
+        service,
+        outcome,
+        charge: Err(reason.code),
+    };
+    let receipt = charging::sign_receipt(ctx, attempted, billed)?;
     let unusable = Unusable { reason: reason.code.to_owned(), hint: reason.hint.clone(), receipt };
     let written = write(ctx, lease, Outcome::Unusable(unusable), |conn, receipt| {
         beside(conn, End::Unusable)?;
@@ -226,7 +236,7 @@ fn unusable<T: Serialize + DeserializeOwned>(
             charge: None,
             receipt,
         };
-        attempts::insert(conn, &attempt, now)?;
+        attempts::insert(conn, &attempt, billed)?;
         Ok(audit::append(conn, rp.id, service.as_str(), occasion, outcome, now)?)
     })?;
     Ok(written.value)

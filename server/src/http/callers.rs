@@ -81,7 +81,9 @@ impl FromRequest for RelyingParty {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let (ctx, key) = (context(request), credentials(request, "Bearer"));
         Box::pin(async move {
-            let key = key.ok_or_else(|| unauthenticated("send `Authorization: Bearer ek_live_…`"))?;
+            let key = key.ok_or_else(|| {
+                unauthenticated("send `Authorization: Bearer ek_live_…`, or `ek_test_…` in the sandbox")
+            })?;
             let ctx = ctx?;
             let authenticate = async {
                 // Most of the time no database is asked, and then no thread that may wait for one is needed.

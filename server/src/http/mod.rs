@@ -31,6 +31,7 @@ pub mod recoveries;
 pub mod redemptions;
 pub mod relying_parties;
 pub mod revocations;
+pub mod sandbox;
 pub mod sponsorships;
 pub mod standing_numbers;
 pub mod statements;

@@ -11,8 +11,8 @@ use crate::flow::Context;
 use crate::flow::prices::{self, Announcement, PriceList};
 
 /// `GET /v1/prices`
-pub async fn list(_: RelyingParty, ctx: Data<Context>) -> Result<Json<PriceList>, Problem> {
-    run(ctx, prices::list).await.map(Json)
+pub async fn list(rp: RelyingParty, ctx: Data<Context>) -> Result<Json<PriceList>, Problem> {
+    run(ctx, move |ctx| prices::list(ctx, &rp.0)).await.map(Json)
 }
 
 /// `POST /v1/admin/prices`

@@ -84,6 +84,8 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::AttributeNotAllowed
         | Refusal::ServiceNotBought
         | Refusal::RpSuspended
+        | Refusal::SandboxOnly
+        | Refusal::LiveOnly
         | Refusal::SecondPersonNeeded
         | Refusal::CertificateSuspended => StatusCode::FORBIDDEN,
         Refusal::ArrearsSuspended | Refusal::CapReached | Refusal::BalanceTooLow => {
@@ -92,6 +94,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::CodeUnknown | Refusal::NotFound => StatusCode::NOT_FOUND,
         Refusal::CodeAlreadyRedeemed
         | Refusal::RequestInProgress
+        | Refusal::TestClockAdvancing
         | Refusal::RedemptionClosed
         | Refusal::LivenessSessionClosed
         | Refusal::FaceGroupFull

@@ -172,7 +172,12 @@ pub async fn receipts(
 ) -> Result<Json<Receipts>, Problem> {
     let receipts = run(ctx, move |ctx| {
         let receipts = redemptions::receipts(ctx, &rp.0, *id)?;
-        Ok(Receipts { receipts, log: log::evidence_about(ctx, &id.to_string(), &rp.0.id.to_string())? })
+        // Evidence is for anybody, and does not say that nobody was there.
+        let log = match rp.0.sandbox {
+            true => Vec::new(),
+            false => log::evidence_about(ctx, &id.to_string(), &rp.0.id.to_string())?,
+        };
+        Ok(Receipts { receipts, log })
     });
     receipts.await.map(Json)
 }

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::flow::{
     Context, alerts, earning, face_groups, health, issuer, jobs, log, orders, retention, statements,
-    status_lists,
+    status_lists, test_clocks,
 };
 use crate::stop::{Flow, Stop};
 
@@ -59,7 +59,7 @@ const HOURLY: Job = Job {
     lease: Some(SignedDuration::from_secs(300)),
 };
 
-const JOBS: [Job; 14] = [
+const JOBS: [Job; 16] = [
     // A revocation reaches the published list within a quarter of a second and the time of signing it.
     Job {
         name: "outbox",
@@ -109,6 +109,22 @@ const JOBS: [Job; 14] = [
     Job {
         name: "close_periods",
         work: statements::close_due,
+        every: SignedDuration::from_secs(60),
+        lease: Some(SignedDuration::from_secs(600)),
+        ..HOURLY
+    },
+    // Whoever advances a clock of the sandbox waits for it; two replicas at one clock get in each other's way and do no harm.
+    Job {
+        name: "test_clocks",
+        look: Duration::from_millis(500),
+        waits: test_clocks::any_advances,
+        work: test_clocks::go_on,
+        every: SignedDuration::ZERO,
+        lease: Some(SignedDuration::from_secs(10)),
+    },
+    Job {
+        name: "close_in_sandbox",
+        work: test_clocks::close_due,
         every: SignedDuration::from_secs(60),
         lease: Some(SignedDuration::from_secs(600)),
         ..HOURLY

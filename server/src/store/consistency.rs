@@ -10,6 +10,7 @@ use serde_json::Value;
 use wallet_core::ids::{LedgerTransactionId, RedemptionId};
 
 use super::columns::damaged;
+use super::relying_parties::OF_THE_SANDBOX;
 use super::rows::{self, Rows};
 use super::{Conn, Store, backup};
 pub use contents::{Attempted, Sample, Sealed, SealedRow, attempts, sealed};
@@ -115,7 +116,23 @@ pub fn of_rps(since: Since) -> Vec<Check> {
             "g.id{)row} AS line FROM face_groups g WHERE g.faces <> (SELECT COUNT(*) FROM group_faces f \
              WHERE f.rp_id = g.rp_id AND f.group_id = g.id AND f.sealed_template IS NOT NULL)".to_owned()),
     ];
-    list.into_iter().chain(of_books(since)).map(check).collect()
+    list.into_iter().chain(of_books(since)).chain(of_the_sandbox()).map(check).collect()
+}
+
+/// The sandbox and real people have nothing to do with one another.
+fn of_the_sandbox() -> Vec<(&'static str, String)> {
+    // The id of a test person's certificate is of the first second of 1970.
+    let tested = "substr(r.certificate_id, 1, 12) = 'crt_00000000'";
+    vec![
+        ("sandbox-redeemed-a-person", format!(
+            "r.id{{)row}} AS line FROM redemptions r WHERE NOT {tested} AND r.rp_id IN {OF_THE_SANDBOX}")),
+        ("test-person-redeemed-live", format!(
+            "r.id{{)row}} AS line FROM redemptions r WHERE {tested} AND r.rp_id NOT IN {OF_THE_SANDBOX}")),
+        ("sandbox-without-clock",
+            "r.id{)row} AS line FROM relying_parties r WHERE r.sandbox <> (SELECT COUNT(*) FROM test_clocks t WHERE t.rp_id = r.id)".to_owned()),
+        ("money-of-the-sandbox-elsewhere", format!(
+            "p.id{{)row}} AS line FROM payments p WHERE (p.provider = 'sandbox') <> (p.rp_id IN {OF_THE_SANDBOX})")),
+    ]
 }
 
 /// What must hold among charges, packs, statements and the ledger.
@@ -229,7 +246,8 @@ pub fn across(
 ) -> QueryResult<()> {
     let from = RedemptionId::first_at(since.codes);
     let opened = format!(
-        "SELECT {{row(}}id, rp_id, certificate_id{{)row}} AS line FROM redemptions WHERE id >= '{from}' ORDER BY id"
+        "SELECT {{row(}}id, rp_id, certificate_id{{)row}} AS line FROM redemptions WHERE id >= '{from}' \
+         AND rp_id NOT IN {OF_THE_SANDBOX} ORDER BY id"
     );
     let spent = format!(
         "SELECT {{row(}}redemption_id, rp_id, certificate_id{{)row}} AS line FROM spent_codes \
@@ -247,11 +265,14 @@ pub fn across(
             _ => {}
         },
     )?;
-    let used = "SELECT {row(}certificate_id{)row} AS line FROM redemptions GROUP BY certificate_id ORDER BY certificate_id";
+    let used = format!(
+        "SELECT {{row(}}certificate_id{{)row}} AS line FROM redemptions WHERE rp_id NOT IN {OF_THE_SANDBOX} \
+         GROUP BY certificate_id ORDER BY certificate_id"
+    );
     let known = "SELECT {row(}id{)row} AS line FROM certificates ORDER BY id";
     type Id = (String,);
     merge(
-        typed::<Id>(rps, used)?,
+        typed::<Id>(rps, &used)?,
         typed::<Id>(holders, known)?,
         |one| &one.0,
         |pair| {

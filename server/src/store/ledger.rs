@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 use jiff::Timestamp;
 use wallet_core::ids::{LedgerTransactionId, RelyingPartyId};
 
 use super::Conn;
+use super::relying_parties::OF_THE_SANDBOX;
 use super::schema::{ledger_transactions as transactions, postings};
 use crate::billing::posting::Balanced;
 
@@ -52,15 +54,18 @@ struct Balance {
     micros: i64,
 }
 
-/// Every account's balance in micro-yuan, summed from the postings. Not a column of sums, so that there is nothing to
+/// Every account's balance in micro-yuan, summed from the postings of all books but those of the sandbox. Not a column of sums, so that there is nothing to
 /// disagree with; materialised balances come when the ledger is too long for this.
 pub fn balances(conn: &mut Conn) -> QueryResult<BTreeMap<String, i64>> {
-    let sums = "SELECT account, CAST(SUM(micros) AS BIGINT) AS micros FROM postings GROUP BY account";
+    let sums = format!(
+        "SELECT account, CAST(SUM(micros) AS BIGINT) AS micros FROM postings WHERE book NOT IN {OF_THE_SANDBOX} GROUP BY account"
+    );
     let balances: Vec<Balance> = diesel::sql_query(sums).load(conn)?;
     Ok(balances.into_iter().map(|balance| (balance.account, balance.micros)).collect())
 }
 
-/// The number of transactions.
+/// The number of transactions in these books.
 pub fn count(conn: &mut Conn) -> QueryResult<i64> {
-    transactions::table.count().get_result(conn)
+    let live = sql::<Bool>(&format!("book NOT IN {OF_THE_SANDBOX}"));
+    transactions::table.filter(live).count().get_result(conn)
 }

@@ -22,7 +22,7 @@ pub struct Message {
     pub at: Timestamp,
 }
 
-/// Adds a message.
+/// Adds a message, after all that there are: two may be of one moment, and whoever has read the first must find the second after it.
 pub fn insert(
     conn: &mut Conn,
     rp: RelyingPartyId,
@@ -30,9 +30,15 @@ pub fn insert(
     body: &Value,
     now: Timestamp,
 ) -> QueryResult<()> {
+    let last = m::table.filter(m::rp_id.eq(rp.to_string())).select(diesel::dsl::max(m::id));
+    let last = last.first::<Option<String>>(conn)?.map(|last| parse::<MessageId>(&last)).transpose()?;
+    let after = |last: MessageId| u128::from_be_bytes(last.to_bytes()).wrapping_add(1);
+    let least = last.map(|last| MessageId::from_bytes(after(last).to_be_bytes()));
+    let fresh = MessageId::new(now, &mut rand::rng());
+    let id = least.map_or(fresh, |least| least.max(fresh));
     let row = (
         m::rp_id.eq(rp.to_string()),
-        m::id.eq(MessageId::new(now, &mut rand::rng()).to_string()),
+        m::id.eq(id.to_string()),
         m::kind.eq(kind),
         m::body.eq(body.to_string()),
         m::at.eq(now.as_microsecond()),

@@ -67,6 +67,7 @@ pub mod sponsorships;
 pub mod standing_numbers;
 pub mod statements;
 pub mod status_lists;
+pub mod test_clocks;
 pub mod throttles;
 pub mod usage;
 

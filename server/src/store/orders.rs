@@ -1,11 +1,14 @@
 //! Orders of relying parties.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use jiff::Timestamp;
 use wallet_core::ids::{LedgerTransactionId, OrderId, RelyingPartyId};
 use wallet_core::money::Micros;
 
 use super::columns::{join, parse, present, split, time};
+use super::relying_parties::Whose;
 use super::schema::{orders, payments};
 use super::{Conn, exactly_one};
 use crate::billing::orders::State;
@@ -188,11 +191,12 @@ pub fn beyond_stock(
 }
 
 /// Orders that wait to be paid and were placed before `time`; not those of which a payment is recorded that may have come in time.
-pub fn placed_before(conn: &mut Conn, time: Timestamp, most: i64) -> QueryResult<Vec<Order>> {
+pub fn placed_before(conn: &mut Conn, whose: Whose, time: Timestamp, most: i64) -> QueryResult<Vec<Order>> {
     let its_payment = payments::table
         .filter(payments::order_id.eq(orders::id.nullable()))
         .filter(payments::state.eq(super::payments::RECORDED));
     let old = orders::table
+        .filter(sql::<Bool>(&whose.condition("orders.rp_id")))
         .filter(orders::state.eq(State::Placed.as_str()))
         .filter(orders::placed_at.lt(time.as_microsecond()))
         .filter(diesel::dsl::not(diesel::dsl::exists(its_payment)))

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use wallet_core::ids::RelyingPartyId;
 
 use super::columns::{damaged, parse};
+use super::relying_parties::Whose;
 use super::schema::pack_alerts as a;
 use super::{Conn, rows};
 use crate::billing::alerts::{AlertState, Recurrence, Setting, Threshold};
@@ -76,12 +77,12 @@ pub fn put(conn: &mut Conn, rp: RelyingPartyId, service: Service, alerts: &Alert
 }
 
 /// Relying parties that have packs of a service with less left than they want to be told of, or as little as nothing.
-pub fn low(conn: &mut Conn, now: Timestamp) -> QueryResult<Vec<(RelyingPartyId, Service)>> {
-    let now = now.as_microsecond();
+pub fn low(conn: &mut Conn, whose: Whose, now: Timestamp) -> QueryResult<Vec<(RelyingPartyId, Service)>> {
+    let (now, theirs) = (now.as_microsecond(), whose.condition("p.rp_id"));
     let query = format!(
         "SELECT {{row(}}p.rp_id, p.service{{)row}} AS line FROM packs p \
          LEFT JOIN pack_alerts a ON a.rp_id = p.rp_id AND a.service = p.service \
-         WHERE p.voided_at IS NULL AND p.starts_at <= {now} AND COALESCE(a.enabled, 1) = 1 \
+         WHERE {theirs} AND p.voided_at IS NULL AND p.starts_at <= {now} AND COALESCE(a.enabled, 1) = 1 \
          GROUP BY p.rp_id, p.service, p.monthly, a.threshold \
          HAVING SUM(CASE WHEN p.expires_at > {now} THEN p.remaining ELSE 0 END) * 100 \
              <= SUM(CASE WHEN p.expires_at > {now} THEN p.units ELSE 0 END) * COALESCE(a.threshold, 30)"

@@ -1,11 +1,14 @@
 //! Packs: units of a service that were bought beforehand.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use jiff::Timestamp;
 use wallet_core::ids::{PackId, RelyingPartyId};
 use wallet_core::money::Micros;
 
 use super::columns::{damaged, parse, time};
+use super::relying_parties::Whose;
 use super::schema::packs;
 use super::{Conn, exactly_one};
 use crate::billing::alerts::Recurrence;
@@ -183,8 +186,9 @@ pub fn paid(conn: &mut Conn, rp: RelyingPartyId, id: PackId) -> QueryResult<Paid
 }
 
 /// Packs that ended before `before`, and are not void yet.
-pub fn ended(conn: &mut Conn, before: Timestamp) -> QueryResult<Vec<(RelyingPartyId, PackId)>> {
+pub fn ended(conn: &mut Conn, whose: Whose, before: Timestamp) -> QueryResult<Vec<(RelyingPartyId, PackId)>> {
     let found = packs::table
+        .filter(sql::<Bool>(&whose.condition("rp_id")))
         .filter(packs::expires_at.lt(before.as_microsecond()))
         .filter(packs::voided_at.is_null())
         .select((packs::rp_id, packs::id));

@@ -23,6 +23,8 @@ pub struct RelyingParty {
     pub id: RelyingPartyId,
     /// The API key that it came with, if it came with one.
     pub key: Option<ApiKeyId>,
+    /// Whether it is of the sandbox: for ever, since it was taken in.
+    pub sandbox: bool,
     /// Served, or suspended.
     pub active: bool,
     /// What it owes, and since when.
@@ -39,8 +41,15 @@ pub struct RelyingParty {
 pub type ByKey = (RelyingParty, Vec<u8>);
 
 /// Adds a relying party.
-pub fn insert(conn: &mut Conn, id: RelyingPartyId, name: &str, now: Timestamp) -> QueryResult<()> {
+pub fn insert(
+    conn: &mut Conn,
+    id: RelyingPartyId,
+    name: &str,
+    sandbox: bool,
+    now: Timestamp,
+) -> QueryResult<()> {
     let row = (
+        relying_parties::sandbox.eq(i64::from(sandbox)),
         relying_parties::id.eq(id.to_string()),
         relying_parties::name.eq(name),
         relying_parties::state.eq("active"),
@@ -129,16 +138,22 @@ pub fn find(conn: &mut Conn, id: RelyingPartyId) -> QueryResult<Option<RelyingPa
     Ok(Some(rp))
 }
 
-type Row = (String, String, Option<i64>, Option<String>);
+type Row = (String, String, i64, Option<i64>, Option<String>);
 
 macro_rules! columns {
     () => {
-        (relying_parties::id, relying_parties::state, relying_parties::arrears_since, relying_parties::caps)
+        (
+            relying_parties::id,
+            relying_parties::state,
+            relying_parties::sandbox,
+            relying_parties::arrears_since,
+            relying_parties::caps,
+        )
     };
 }
 use columns;
 
-fn from_row((id, state, arrears_since, caps): Row) -> QueryResult<RelyingParty> {
+fn from_row((id, state, sandbox, arrears_since, caps): Row) -> QueryResult<RelyingParty> {
     let standing = match arrears_since {
         None => Standing::Clear,
         Some(since) => Standing::InArrears { since: time(since)? },
@@ -147,6 +162,7 @@ fn from_row((id, state, arrears_since, caps): Row) -> QueryResult<RelyingParty> 
     Ok(RelyingParty {
         id: parse(&id)?,
         key: None,
+        sandbox: sandbox == 1,
         active: state == "active",
         standing,
         caps: caps?,
@@ -216,11 +232,38 @@ pub fn set_caps(conn: &mut Conn, id: RelyingPartyId, caps: &[Cap]) -> QueryResul
     exactly_one(diesel::update(found).set(relying_parties::caps.eq(text)).execute(conn)?)
 }
 
-/// Whether there is such a relying party.
-pub fn exists(conn: &mut Conn, id: RelyingPartyId) -> QueryResult<bool> {
-    let found = relying_parties::table.find(id.to_string());
-    diesel::dsl::select(diesel::dsl::exists(found)).get_result(conn)
+/// Whether there is such a relying party, which is not of the sandbox.
+pub fn is_live(conn: &mut Conn, id: RelyingPartyId) -> QueryResult<bool> {
+    Ok(is_sandbox(conn, id)? == Some(false))
 }
+
+/// Whether a relying party is of the sandbox; `None` when there is none.
+pub fn is_sandbox(conn: &mut Conn, id: RelyingPartyId) -> QueryResult<Option<bool>> {
+    let found = relying_parties::table.find(id.to_string()).select(relying_parties::sandbox);
+    Ok(found.first::<i64>(conn).optional()?.map(|sandbox| sandbox == 1))
+}
+
+/// Whose rows a job looks at.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose {
+    /// All whose time is the real one: all but those of the sandbox with a clock that stands.
+    Real,
+    /// One relying party's.
+    One(RelyingPartyId),
+}
+
+impl Whose {
+    /// A condition on a column that names a relying party.
+    pub(super) fn condition(self, column: &str) -> String {
+        match self {
+            Whose::Real => format!("{column} NOT IN (SELECT rp_id FROM test_clocks WHERE at IS NOT NULL)"),
+            Whose::One(rp) => format!("{column} = '{rp}'"),
+        }
+    }
+}
+
+/// The relying parties of the sandbox.
+pub(super) const OF_THE_SANDBOX: &str = "(SELECT id FROM relying_parties WHERE sandbox = 1)";
 
 /// The relying party behind each unrevoked key, and the hash of the key's secret, in the order of `keys`. One query, with a row for
 /// each pair of a purpose and a service: there are few of either.

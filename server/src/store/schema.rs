@@ -8,7 +8,7 @@ mod of_orders;
 pub use of_approvals::{approvals, over_askings, past_uses, standing_numbers};
 pub use of_billing::{
     balances, billing_cycles, cap_days, closed_periods, messages, pack_alerts, packs, settlement_payments,
-    statement_items, statements,
+    statement_items, statements, test_clocks,
 };
 pub use of_holders::{
     certificates, consents, devices, enrolments, handles, holders, notices, numeric_codes, proofs,
@@ -56,6 +56,7 @@ diesel::table! {
         created_at -> BigInt,
         arrears_since -> Nullable<BigInt>,
         caps -> Nullable<Text>,
+        sandbox -> BigInt,
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Settlement {
     pub kept: Vec<u8>,
     /// When.
     pub at: Timestamp,
+    /// When it is for the bill: the same, but in a sandbox with a clock of its own. One of those is written by [`insert`].
+    pub billed_at: Timestamp,
 }
 
 const ACTION: &str = "redemption.judge";
@@ -59,8 +61,8 @@ pub fn insert(conn: &mut Conn, s: &Settlement) -> QueryResult<bool> {
     if !redemptions::close(conn, &s.redemption, s.passed, &s.sealed_answer, s.at)? {
         return Ok(false);
     }
-    attempts::insert(conn, &s.attempt, s.at)?;
-    charges::write(conn, &s.charge, &s.postings, s.at)?;
+    attempts::insert(conn, &s.attempt, s.billed_at)?;
+    charges::write(conn, &s.charge, &s.postings, s.billed_at)?;
     idempotency::finish(conn, &s.lease, &s.kept, s.at)?;
     audit::append(conn, s.redemption.rp, ACTION, s.redemption.id, s.attempt.outcome, s.at)?;
     Ok(true)

@@ -249,11 +249,12 @@ pub fn payments(conn: &mut Conn, rp: RelyingPartyId, period: &str) -> QueryResul
     rows.map(|(at, micros)| Ok((time(at)?, Micros::new(micros)))).collect()
 }
 
-/// The relying parties after `after` (all that have charges of a period are among them), by their ids.
-pub fn relying_parties(conn: &mut Conn, after: &str, limit: i64) -> QueryResult<Vec<RelyingPartyId>> {
+/// The relying parties after `after`, by their ids; and whether each is of the sandbox.
+pub fn relying_parties(conn: &mut Conn, after: &str, limit: i64) -> QueryResult<Vec<(RelyingPartyId, bool)>> {
     use super::schema::relying_parties as r;
-    let found = r::table.filter(r::id.gt(after)).order(r::id).limit(limit).select(r::id);
-    found.load::<String>(conn)?.iter().map(|id| parse(id)).collect()
+    let found = r::table.filter(r::id.gt(after)).order(r::id).limit(limit).select((r::id, r::sandbox));
+    let rows = found.load::<(String, i64)>(conn)?.into_iter();
+    rows.map(|(id, sandbox)| Ok((parse(&id)?, sandbox == 1))).collect()
 }
 
 /// Notes that every statement of a period is made; not twice.

@@ -66,6 +66,7 @@ tables! {
     jobs (name);
     admins (id);
     relying_parties (id);
+    test_clocks (rp_id);
     api_keys (id);
     purposes (rp_id, name);
     subscriptions (rp_id, service);

@@ -30,6 +30,9 @@ pub struct Line {
     pub receipt: String,
 }
 
+/// For whoever can't tell from an id on which day its charge is billed: a sandbox has a clock of its own.
+pub const EVER: (Timestamp, Timestamp) = (Timestamp::MIN, Timestamp::MAX);
+
 /// Between the bounds of a period and the moment that an id of a redemption is of lie minutes at most.
 const SLACK: SignedDuration = SignedDuration::from_hours(1);
 
@@ -120,10 +123,11 @@ pub struct Usage {
     pub stated: bool,
 }
 
-/// What was used in the periods that begin between two moments, in their order.
+/// What was used in the periods that begin between two moments, in their order. `by_ids`: whether the ids of charges tell when they were made.
 pub fn usage(
     conn: &mut Conn,
     rp: RelyingPartyId,
+    by_ids: bool,
     (from, to): (Timestamp, Timestamp),
 ) -> QueryResult<Vec<Usage>> {
     let stated = format!(
@@ -142,7 +146,7 @@ pub fn usage(
     // What is not stated can't have begun before what is, but for a month or a day that is longer than the one that was closed last.
     let month = SignedDuration::from_hours(31 * 24);
     let since = last.map(time).transpose()?.map_or(from, |last| last.saturating_sub(month).unwrap_or(from));
-    for range in occasions((from.max(since), to)) {
+    for range in occasions(if by_ids { (from.max(since), to) } else { EVER }) {
         let open = format!(
             "SELECT {{row(}}{PERIOD}, c.service, COUNT(*), CAST(SUM(CASE WHEN c.pack_id IS NULL THEN 0 ELSE 1 END) AS BIGINT), \
              CAST(SUM(c.micros) AS BIGINT){{)row}} AS line FROM charges c WHERE c.rp_id = '{rp}' AND {range} \

@@ -47,8 +47,12 @@ impl Admin {
         services: &[&str],
     ) -> anyhow::Result<RelyingParty> {
         let purposes = json!([{ "name": "check", "attributes": attributes }]);
-        let application = json!({ "name": name, "purposes": purposes, "services": services });
-        let admitted = self.post("/v1/admin/relying-parties", &application).await?.expect_status(201)?;
+        self.admitted(&json!({ "name": name, "purposes": purposes, "services": services })).await
+    }
+
+    /// Takes in whoever applies so.
+    pub async fn admitted(&self, application: &Value) -> anyhow::Result<RelyingParty> {
+        let admitted = self.post("/v1/admin/relying-parties", application).await?.expect_status(201)?;
         Ok(RelyingParty::new(&self.base, &text(&admitted, "/id")?, &text(&admitted, "/api_key")?))
     }
 

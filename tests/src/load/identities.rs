@@ -14,7 +14,7 @@ use wallet_core::ids::{ApiKeyId, RelyingPartyId};
 use wallet_core::jws::base64url;
 use wallet_core::pairwise::keyed;
 
-use ecert_server::flow::callers::API_KEY_PREFIX;
+use ecert_server::flow::callers::key_prefix;
 
 /// Device keys whose points are brought to affine form together: one inversion for all of them.
 const BATCH: usize = 128;
@@ -109,7 +109,7 @@ impl Identities {
         let secret = base64url(&self.derive("api key", number));
         let public = key.to_string();
         let public = public.strip_prefix("key_").unwrap_or(&public).to_owned();
-        let api_key = format!("{API_KEY_PREFIX}{public}_{secret}");
+        let api_key = format!("{}{public}_{secret}", key_prefix(false));
         LoadedRelyingParty { id, key, secret_hash: sha256(secret.as_bytes()), api_key }
     }
 }

@@ -6,6 +6,7 @@ pub mod paper;
 pub mod qr;
 pub mod sheet;
 pub mod standing;
+pub mod test_people;
 
 use std::str::FromStr;
 
@@ -18,12 +19,14 @@ pub enum Code {
     Numeric(numeric::NumericCode),
     /// The sixteen digits that stand: good for an approval on the holder's own phone only.
     Standing(standing::StandingNumber),
+    /// That of a person who is not there: good in a sandbox, and unknown everywhere else.
+    Test(test_people::TestCode),
 }
 
 impl Code {
-    /// Whether it could be guessed, so that wrong ones are counted: a QR is signed.
+    /// Whether it could be guessed, so that wrong ones are counted: a QR is signed, and a test person's is no secret.
     pub fn is_digits(&self) -> bool {
-        !matches!(self, Code::Qr(_))
+        matches!(self, Code::Numeric(_) | Code::Standing(_))
     }
 }
 
@@ -36,12 +39,11 @@ impl FromStr for Code {
     type Err = CodeMalformed;
 
     fn from_str(text: &str) -> Result<Self, CodeMalformed> {
-        match text.strip_prefix(qr::PREFIX) {
-            Some(body) => qr::UnverifiedQr::parse(body).map(Box::new).map(Code::Qr),
-            None => match text.parse() {
-                Ok(code) => Ok(Code::Numeric(code)),
-                Err(CodeMalformed) => text.parse().map(Code::Standing),
-            },
+        if let Some(body) = text.strip_prefix(qr::PREFIX) {
+            return qr::UnverifiedQr::parse(body).map(Box::new).map(Code::Qr);
         }
+        // Each has a version of its own.
+        let numeric = text.parse().map(Code::Numeric);
+        numeric.or_else(|_| text.parse().map(Code::Standing)).or_else(|_| text.parse().map(Code::Test))
     }
 }

@@ -60,7 +60,12 @@ pub(super) fn draw(version: u8, rng: &mut (impl CryptoRng + ?Sized)) -> [u8; 16]
             break candidate % RANDOM_DIGITS;
         }
     };
-    let payload = format!("{}{drawn:013}", char::from(version));
+    write(version, drawn)
+}
+
+/// The digits of a version for a number below 10¹³, with their check digits.
+pub(super) fn write(version: u8, number: u64) -> [u8; 16] {
+    let payload = format!("{}{number:013}", char::from(version));
     let check = 98 - remainder_97(payload.bytes().chain(*b"00"));
     let mut digits = [b'0'; 16];
     for (place, digit) in digits.iter_mut().zip(format!("{payload}{check:02}").bytes()) {

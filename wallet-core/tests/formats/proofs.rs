@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use wallet_core::chain::ChainRefused;
 use wallet_core::dpop::{self, DpopError, Request};
 use wallet_core::jws::JwsError;
-use wallet_core::receipt::Receipt;
+use wallet_core::receipt::{Receipt, ReceiptRefused};
 
 use crate::craft::{ORDER, jws, mirrored, signature};
 use crate::issuer::{Chain, NOW, Plan, device, key, now, signer};
@@ -263,6 +263,25 @@ fn receipt(key: &SigningKey, change: impl FnOnce(&mut Value, &mut Value)) -> Tok
     Token { token, now: now() }
 }
 
+const SANDBOX: &str = "ecert-sandbox-receipt+jwt";
+
+fn of_a_sandbox() -> Token {
+    receipt(&signer(), |header, claims| {
+        header["typ"] = SANDBOX.into();
+        claims["sandbox"] = true.into();
+    })
+}
+
+#[test]
+fn a_receipt_is_of_a_sandbox_by_type_and_by_claims_or_not_at_all() {
+    let verify = |token: &Token| Receipt::verify_sandbox(&token.token, &Chain::good().root, token.now);
+    assert!(verify(&of_a_sandbox()).unwrap().sandbox);
+    let real = receipt(&signer(), |_, _| ());
+    assert_eq!(verify(&real), Err(JwsError::Header.into()));
+    let by_type = receipt(&signer(), |header, _| header["typ"] = SANDBOX.into());
+    assert_eq!(verify(&by_type), Err(ReceiptRefused::Contradiction));
+}
+
 fn receipts() -> Vec<Case<Token>> {
     let signed = |change: fn(&mut Value, &mut Value)| receipt(&signer(), change);
     let other = Plan::impostor().make();
@@ -283,6 +302,17 @@ fn receipts() -> Vec<Case<Token>> {
             "another kind of token",
             signed(|header, _| header["typ"] = "dpop+jwt".into()),
             JwsError::Header,
+        ),
+        case("of a sandbox", of_a_sandbox(), JwsError::Header),
+        case(
+            "of a sandbox by its type",
+            signed(|header, _| header["typ"] = SANDBOX.into()),
+            JwsError::Header,
+        ),
+        case(
+            "of a sandbox by its claims",
+            signed(|_, claims| claims["sandbox"] = true.into()),
+            ReceiptRefused::Contradiction,
         ),
         case("a critical header", signed(|header, _| header["crit"] = json!(["x5c"])), JwsError::Header),
         case(

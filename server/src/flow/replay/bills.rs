@@ -14,6 +14,7 @@ use crate::billing::periods::{Cycle, Period};
 use crate::billing::posting::Balanced;
 use crate::billing::replay::{Debt, out_of_order};
 use crate::billing::statement::Statement as Figures;
+use crate::flow::consistency::in_the_sandbox;
 use crate::store::Conn;
 use crate::store::replay::{self as rows, Statement};
 
@@ -73,7 +74,11 @@ pub(super) fn look(
 fn unstated(desk: &mut Desk<'_>, made: &BTreeMap<String, Figures>) -> anyhow::Result<()> {
     for (period, figures) in made {
         let found = "nothing";
-        if desk.rules.closed.contains(period) {
+        if let Some(through) = desk.clock {
+            if let Some(due) = closable_at(desk, period).filter(|due| *due <= through) {
+                desk.find("statement-missing", period, format!("a statement since {due}"), found);
+            }
+        } else if desk.rules.closed.contains(period) {
             let expected = format!("a statement of {} uses", figures.totals.uses);
             desk.find("statement-missing", period, expected, found);
         } else if let Some(due) = closable_at(desk, period)
@@ -175,7 +180,14 @@ fn bounds(desk: &mut Desk<'_>, statement: &Statement) -> anyhow::Result<()> {
 /// The signed token says what was recomputed.
 fn signed(desk: &mut Desk<'_>, statement: &Statement, made: &Figures) -> anyhow::Result<()> {
     let closed_at = Timestamp::from_microsecond(statement.closed_at)?;
-    let token = match Token::verify(&statement.token, desk.audit.root, closed_at) {
+    let root = desk.audit.root;
+    let verified = match desk.clock {
+        None => Token::verify(&statement.token, root, closed_at),
+        Some(_) => in_the_sandbox([closed_at, desk.audit.now], |at| {
+            Token::verify_sandbox(&statement.token, root, at)
+        }),
+    };
+    let token = match verified {
         Ok(token) => token,
         Err(error) => {
             desk.find("statement-token", &statement.id, "a statement that the issuer signed", error);
@@ -201,6 +213,7 @@ fn signed(desk: &mut Desk<'_>, statement: &Statement, made: &Figures) -> anyhow:
         uses: made.totals.uses,
         amount: cny(made.totals.micros),
         root: base64url(&made.root),
+        sandbox: desk.clock.is_some(),
     };
     let [expected, found] = [&expected, &token].map(serde_json::to_string);
     desk.compare("statement-token", &statement.id, expected?, found?);

@@ -101,22 +101,24 @@ impl Shown {
 
 /// The statements of periods after `after`.
 pub fn list(ctx: &Context, rp: &RelyingParty, after: &str, limit: i64) -> Flow<Vec<Shown>> {
+    let now = ctx.moment_of(rp)?.at;
     ctx.rp_store.read(|conn| {
         let found = statements::list(conn, rp.id, after, limit)?;
-        found.into_iter().map(|statement| shown(ctx, conn, statement)).collect()
+        found.into_iter().map(|statement| shown(ctx, conn, statement, now)).collect()
     })
 }
 
 /// The statement of a period.
 pub fn show(ctx: &Context, rp: &RelyingParty, period: &str) -> Flow<Shown> {
+    let now = ctx.moment_of(rp)?.at;
     ctx.rp_store.read(|conn| {
         let statement = statements::find(conn, rp.id, period)?.ok_or(Refusal::NotFound)?;
-        shown(ctx, conn, statement)
+        shown(ctx, conn, statement, now)
     })
 }
 
-fn shown(ctx: &Context, conn: &mut Conn, statement: Statement) -> Flow<Shown> {
-    let late_fee = settling::late_fee(&ctx.zone, conn, &statement, ctx.now())?;
+fn shown(ctx: &Context, conn: &mut Conn, statement: Statement, now: Timestamp) -> Flow<Shown> {
+    let late_fee = settling::late_fee(&ctx.zone, conn, &statement, now)?;
     let items = statements::items(conn, statement.rp, &statement.period)?.into_iter();
     let items = items.map(|(key, sums)| Item {
         service: key.service.as_str().to_owned(),
@@ -212,7 +214,8 @@ fn each(
 ) -> Flow<()> {
     ctx.rp_store.read(|conn| {
         let statement = statements::find(conn, rp.id, period)?.ok_or(Refusal::NotFound)?;
-        usage::lines(conn, rp.id, period, statement.bounds, &mut each)
+        let bounds = if rp.sandbox { usage::EVER } else { statement.bounds };
+        usage::lines(conn, rp.id, period, bounds, &mut each)
     })
 }
 

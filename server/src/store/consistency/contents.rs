@@ -35,6 +35,8 @@ impl Sample {
 pub struct Attempted {
     /// Ids of the attempt, the redemption, the relying party.
     pub ids: (String, String, String),
+    /// Whether the relying party is of the sandbox.
+    pub sandbox: bool,
     /// What was metered, how it ended, and why.
     pub said: (String, String, Option<String>),
     /// The receipt, and when it was signed, in microseconds.
@@ -67,23 +69,24 @@ pub fn attempts(conn: &mut Conn, sample: Sample) -> QueryResult<Rows<'_, Attempt
     let total = rows::number(conn, "SELECT COUNT(*) AS n FROM attempts")?;
     let condition = sample.condition(u64::try_from(total).unwrap_or(0));
     let query = format!(
-        "SELECT {{row(}}a.id, a.redemption_id, a.rp_id, a.service, a.outcome, a.reason, a.receipt, a.judged_at, \
+        "SELECT {{row(}}a.id, a.redemption_id, a.rp_id, a.service, a.outcome, a.reason, a.receipt, a.judged_at, COALESCE(r.sandbox, 0), \
            c.id, c.currency, c.micros, c.price_version, c.transaction_id, c.pack_id, c.period{{)row}} AS line \
-         FROM attempts a LEFT JOIN charges c \
+         FROM attempts a LEFT JOIN relying_parties r ON r.id = a.rp_id LEFT JOIN charges c \
            ON c.rp_id = a.rp_id AND c.redemption_id = a.redemption_id AND c.id = a.charge_id WHERE {condition}"
     );
-    type Row = (String, String, String, String, String, Option<String>, String, i64);
+    type Row = (String, String, String, String, String, Option<String>, String, i64, i64);
     let read = |values: QueryResult<Vec<Value>>| -> QueryResult<Attempted> {
         let mut attempt = values?;
-        let charge = attempt.split_off(8.min(attempt.len()));
+        let charge = attempt.split_off(9.min(attempt.len()));
         let wrong = |_| damaged(&"a row has another form");
-        let (id, redemption, rp, service, outcome, reason, receipt, judged_at): Row =
+        let (id, redemption, rp, service, outcome, reason, receipt, judged_at, sandbox): Row =
             serde_json::from_value(Value::Array(attempt)).map_err(wrong)?;
         let is_charged = charge.first().is_some_and(|id| !id.is_null());
         let charge = is_charged.then(|| serde_json::from_value(Value::Array(charge)).map_err(wrong));
         let charge = charge.transpose()?;
         Ok(Attempted {
             ids: (id, redemption, rp),
+            sandbox: sandbox == 1,
             said: (service, outcome, reason),
             receipt: (receipt, judged_at),
             charge,

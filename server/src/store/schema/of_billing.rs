@@ -117,3 +117,13 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(statements, statement_items);
+
+diesel::table! {
+    test_clocks (rp_id) {
+        rp_id -> Text,
+        at -> Nullable<BigInt>,
+        target -> Nullable<BigInt>,
+        through -> BigInt,
+        epoch -> BigInt,
+    }
+}
