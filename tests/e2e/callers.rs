@@ -81,6 +81,8 @@ async fn credentials_of_one_kind_open_no_route_of_another() -> Test {
             "messages",
             "alerts",
             "caps",
+            "webhooks",
+            "contacts",
             "statements",
         ];
         let kind = match path.strip_prefix("/v1/").unwrap_or_default() {

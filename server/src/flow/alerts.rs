@@ -7,14 +7,15 @@ use serde_json::json;
 use wallet_core::ids::RelyingPartyId;
 use wallet_core::refusal::Refusal;
 
-use super::Context;
 use super::callers::RelyingParty;
+use super::{Context, telling};
 use crate::billing::alerts::{Event, Level, Recurrence, Setting, Threshold};
 use crate::billing::packs::Pack;
 use crate::billing::price::Service;
+use crate::delivery::event::Kind;
 use crate::stop::Flow;
 use crate::store::pack_alerts::{self, Alerts};
-use crate::store::{Conn, messages, packs};
+use crate::store::{Conn, packs};
 
 /// An alert as a relying party sets it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -120,7 +121,7 @@ fn judge(
         let body = json!({
             "service": service.as_str(), "threshold": i64::from(setting.threshold), "remaining": remaining,
         });
-        messages::insert(conn, rp, "pack.low", &body, now)?;
+        telling::message(conn, rp, Kind::PackLow, &body, now)?;
     }
     Ok(changed)
 }

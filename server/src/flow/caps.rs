@@ -13,13 +13,14 @@ use wallet_core::refusal::Refusal;
 
 use super::amounts::cny;
 use super::callers::RelyingParty;
-use super::{Context, prices};
+use super::{Context, prices, telling};
 use crate::billing::caps::{Cap, Kind, Scope, Spending, Verdict, check};
 use crate::billing::price::{self, Service};
+use crate::delivery::event::Kind as Told;
 use crate::stop::Flow;
 use crate::store::caps::{self, Day};
 use crate::store::charges::Charge;
-use crate::store::{Conn, audit, messages, packs, relying_parties};
+use crate::store::{Conn, audit, packs, relying_parties};
 
 /// Caps that a relying party may have.
 const MOST: usize = 50;
@@ -88,7 +89,7 @@ pub(super) fn count(
         }
         if reached.contains(&cap.id()) && caps::tell(conn, of_day(rp.id, cap, day), now)? {
             let body = json!({ "cap": shown(cap, None), "date": day.to_string() });
-            messages::insert(conn, rp.id, "cap.reached", &body, now)?;
+            telling::message(conn, rp.id, Told::CapReached, &body, now)?;
         }
     }
     Ok(())

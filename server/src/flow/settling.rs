@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use wallet_core::ids::{LedgerTransactionId, RelyingPartyId};
 use wallet_core::money::Micros;
 
+use super::telling;
 use crate::billing::arrears::{self, Owed, OwedFrom, Standing};
 use crate::billing::posting::Balanced;
 use crate::stop::Flow;
@@ -28,8 +29,9 @@ pub(super) fn settle_owed(zone: &TimeZone, conn: &mut Conn, rp: RelyingPartyId, 
         }
     }
     collect_late_fees(conn, rp, now)?;
-    relying_parties::set_standing(conn, rp, Standing::of(&settled.still_owed))?;
-    Ok(())
+    let standing = Standing::of(&settled.still_owed);
+    let before = relying_parties::set_standing(conn, rp, standing)?;
+    telling::standing(conn, rp, (before, standing), now)
 }
 
 /// What is owed of a statement; nothing of one that is paid.

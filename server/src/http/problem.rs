@@ -105,6 +105,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::PaymentDecided
         | Refusal::PaymentDiffers
         | Refusal::RefundNotPossible(_)
+        | Refusal::WebhookDisabled
         | Refusal::EnrolmentNotAtThisStep { .. } => StatusCode::CONFLICT,
         Refusal::CertificateRevoked => StatusCode::GONE,
         Refusal::CaptureTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -116,6 +117,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         Refusal::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
         Refusal::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::MailNotOffered => StatusCode::NOT_IMPLEMENTED,
     }
 }
 

@@ -22,22 +22,23 @@ pub struct Message {
     pub at: Timestamp,
 }
 
-/// Adds a message.
+/// Adds a message; which it is.
 pub fn insert(
     conn: &mut Conn,
     rp: RelyingPartyId,
     kind: &str,
     body: &Value,
     now: Timestamp,
-) -> QueryResult<()> {
+) -> QueryResult<MessageId> {
+    let id = MessageId::new(now, &mut rand::rng());
     let row = (
         m::rp_id.eq(rp.to_string()),
-        m::id.eq(MessageId::new(now, &mut rand::rng()).to_string()),
+        m::id.eq(id.to_string()),
         m::kind.eq(kind),
         m::body.eq(body.to_string()),
         m::at.eq(now.as_microsecond()),
     );
-    diesel::insert_into(m::table).values(row).execute(conn).map(drop)
+    diesel::insert_into(m::table).values(row).execute(conn).map(|_| id)
 }
 
 /// The messages after `after`, the oldest first.

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod buying;
 pub mod holder;
 pub mod relying_party;
+pub mod telling;
 
 pub use admin::Admin;
 pub use buying::Gateway;
