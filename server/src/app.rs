@@ -23,6 +23,7 @@ use crate::edge::keyring::Keyring;
 use crate::edge::keys::pass_phrase::SecretSource;
 use crate::edge::keys::{Keys, StoreSettings};
 use crate::edge::machine;
+use crate::edge::mail::{Mailer, Smtp};
 use crate::edge::metrics::{BUCKETS, Metrics};
 use crate::edge::models::ModelWorkers;
 use crate::edge::payments::Gateways;
@@ -30,6 +31,7 @@ use crate::edge::pkcs11::{AuthPin, Token, TokenSettings};
 use crate::edge::signer::KeyPlaces;
 use crate::edge::source::{AuthoritativeSource, DocumentOnly, LocalRegister};
 use crate::edge::vault::Vault;
+use crate::edge::webhooks::{Names, SystemNames, Webhooks};
 use crate::flow::caches::Caches;
 use crate::flow::misses::Misses;
 use crate::flow::{Context, offers, prices, status_lists};
@@ -52,6 +54,8 @@ pub struct Ports {
     pub clock: Option<Arc<dyn Clock>>,
     /// Instead of workers of its own.
     pub models: Option<Arc<ModelWorkers>>,
+    /// Instead of the machine's resolver.
+    pub names: Option<Arc<dyn Names>>,
 }
 
 /// The databases, which are one unless told otherwise.
@@ -155,12 +159,25 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
         secrets,
         source,
         gateways,
+        webhooks: webhooks(config, ports.names)?,
+        mailer: mailer(config)?,
         metrics,
         clock,
         zone,
     };
     prepare(&ctx)?;
     Ok(ctx)
+}
+
+fn webhooks(config: &Config, names: Option<Arc<dyn Names>>) -> anyhow::Result<Webhooks> {
+    let names = names.unwrap_or_else(|| Arc::new(SystemNames));
+    Webhooks::new(names, config.webhook_private_targets, config.webhook_roots.as_deref())
+}
+
+fn mailer(config: &Config) -> anyhow::Result<Option<Box<dyn Mailer>>> {
+    let Some(server) = &config.smtp else { return Ok(None) };
+    let from = config.smtp_from.as_deref().context("set --smtp-from to the address that mails come from")?;
+    Ok(Some(Box::new(Smtp::new(server, from)?)))
 }
 
 /// The address that wallets see, without a slash at its end: proofs are checked against it.

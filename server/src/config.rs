@@ -129,6 +129,18 @@ pub struct Config {
     /// A file with a line `NAME whsec_…` for each payment gateway whose notices are taken (docs/OPERATIONS.md) [default: none]
     #[arg(long, env = "ECERT_PAYMENT_GATEWAYS", global = true)]
     pub payment_gateways: Option<PathBuf>,
+    /// Whether webhooks may also go to addresses that only this network reaches, and without TLS; for trials and closed networks
+    #[arg(long, env = "ECERT_WEBHOOK_PRIVATE_TARGETS", default_value_t = false, action = clap::ArgAction::Set, global = true)]
+    pub webhook_private_targets: bool,
+    /// Certificates (PEM) of those who are believed when they certify receivers of webhooks [default: Mozilla's list]
+    #[arg(long, env = "ECERT_WEBHOOK_ROOTS", global = true)]
+    pub webhook_roots: Option<PathBuf>,
+    /// The mail server, smtps://USER:PASSWORD@HOST:PORT or smtp://USER:PASSWORD@HOST:PORT?tls=required [default: no mails]
+    #[arg(long, env = "ECERT_SMTP", hide_env_values = true, global = true)]
+    pub smtp: Option<String>,
+    /// The address that mails come from, `E-Cert <noreply@example.com>`
+    #[arg(long, env = "ECERT_SMTP_FROM", global = true)]
+    pub smtp_from: Option<String>,
     /// Who confirms name and number during enrolment
     #[arg(long, env = "ECERT_SOURCE", value_enum, default_value = "register", global = true)]
     pub source: SourceKind,

@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod flow;
 
 pub mod billing;
+pub mod delivery;
 pub mod edge;
 pub mod store;
 

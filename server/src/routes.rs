@@ -5,10 +5,10 @@ use actix_web::Route;
 use actix_web::web::{ServiceConfig, delete, get, post, put, resource, to};
 
 use crate::http::{
-    accounts, approvals, attestations, certificates, codes, devices, enrolments, face_groups, faces, health,
-    issuer, ledger, liveness_sessions, offers, orders, paper, payments, persons, prices, problem, recoveries,
-    redemptions, relying_parties, revocations, sandbox, sponsorships, standing_numbers, statements,
-    status_lists, transparency_log,
+    accounts, approvals, attestations, certificates, codes, contacts, devices, enrolments, face_groups,
+    faces, health, issuer, ledger, liveness_sessions, offers, orders, paper, payments, persons, prices,
+    problem, recoveries, redemptions, relying_parties, revocations, sandbox, sponsorships, standing_numbers,
+    statements, status_lists, transparency_log, webhooks,
 };
 
 /// What is bought and used, and the money for it. Above [`routes`], where those stand that need a caller.
@@ -29,6 +29,15 @@ fn buying(api: &mut ServiceConfig) {
     at(api, "/v1/messages",                                get().to(accounts::messages));
     pair(api, "/v1/alerts",                                get().to(accounts::alerts), put().to(accounts::set_alerts));
     pair(api, "/v1/caps",                                  get().to(accounts::caps), put().to(accounts::replace_caps));
+    pair(api, "/v1/webhooks",                              get().to(webhooks::list), post().to(webhooks::create));
+    at(api, "/v1/webhooks/{id}:enable",                    post().to(webhooks::enable));
+    pair(api, "/v1/webhooks/{id}",                         get().to(webhooks::show), delete().to(webhooks::remove));
+    pair(api, "/v1/webhooks/{id}/secrets",                 post().to(webhooks::rotate), delete().to(webhooks::end_old_secrets));
+    at(api, "/v1/webhooks/{id}/deliveries",                get().to(webhooks::deliveries));
+    at(api, "/v1/webhooks/{id}/deliveries/{delivery}:replay", post().to(webhooks::replay));
+    pair(api, "/v1/contacts",                              get().to(contacts::list), post().to(contacts::create));
+    at(api, "/v1/contacts/{id}:confirm",                   post().to(contacts::confirm));
+    at(api, "/v1/contacts/{id}",                           delete().to(contacts::remove));
     at(api, "/v1/statements",                              get().to(statements::list));
     at(api, "/v1/statements/{period}",                     get().to(statements::show));
     at(api, "/v1/statements/{period}/lines",               get().to(statements::lines));

@@ -81,6 +81,8 @@ async fn credentials_of_one_kind_open_no_route_of_another() -> Test {
             "messages",
             "alerts",
             "caps",
+            "webhooks",
+            "contacts",
             "statements",
             "test-clock",
             "sandbox",

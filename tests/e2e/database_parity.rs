@@ -19,7 +19,7 @@ const PARTITIONED: [&str; 3] = ["attempts", "audit", "charges"];
 /// Indexes over times that grow with the table: a BRIN says of each block what it spans, and costs next to nothing.
 const BY_BLOCK: [&str; 3] = ["idempotency_keys_created_at", "redemptions_opened_at", "spent_codes_spent_at"];
 /// Columns that PostgreSQL is told to compare byte by byte, as SQLite does anyhow.
-const BYTEWISE: [&str; 97] = [
+const BYTEWISE: [&str; 103] = [
     "api_keys.rp_id",
     "approvals.redemption_id",
     "approvals.rp_id",
@@ -46,6 +46,12 @@ const BYTEWISE: [&str; 97] = [
     "charges.rp_id",
     "charges.transaction_id",
     "closed_periods.period",
+    "deliveries.endpoint_id",
+    "deliveries.event_id",
+    "deliveries.id",
+    "deliveries.rp_id",
+    "endpoints.id",
+    "endpoints.rp_id",
     "enrolments.sponsorship_id",
     "face_groups.id",
     "face_groups.rp_id",

@@ -12,6 +12,7 @@ use ecert_server::config::Config;
 use ecert_server::edge::clock::{Clock, ManualClock};
 use ecert_server::edge::models::ModelWorkers;
 use ecert_server::edge::source::LocalRegister;
+use ecert_server::edge::webhooks::Names;
 use ecert_server::flow::{Context, admins};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
@@ -161,18 +162,28 @@ impl TestApp {
             flags.extend(["--database-connections", "4", "--database", url]);
         }
         let folder = Arc::new(tempfile::tempdir()?);
-        Self::start_in(folder, &flags, models, database)
+        Self::start_in(folder, &flags, Ports { models, ..Ports::default() }, database)
+    }
+
+    /// Starts a service that asks this name server.
+    pub async fn with_names(names: Arc<dyn Names>) -> anyhow::Result<TestApp> {
+        let database = postgres_server().map(|server| OwnDatabase::on(&server)).transpose()?;
+        let url = database.as_ref().map(OwnDatabase::url);
+        let flags: Vec<&str> =
+            url.iter().flat_map(|url| ["--database-connections", "4", "--database", url]).collect();
+        let ports = Ports { models: Some(shared_models()), names: Some(names), ..Ports::default() };
+        Self::start_in(Arc::new(tempfile::tempdir()?), &flags, ports, database)
     }
 
     fn start_in(
         folder: Arc<TempDir>,
         flags: &[&str],
-        models: Option<Arc<ModelWorkers>>,
+        ports: Ports,
         database: Option<OwnDatabase>,
     ) -> anyhow::Result<TestApp> {
         let clock = Arc::new(ManualClock::starting_at(Timestamp::now()));
         let config = config(folder.path(), flags)?;
-        let ports = Ports { clock: Some(Arc::clone(&clock) as Arc<dyn Clock>), models };
+        let ports = Ports { clock: Some(Arc::clone(&clock) as Arc<dyn Clock>), ..ports };
         let running = start(&config, ports)?;
         let (context, handle) = (running.context.clone(), running.handle.clone());
         actix_web::rt::spawn(running.serve());
@@ -201,7 +212,7 @@ impl TestApp {
         flags: &[&str],
         models: Option<Arc<ModelWorkers>>,
     ) -> anyhow::Result<TestApp> {
-        Self::start_in(Arc::clone(&self.folder), flags, models, None)
+        Self::start_in(Arc::clone(&self.folder), flags, Ports { models, ..Ports::default() }, None)
     }
 
     /// Where the keys are, and the database on SQLite.

@@ -36,6 +36,7 @@ pub mod odd_pictures;
 pub mod phone;
 #[cfg(unix)]
 pub mod postgres;
+pub mod receiver;
 pub mod samples;
 pub mod service;
 pub mod specimen;

@@ -142,6 +142,14 @@ ids! {
     CapId = "cap";
     /// Something that a relying party is told of.
     MessageId = "msg";
+    /// Where a relying party is told of things by HTTP.
+    WebhookId = "whk";
+    /// A mail address where a relying party is told of things.
+    ContactId = "cnt";
+    /// Something that happened, as webhooks name it.
+    EventId = "evt";
+    /// One event on its way to one endpoint.
+    DeliveryId = "dlv";
     /// One ledger transaction.
     LedgerTransactionId = "ltx";
     /// One line of the audit trail.

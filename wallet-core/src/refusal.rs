@@ -158,6 +158,10 @@ pub enum Refusal {
     PaymentDiffers,
     /// Money does not go back.
     RefundNotPossible(&'static str),
+    /// This service sends no mails.
+    MailNotOffered,
+    /// The webhook is switched off.
+    WebhookDisabled,
     /// The key was used before for another request: another method, path or body.
     IdempotencyKeyReused,
     /// Too often.
@@ -220,6 +224,8 @@ impl Refusal {
             Refusal::PaymentDecided => "payment-decided",
             Refusal::PaymentDiffers => "payment-differs",
             Refusal::RefundNotPossible(_) => "refund-not-possible",
+            Refusal::MailNotOffered => "mail-not-offered",
+            Refusal::WebhookDisabled => "webhook-disabled",
             Refusal::IdempotencyKeyReused => "idempotency-key-reused",
             Refusal::RateLimited { .. } => "rate-limited",
             Refusal::Overloaded { .. } => "overloaded",
@@ -294,6 +300,8 @@ impl Refusal {
             Refusal::PaymentKnown => "a payment with this reference was recorded before",
             Refusal::PaymentDecided => "this was decided before",
             Refusal::PaymentDiffers => "something else was told of this payment before",
+            Refusal::MailNotOffered => "no mail server is set up here; fetch /v1/messages, or use a webhook",
+            Refusal::WebhookDisabled => "the webhook is switched off; switch it on first (:enable)",
             Refusal::IdempotencyKeyReused => "this Idempotency-Key belongs to another request",
         };
         fixed.to_owned()

@@ -94,6 +94,12 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
         Ok(python) => drop(suite.env("ECERT_COSE_PYTHON", python)),
         Err(error) => eprintln!("MISSING: python-cwt, so nobody else reads our vectors\n{error:#}\n"),
     }
+    match peer::python(&cache, Peer::Webhooks, &Progress::new()) {
+        Ok(python) => drop(suite.env("ECERT_WEBHOOKS_PYTHON", python)),
+        Err(error) => {
+            eprintln!("MISSING: standardwebhooks, so nobody else verifies our webhooks\n{error:#}\n")
+        }
+    }
     suite.arg("test").args((!chosen).then_some("--workspace")).args(arguments);
     if chosen || std::env::var_os(TEST_POSTGRES).is_some() {
         return hand_over(suite);

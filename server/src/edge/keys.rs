@@ -52,6 +52,8 @@ pub struct Secrets {
     pub log: [u8; 32],
     /// Challenges for which phones make attested keys.
     pub attestation: [u8; 32],
+    /// Addresses that relying parties are told at: what is counted of them, and tokens that prove them.
+    pub contact: [u8; 32],
 }
 
 impl Secrets {
@@ -73,6 +75,7 @@ impl Secrets {
             template: ProtectionKey::new(derive("ecert template")?),
             log: derive("ecert transparency log")?,
             attestation: derive("ecert attestation challenge")?,
+            contact: derive("ecert contact")?,
         })
     }
 }

@@ -122,6 +122,7 @@ pub struct Metrics {
     charges: IntCounterVec,
     billed: IntCounterVec,
     problems: IntCounterVec,
+    told: IntCounterVec,
     // Their label is `task`: Prometheus writes its own `job` on every series.
     job_intervals: GaugeVec,
     job_successes: GaugeVec,
@@ -156,6 +157,10 @@ impl Metrics {
             charges: counters("ecert_charges_total", "Charges, by service", "service")?,
             billed: counters("ecert_billed_micro_yuan_total", "Micro-yuan charged, by service", "service")?,
             problems: counters("ecert_problems_total", "Refusals and malfunctions, by code", "code")?,
+            told: IntCounterVec::new(
+                Opts::new("ecert_deliveries_total", "Tries to tell of an event, by how they ended"),
+                &["channel", "outcome"],
+            )?,
             job_intervals: gauges("ecert_job_interval_seconds", "Time between two runs of a job", "task")?,
             job_successes: gauges(
                 "ecert_job_last_success_timestamp_seconds",
@@ -204,6 +209,10 @@ impl Metrics {
         for outcome in ["approved", "recovered", "referred"] {
             self.enrolments.with_label_values(&[outcome]);
         }
+        for outcome in ["delivered", "failed", "dead"] {
+            self.told.with_label_values(&["webhook", outcome]);
+            self.told.with_label_values(&["mail", outcome]);
+        }
         for code in ["overloaded", "internal"] {
             self.problems.with_label_values(&[code]);
         }
@@ -211,13 +220,14 @@ impl Metrics {
 
     /// Makes them known to a registry.
     pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        let all: [Box<dyn Collector>; 19] = [
+        let all: [Box<dyn Collector>; 20] = [
             Box::new(self.stages.clone()),
             Box::new(self.redemptions.clone()),
             Box::new(self.enrolments.clone()),
             Box::new(self.charges.clone()),
             Box::new(self.billed.clone()),
             Box::new(self.problems.clone()),
+            Box::new(self.told.clone()),
             Box::new(self.job_intervals.clone()),
             Box::new(self.job_successes.clone()),
             Box::new(self.job_durations.clone()),
@@ -269,6 +279,11 @@ impl Metrics {
     /// A request was answered with a refusal or a malfunction.
     pub fn problem(&self, code: &'static str) {
         self.problems.with_label_values(&[code]).inc();
+    }
+
+    /// A webhook or a contact was tried: `delivered`, `failed` (to be tried again) or `dead`.
+    pub fn told(&self, channel: &'static str, outcome: &'static str) {
+        self.told.with_label_values(&[channel, outcome]).inc();
     }
 
     /// A job will run every `interval`.

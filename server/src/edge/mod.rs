@@ -1,5 +1,5 @@
-//! The outside world: time, keys, models, registers. [`clock::Clock`], [`signer::KeyPlace`],
-//! [`payments::PaymentGateway`] and [`source::AuthoritativeSource`] are ports with more than one adapter to come.
+//! The outside world: time, keys, models, registers, whom we tell. [`clock::Clock`], [`signer::KeyPlace`],
+//! [`payments::PaymentGateway`], [`mail::Mailer`], [`webhooks::Names`] and [`source::AuthoritativeSource`] are ports.
 
 pub mod attestation;
 pub mod clock;
@@ -7,6 +7,7 @@ pub mod face_index;
 pub mod keyring;
 pub mod keys;
 pub mod machine;
+pub mod mail;
 pub mod metrics;
 pub mod model_load;
 pub mod models;
@@ -17,3 +18,4 @@ pub mod signer;
 pub mod source;
 pub mod traces;
 pub mod vault;
+pub mod webhooks;

@@ -4,36 +4,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context as _, bail, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use jiff::{SignedDuration, Timestamp};
-use ring::hmac;
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use wallet_core::money::SentAmount;
 
 use crate::billing::account::{Provider, SANDBOX};
+use crate::delivery::signature::{Forged, Secret, verify};
 
-/// How far a notice's time may be from ours, before or after (Standard Webhooks, "verifying webhook authenticity").
-const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
-/// What a secret begins with.
-const SECRET_PREFIX: &str = "whsec_";
-/// Bytes of a secret (Standard Webhooks asks for 24 to 64).
-const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
-
-/// A notice as it was received.
-#[derive(Debug, Clone, Copy)]
-pub struct Signed<'a> {
-    /// `webhook-id`.
-    pub id: &'a str,
-    /// `webhook-timestamp`: seconds since 1970.
-    pub timestamp: &'a str,
-    /// `webhook-signature`: `v1,BASE64`, several with a space between them.
-    pub signature: &'a str,
-    /// Byte for byte.
-    pub body: &'a [u8],
-}
+pub use crate::delivery::signature::Signed;
 
 /// Money that came in.
 #[derive(Debug, Clone, Deserialize)]
@@ -119,7 +99,7 @@ impl Gateways {
     }
 
     fn parse(text: &str) -> anyhow::Result<Gateways> {
-        let mut secrets: BTreeMap<String, Vec<hmac::Key>> = BTreeMap::new();
+        let mut secrets: BTreeMap<String, Vec<Secret>> = BTreeMap::new();
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -128,7 +108,7 @@ impl Gateways {
             let (name, secret) = line
                 .split_once(char::is_whitespace)
                 .with_context(|| format!("line {number}: a name and a secret, `alipay whsec_…`"))?;
-            let secret = key(secret.trim()).with_context(|| format!("line {number}"))?;
+            let secret = Secret::parse(secret.trim()).with_context(|| format!("line {number}"))?;
             secrets.entry(name.to_owned()).or_default().push(secret);
         }
         let mut gateways = Gateways::default();
@@ -148,35 +128,10 @@ impl Gateways {
     }
 }
 
-fn key(secret: &str) -> anyhow::Result<hmac::Key> {
-    let base64 = secret.strip_prefix(SECRET_PREFIX).context("a secret begins with whsec_")?;
-    let bytes = STANDARD.decode(base64).ok().context("the rest of a secret is base64")?;
-    ensure!(SECRET_BYTES.contains(&bytes.len()), "a secret has 24 to 64 bytes");
-    Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
-}
-
 /// A gateway that signs as Standard Webhooks has it.
 struct StandardWebhook {
     provider: Provider,
-    secrets: Vec<hmac::Key>,
-}
-
-impl StandardWebhook {
-    fn prove(&self, signed: &Signed<'_>, now: Timestamp) -> Result<(), Unreadable> {
-        let forged = Unreadable::Forged;
-        let at = signed.timestamp.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-        let at = at.ok_or(forged("the notice has no webhook-timestamp"))?;
-        if at.duration_since(now).abs() > TOLERANCE {
-            return Err(forged("the notice is not of the last five minutes"));
-        }
-        let prefix = format!("{}.{}.", signed.id, signed.timestamp);
-        let message = [prefix.as_bytes(), signed.body].concat();
-        let tags = signed.signature.split(' ').filter_map(|one| one.strip_prefix("v1,"));
-        let mut tags = tags.filter_map(|tag| STANDARD.decode(tag).ok());
-        let is_ours =
-            |tag: Vec<u8>| self.secrets.iter().any(|secret| hmac::verify(secret, &message, &tag).is_ok());
-        if tags.any(is_ours) { Ok(()) } else { Err(forged("the notice's signature is not valid")) }
-    }
+    secrets: Vec<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -191,7 +146,7 @@ impl PaymentGateway for StandardWebhook {
     }
 
     fn read(&self, signed: &Signed<'_>, now: Timestamp) -> Result<Notice, Unreadable> {
-        self.prove(signed, now)?;
+        verify(&self.secrets, signed, now).map_err(|Forged(why)| Unreadable::Forged(why))?;
         let malformed = |_| Unreadable::Malformed("body", "a notice of the documented form");
         let Envelope { r#type, data } = serde_json::from_slice(signed.body).map_err(malformed)?;
         match r#type.as_str() {
@@ -204,6 +159,9 @@ impl PaymentGateway for StandardWebhook {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     /// The example of the Standard Webhooks specification's libraries.

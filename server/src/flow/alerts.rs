@@ -7,16 +7,18 @@ use serde_json::json;
 use wallet_core::ids::RelyingPartyId;
 use wallet_core::refusal::Refusal;
 
-use super::Context;
 use super::callers::RelyingParty;
 use super::test_clocks::Hold;
+use super::Context;
+use super::telling::{self, Moments};
 use crate::billing::alerts::{Event, Level, Recurrence, Setting, Threshold};
 use crate::billing::packs::Pack;
 use crate::billing::price::Service;
+use crate::delivery::event::Kind;
 use crate::stop::Flow;
 use crate::store::pack_alerts::{self, Alerts};
 use crate::store::relying_parties::Whose;
-use crate::store::{Conn, messages, packs};
+use crate::store::{Conn, packs};
 
 /// An alert as a relying party sets it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,10 +75,10 @@ pub(super) fn grown(
     rp: RelyingPartyId,
     service: Service,
     recurrence: Recurrence,
-    now: Timestamp,
+    at: Moments,
 ) -> Flow<()> {
     let mut alerts = pack_alerts::of(conn, rp)?.remove(&service).unwrap_or_default();
-    judge(conn, rp, service, &mut alerts, (Event::Growth, recurrence), now)?;
+    judge(conn, rp, service, &mut alerts, (Event::Growth, recurrence), at)?;
     Ok(pack_alerts::put(conn, rp, service, &alerts)?)
 }
 
@@ -93,7 +95,7 @@ pub(super) fn tell_those(ctx: &Context, whose: Whose, now: Timestamp, hold: Hold
             let mut alerts = pack_alerts::of(conn, rp)?.remove(&service).unwrap_or_default();
             let mut changed = false;
             for recurrence in [Recurrence::Once, Recurrence::Monthly] {
-                changed |= judge(conn, rp, service, &mut alerts, (Event::Deduction, recurrence), now)?;
+                changed |= judge(conn, rp, service, &mut alerts, (Event::Deduction, recurrence), ctx.moments(now))?;
             }
             if changed {
                 pack_alerts::put(conn, rp, service, &alerts)?;
@@ -111,8 +113,9 @@ fn judge(
     service: Service,
     alerts: &mut Alerts,
     (event, recurrence): (Event, Recurrence),
-    now: Timestamp,
+    at: Moments,
 ) -> Flow<bool> {
+    let now = at.happened;
     let owned: Vec<Pack> = packs::recurring(conn, rp, service, recurrence)?;
     if owned.is_empty() {
         return Ok(false);
@@ -127,7 +130,7 @@ fn judge(
         let body = json!({
             "service": service.as_str(), "threshold": i64::from(setting.threshold), "remaining": remaining,
         });
-        messages::insert(conn, rp, "pack.low", &body, now)?;
+        telling::message(conn, rp, Kind::PackLow, &body, at)?;
     }
     Ok(changed)
 }

@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 use rand::RngExt as _;
 use serde::Serialize;
+use serde_json::json;
 use wallet_core::capture::Capture;
 use wallet_core::face::challenge::Asked;
 use wallet_core::ids::{CertificateId, RedemptionId, RelyingPartyId};
@@ -23,7 +24,8 @@ use super::codes::{self, Presented};
 use super::idempotency::{Idempotency, answered, seal};
 use super::past_uses::own_use;
 use super::redemptions::{Kept, Opened, judge_on};
-use super::{Context, later, random, settlement};
+use super::{Context, later, random, settlement, telling};
+use crate::delivery::event::Kind;
 use crate::stop::Flow;
 use crate::store::approvals::{self, Approval};
 use crate::store::codes::Spending;
@@ -167,6 +169,8 @@ fn end(
     redemptions::advance(conn, &redemption, next, &redemption.challenge)?;
     let outcome = if why == Cancellation::Reported { "reported" } else { "refused" };
     audit::append(conn, &phone.jkt, "redemption.approval", redemption.id, outcome, now)?;
+    let data = json!({ "redemption": redemption.id, "state": next.word(now) });
+    telling::notify(conn, redemption.rp, Kind::RedemptionCancelled, &data, now)?;
     Ok(Decided::of(&Redemption { state: next, ..redemption }, now))
 }
 

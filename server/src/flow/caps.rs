@@ -13,13 +13,15 @@ use wallet_core::refusal::Refusal;
 
 use super::amounts::cny;
 use super::callers::RelyingParty;
+use super::telling::{self, Moments};
 use super::{Context, prices};
 use crate::billing::caps::{Cap, Kind, Scope, Spending, Verdict, check};
 use crate::billing::price::{self, Service};
+use crate::delivery::event::Kind as Told;
 use crate::stop::Flow;
 use crate::store::caps::{self, Day};
 use crate::store::charges::Charge;
-use crate::store::{Conn, audit, messages, packs, relying_parties};
+use crate::store::{Conn, audit, packs, relying_parties};
 
 /// Caps that a relying party may have.
 const MOST: usize = 50;
@@ -74,7 +76,7 @@ pub(super) fn count(
     rp: &RelyingParty,
     purpose: Option<&str>,
     charge: &Charge,
-    now: Timestamp,
+    at: Moments,
 ) -> Flow<()> {
     if !counts(rp, purpose, charge) {
         return Ok(());
@@ -86,9 +88,9 @@ pub(super) fn count(
         if !caps::add(conn, of_day(rp.id, cap, day), micros, most)? {
             return Err(Refusal::CapReached.into());
         }
-        if reached.contains(&cap.id()) && caps::tell(conn, of_day(rp.id, cap, day), now)? {
+        if reached.contains(&cap.id()) && caps::tell(conn, of_day(rp.id, cap, day), at.happened)? {
             let body = json!({ "cap": shown(cap, None), "date": day.to_string() });
-            messages::insert(conn, rp.id, "cap.reached", &body, now)?;
+            telling::message(conn, rp.id, Told::CapReached, &body, at)?;
         }
     }
     Ok(())

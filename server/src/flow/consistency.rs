@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use wallet_core::receipt::{Receipt, ReceiptRefused};
 
-use super::{answers, devices, face_groups, idempotency, issuance, proofing, templates, tokens};
+use super::{answers, devices, face_groups, idempotency, issuance, proofing, templates, tokens, webhooks};
 use crate::edge::vault::Vault;
 use crate::progress::Progress;
 use crate::store::consistency::{self as rows, Across, Attempted, Check, Sample, Sealed, SealedRow, Since};
@@ -252,6 +252,7 @@ fn sealed(
         Sealed::Answer => ("sealed answers", "answer-does-not-open"),
         Sealed::KeyAnswer => ("answers under keys", "answer-under-a-key-does-not-open"),
         Sealed::GroupFace => ("faces of groups", "face-of-a-group-does-not-open"),
+        Sealed::Target => ("webhooks and contacts", "endpoint-does-not-open"),
     };
     let (piece, mut count, mut opened) = (progress.begin(what, None), 0, 0_u64);
     for row in rows::sealed(conn, column, sample)? {
@@ -283,6 +284,7 @@ fn context(column: Sealed, (rp, id, _): &SealedRow) -> Option<String> {
         Sealed::Answer => answers::answer_context(id.parse().ok()?),
         Sealed::KeyAnswer => idempotency::answer_context(rp, id),
         Sealed::GroupFace => face_groups::template_context(id.parse().ok()?),
+        Sealed::Target => webhooks::target_context(rp, id),
     })
 }
 

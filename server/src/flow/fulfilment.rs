@@ -1,16 +1,19 @@
 //! An order that is paid: its packs are granted in the transaction that takes the money. And one that is given back.
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 use wallet_core::ids::{LedgerTransactionId, PackId, RelyingPartyId};
 use wallet_core::money::Micros;
 use wallet_core::refusal::Refusal;
 
-use super::{Context, alerts, earning, later};
+use super::amounts::cny;
+use super::{Context, alerts, earning, later, telling};
 use crate::billing::alerts::Recurrence;
 use crate::billing::orders::{Event, GiftUsed, Kind, Part, State, parts, withdrawal};
 use crate::billing::packs::{Pack, Window, first_purchase_grants};
 use crate::billing::posting::{Balanced, PostingError, Purse};
 use crate::billing::price::{Service, price_at};
+use crate::delivery::event::Kind as Told;
 use crate::stop::{Flow, Stop};
 use crate::store::offers::Offer;
 use crate::store::orders::Order;
@@ -64,10 +67,12 @@ pub(super) fn pay(
     }
     grant(ctx, conn, order, &offer, transaction, now)?;
     let gift = give_first(ctx, conn, order.rp, now)?;
-    alerts::grown(conn, order.rp, offer.service, recurrence(offer.kind), now)?;
+    alerts::grown(conn, order.rp, offer.service, recurrence(offer.kind), ctx.moments(now))?;
     relying_parties::subscribe_once(conn, order.rp, offer.service.as_str(), now)?;
     orders::note_paid(conn, order, transaction, gift)?;
     audit::append(conn, by, "order.pay", order.id, next.as_str(), ctx.now())?;
+    let data = json!({ "order": order.id, "offer": order.offer, "total": cny(order.total) });
+    telling::message(conn, order.rp, Told::OrderPaid, &data, ctx.moments(now))?;
     if sandbox { Ok(()) } else { lapse_hopeless(conn, &offer, now) }
 }
 
@@ -125,7 +130,7 @@ fn give_first(ctx: &Context, conn: &mut Conn, rp: RelyingPartyId, now: Timestamp
         let postings = Balanced::units_granted(rp, gift.service, gift.units).map_err(broken)?;
         ledger::post(conn, rp, LedgerTransactionId::new(now, &mut rand::rng()), GIFT, &postings, now)?;
         relying_parties::subscribe_once(conn, rp, gift.service.as_str(), now)?;
-        alerts::grown(conn, rp, gift.service, Recurrence::Once, now)?;
+        alerts::grown(conn, rp, gift.service, Recurrence::Once, ctx.moments(now))?;
     }
     Ok(!grants.is_empty())
 }

@@ -16,6 +16,8 @@ pub mod certificates;
 mod charging;
 pub mod codes;
 pub mod consistency;
+pub mod contacts;
+pub mod couriers;
 pub mod devices;
 pub mod earning;
 pub mod enrolments;
@@ -59,11 +61,13 @@ pub mod sponsorships;
 pub mod standing_numbers;
 pub mod statements;
 pub mod status_lists;
+pub mod telling;
 pub mod templates;
 pub mod test_clocks;
 mod test_people;
 mod tokens;
 pub mod uses;
+pub mod webhooks;
 #[cfg(feature = "bench-without-face")]
 mod without_face;
 
@@ -81,11 +85,13 @@ use crate::edge::clock::Clock;
 use crate::edge::face_index::FaceIndexes;
 use crate::edge::keyring::Keyring;
 use crate::edge::keys::Secrets;
+use crate::edge::mail::Mailer;
 use crate::edge::metrics::Metrics;
 use crate::edge::models::ModelWorkers;
 use crate::edge::payments::Gateways;
 use crate::edge::source::AuthoritativeSource;
 use crate::edge::vault::Vault;
+use crate::edge::webhooks::Webhooks;
 use crate::store::rounds::Rounds;
 use crate::store::{Store, patience};
 
@@ -114,6 +120,10 @@ pub struct Context {
     pub source: Box<dyn AuthoritativeSource>,
     /// Who tells us of money that came in.
     pub gateways: Gateways,
+    /// How relying parties are told by HTTP.
+    pub webhooks: Webhooks,
+    /// How they are told by mail, if they are.
+    pub mailer: Option<Box<dyn Mailer>>,
     /// What is counted and timed.
     pub metrics: Metrics,
     /// Time.

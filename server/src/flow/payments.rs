@@ -8,13 +8,14 @@ use wallet_core::money::{Amount, Micros, SentAmount};
 use wallet_core::refusal::Refusal;
 
 use super::amounts::{MOST_PAYMENT, cny, invalid, reference, yuan};
-use super::{Context, fulfilment, refunds, settling};
+use super::{Context, fulfilment, refunds, settling, telling};
 use crate::billing::account::{Account, Provider};
 use crate::billing::payments::{Outcome, outcome};
 use crate::billing::posting::Balanced;
+use crate::delivery::event::Kind;
 use crate::stop::Flow;
 use crate::store::payments::{CREDITED, Decided, Payment, RECORDED, REJECTED};
-use crate::store::{Conn, audit, balances, chargebacks, ledger, messages, orders, payments, relying_parties};
+use crate::store::{Conn, audit, balances, chargebacks, ledger, orders, payments, relying_parties};
 
 /// By which way bank transfers come.
 pub(super) const BANK: &str = "bank";
@@ -194,7 +195,7 @@ pub(super) fn credit(
     let body = json!({
         "payment": payment.id, "amount": cny(payment.micros), "order": payment.order, "outcome": outcome.as_str(),
     });
-    messages::insert(conn, rp, "payment", &body, now)?;
+    telling::message(conn, rp, Kind::Payment, &body, ctx.moments(now))?;
     settle(ctx, conn, rp, now)?;
     Ok(outcome)
 }
@@ -238,5 +239,5 @@ pub(super) fn settle(ctx: &Context, conn: &mut Conn, rp: RelyingPartyId, now: Ti
         ledger::post(conn, rp, transaction, "chargeback_cover", &postings, now)?;
         chargebacks::cover(conn, &short, covered)?;
     }
-    settling::settle_owed(&ctx.zone, conn, rp, now)
+    settling::settle_owed(&ctx.zone, conn, rp, ctx.moments(now))
 }

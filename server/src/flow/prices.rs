@@ -11,7 +11,7 @@ use wallet_core::refusal::Refusal;
 
 use super::amounts::{MOST_PRICE, bounded, cny, invalid, name};
 use super::callers::RelyingParty;
-use super::{Context, later, offers};
+use super::{Context, later, offers, telling};
 use crate::billing::periods::Cycle;
 use crate::billing::price::{Price, Service, first_list, price_at};
 use crate::stop::Flow;
@@ -175,7 +175,7 @@ pub fn announce(ctx: &Context, admin: AdminId, announcement: &Announcement) -> F
             check_time(&charges::prices_of(conn, price.service)?, price, now)?;
             insert(conn, admin, price, now)?;
         }
-        Ok(())
+        telling::price_announced(conn, &announcement.version, announcement.valid_from, now)
     })?;
     for price in &prices {
         ctx.caches.prices.invalidate(&price.service);

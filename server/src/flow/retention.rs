@@ -5,11 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 use wallet_core::ids::CertificateId;
 
 use super::Context;
-use super::issuing_guard;
+use super::{contacts, issuing_guard};
 use crate::stop::Flow;
 use crate::store::{
-    codes, devices, enrolments, face_groups, handles, idempotency, jobs, liveness_sessions, outbox,
-    past_uses, redemptions, throttles,
+    codes, deliveries, devices, endpoints, enrolments, face_groups, handles, idempotency, jobs,
+    liveness_sessions, outbox, past_uses, redemptions, throttles,
 };
 
 /// How long an answer with personal data can be read again, by its address or its Idempotency-Key.
@@ -18,6 +18,9 @@ pub(super) const READABLE: SignedDuration = SignedDuration::from_hours(72);
 const SHORT: SignedDuration = SignedDuration::from_hours(48);
 /// Effects that were done, for whoever looks for the cause of something.
 const DONE_EFFECTS: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// What was told, or given up: as long as it can be replayed.
+const DELIVERIES: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Handles outlive their certificate by this, so that its codes are refused as what they are: of one that has ended.
 const ENDED_HANDLES: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -57,6 +60,9 @@ pub fn forget(ctx: &Context) -> Flow<()> {
         idempotency::forget(conn, before(READABLE))?;
         liveness_sessions::forget(conn, before(SHORT))?;
         face_groups::forget_removed(conn, before(SHORT))?;
+        outbox::forget_done(conn, before(DONE_EFFECTS))?;
+        deliveries::forget_done(conn, before(DELIVERIES))?;
+        endpoints::forget_unconfirmed(conn, before(contacts::ANSWER_WITHIN))?;
         Ok(())
     })
 }

@@ -98,7 +98,7 @@ fn write(ctx: &Context, payer: &RelyingParty, when: &When, settlement: Settlemen
     ctx.rp_store.write_guarded(|conn| {
         let written = when.hold(conn)? && settlements::insert(conn, &settlement)?;
         if written {
-            caps::count(conn, payer, Some(purpose), &settlement.charge, settlement.billed_at)?;
+            caps::count(conn, payer, Some(purpose), &settlement.charge, ctx.moments(settlement.billed_at))?;
         }
         Ok(written)
     })

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use wallet_core::ids::{LedgerTransactionId, RelyingPartyId};
 use wallet_core::money::Micros;
 
+use super::telling::{self, Moments};
 use crate::billing::arrears::{self, Owed, OwedFrom, Standing};
 use crate::billing::posting::Balanced;
 use crate::stop::Flow;
@@ -13,7 +14,8 @@ use crate::store::{Conn, balances, ledger, relying_parties};
 
 /// Pays what is owed as far as the balance reaches, the oldest statement first, and after the statements the late fees; then notes how the
 /// relying party stands. In the transaction of whatever gave the occasion.
-pub(super) fn settle_owed(zone: &TimeZone, conn: &mut Conn, rp: RelyingPartyId, now: Timestamp) -> Flow<()> {
+pub(super) fn settle_owed(zone: &TimeZone, conn: &mut Conn, rp: RelyingPartyId, at: Moments) -> Flow<()> {
+    let now = at.happened;
     let open = statements::owed(conn, rp)?;
     let owed: Vec<Owed> = open.iter().filter_map(owed_of).collect();
     let settled = arrears::settle(balances::of(conn, rp)?, &owed).map_err(anyhow::Error::from)?;
@@ -28,8 +30,9 @@ pub(super) fn settle_owed(zone: &TimeZone, conn: &mut Conn, rp: RelyingPartyId, 
         }
     }
     collect_late_fees(conn, rp, now)?;
-    relying_parties::set_standing(conn, rp, Standing::of(&settled.still_owed))?;
-    Ok(())
+    let standing = Standing::of(&settled.still_owed);
+    let before = relying_parties::set_standing(conn, rp, standing)?;
+    telling::standing(conn, rp, (before, standing), at)
 }
 
 /// What is owed of a statement; nothing of one that is paid.

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use serde_json::json;
 use wallet_core::ids::{RelyingPartyId, StatementId};
 use wallet_core::jws::base64url;
 use wallet_core::money::{Amount, Micros};
@@ -17,10 +18,12 @@ use wallet_core::receipt::statement_leaf;
 use wallet_core::statement::{Item, Statement as Token};
 
 use super::amounts::cny;
+use super::telling::{self, Moments};
 use super::test_clocks::Hold;
 use super::{Context, earning, settling};
 use crate::billing::periods::{Cycle, Period};
 use crate::billing::statement::{Charge, Statement as Figures, Tally};
+use crate::delivery::event::Kind;
 use crate::edge::keyring::Keyring;
 use crate::progress::{Piece, Progress};
 use crate::stop::Flow;
@@ -160,8 +163,11 @@ impl Books<'_> {
             }
             statements::insert(conn, &statement, &figures.items)?;
             audit::append(conn, "billing", "statement.close", statement.id, "done", real)?;
+            let data = json!({ "statement": statement.id, "period": name, "amount": cny(statement.micros) });
+            let at = Moments { happened: now, told: real };
+            telling::message(conn, rp, Kind::StatementClosed, &data, at)?;
             earning::of_statement(conn, rp, &figures.items, now)?;
-            settling::settle_owed(self.zone, conn, rp, now)?;
+            settling::settle_owed(self.zone, conn, rp, at)?;
             Ok(Some(statement.micros))
         })
     }

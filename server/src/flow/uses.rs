@@ -189,7 +189,7 @@ fn charged<T: Serialize + DeserializeOwned + Clone>(
             // Undoes the transaction.
             return Err(Refusal::Overloaded { retry_after: 1 }.into());
         }
-        caps::count(conn, rp, None, &charge, when.billed)?;
+        caps::count(conn, rp, None, &charge, ctx.moments(when.billed))?;
         Ok(audit::append(conn, rp.id, service.as_str(), id, outcome, when.now)?)
     });
     if guessed_wrong.get() {

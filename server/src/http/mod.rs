@@ -8,6 +8,7 @@ pub mod attestations;
 pub mod callers;
 pub mod certificates;
 pub mod codes;
+pub mod contacts;
 pub mod deadline;
 pub mod devices;
 pub mod enrolments;
@@ -39,6 +40,7 @@ pub mod status_lists;
 pub mod transparency_log;
 pub mod uploads;
 pub mod uses;
+pub mod webhooks;
 
 use actix_web::web::{self, Data};
 

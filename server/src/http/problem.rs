@@ -108,6 +108,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::PaymentDecided
         | Refusal::PaymentDiffers
         | Refusal::RefundNotPossible(_)
+        | Refusal::WebhookDisabled
         | Refusal::EnrolmentNotAtThisStep { .. } => StatusCode::CONFLICT,
         Refusal::CertificateRevoked => StatusCode::GONE,
         Refusal::CaptureTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -119,6 +120,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         Refusal::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
         Refusal::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::MailNotOffered => StatusCode::NOT_IMPLEMENTED,
     }
 }
 

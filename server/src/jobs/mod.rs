@@ -1,7 +1,9 @@
-//! What happens beside requests: effects from the outbox, and forgetting what is stale.
+//! What happens beside requests: effects from the outbox, telling of events, and forgetting what is stale.
 //!
 //! Every replica looks, and the one that takes a job runs it. Each run reads what is to be done from the database and can be
 //! repeated without harm, so a job may die at any point, and two may even run it at once.
+
+mod couriers;
 
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::flow::{
     Context, alerts, earning, face_groups, health, issuer, jobs, log, orders, retention, statements,
-    status_lists, test_clocks,
+    status_lists, telling, test_clocks,
 };
 use crate::stop::{Flow, Stop};
 
@@ -137,6 +139,23 @@ const JOBS: [Job; 16] = [
         lease: Some(SignedDuration::from_secs(60)),
         ..HOURLY
     },
+    // A judgement is on its way within half a second of its place in the log.
+    Job {
+        name: "tell_judgements",
+        look: Duration::from_millis(500),
+        waits: telling::any_judgements,
+        work: telling::tell_of_judgements,
+        every: SignedDuration::ZERO,
+        lease: Some(SignedDuration::from_secs(60)),
+    },
+    Job {
+        name: "tell_prices",
+        look: Duration::from_secs(2),
+        waits: telling::any_prices,
+        work: telling::tell_of_prices,
+        every: SignedDuration::ZERO,
+        lease: Some(SignedDuration::from_secs(300)),
+    },
     Job { name: "void_packs", work: earning::void_expired, ..HOURLY },
     Job { name: "check_ledger", work: health::check_ledger, ..HOURLY },
     Job { name: retention::FORGET, work: retention::forget, ..HOURLY },
@@ -158,7 +177,9 @@ pub struct Jobs {
 pub fn start(ctx: &Data<Context>) -> Jobs {
     let (stop, stopped) = watch::channel(false);
     let task = |job| tokio::spawn(again_and_again(job, ctx.clone(), stopped.clone()));
-    Jobs { stop, tasks: JOBS.into_iter().map(task).collect() }
+    let jobs = JOBS.into_iter().map(task);
+    let tasks = jobs.chain(couriers::start(ctx, &stopped)).collect();
+    Jobs { stop, tasks }
 }
 
 impl Jobs {

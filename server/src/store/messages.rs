@@ -22,14 +22,14 @@ pub struct Message {
     pub at: Timestamp,
 }
 
-/// Adds a message, after all that there are: two may be of one moment, and whoever has read the first must find the second after it.
+/// Adds a message, after all that there are: two may be of one moment, and whoever has read the first must find the second after it. Which it is.
 pub fn insert(
     conn: &mut Conn,
     rp: RelyingPartyId,
     kind: &str,
     body: &Value,
     now: Timestamp,
-) -> QueryResult<()> {
+) -> QueryResult<MessageId> {
     let last = m::table.filter(m::rp_id.eq(rp.to_string())).select(diesel::dsl::max(m::id));
     let last = last.first::<Option<String>>(conn)?.map(|last| parse::<MessageId>(&last)).transpose()?;
     let after = |last: MessageId| u128::from_be_bytes(last.to_bytes()).wrapping_add(1);
@@ -43,7 +43,7 @@ pub fn insert(
         m::body.eq(body.to_string()),
         m::at.eq(now.as_microsecond()),
     );
-    diesel::insert_into(m::table).values(row).execute(conn).map(drop)
+    diesel::insert_into(m::table).values(row).execute(conn).map(|_| id)
 }
 
 /// The messages after `after`, the oldest first.

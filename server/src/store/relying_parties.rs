@@ -154,17 +154,13 @@ macro_rules! columns {
 use columns;
 
 fn from_row((id, state, sandbox, arrears_since, caps): Row) -> QueryResult<RelyingParty> {
-    let standing = match arrears_since {
-        None => Standing::Clear,
-        Some(since) => Standing::InArrears { since: time(since)? },
-    };
     let caps = caps.map_or(Ok(Vec::new()), |caps| caps_of(&caps));
     Ok(RelyingParty {
         id: parse(&id)?,
         key: None,
         sandbox: sandbox == 1,
         active: state == "active",
-        standing,
+        standing: standing_since(arrears_since)?,
         caps: caps?,
         services: BTreeSet::new(),
         purposes: BTreeMap::new(),
@@ -209,8 +205,8 @@ fn caps_of(text: &str) -> QueryResult<Vec<Cap>> {
     rows.into_iter().map(cap).collect()
 }
 
-/// Notes since when something is owed, or that nothing is.
-pub fn set_standing(conn: &mut Conn, id: RelyingPartyId, standing: Standing) -> QueryResult<()> {
+/// Notes since when something is owed, or that nothing is; how it stood before.
+pub fn set_standing(conn: &mut Conn, id: RelyingPartyId, standing: Standing) -> QueryResult<Standing> {
     let since = match standing {
         Standing::Clear => None,
         Standing::InArrears { since } => Some(since.as_microsecond()),
@@ -218,10 +214,15 @@ pub fn set_standing(conn: &mut Conn, id: RelyingPartyId, standing: Standing) -> 
     // Only a change is written: it makes every replica read its relying parties anew.
     let known = relying_parties::table.find(id.to_string());
     let before: Option<i64> = known.clone().select(relying_parties::arrears_since).first(conn)?;
-    if before == since {
-        return Ok(());
+    if before != since {
+        diesel::update(known).set(relying_parties::arrears_since.eq(since)).execute(conn)?;
     }
-    diesel::update(known).set(relying_parties::arrears_since.eq(since)).execute(conn).map(drop)
+    standing_since(before)
+}
+
+fn standing_since(arrears_since: Option<i64>) -> QueryResult<Standing> {
+    let since = arrears_since.map(time).transpose()?;
+    Ok(since.map_or(Standing::Clear, |since| Standing::InArrears { since }))
 }
 
 /// Puts the caps of a relying party in place of those that it had.

@@ -2,6 +2,7 @@
 
 mod of_approvals;
 mod of_billing;
+mod of_delivery;
 mod of_holders;
 mod of_orders;
 
@@ -10,6 +11,7 @@ pub use of_billing::{
     balances, billing_cycles, cap_days, closed_periods, messages, pack_alerts, packs, settlement_payments,
     statement_items, statements, test_clocks,
 };
+pub use of_delivery::{deliveries, endpoints, event_cursors};
 pub use of_holders::{
     certificates, consents, devices, enrolments, handles, holders, notices, numeric_codes, proofs,
     register_entries,

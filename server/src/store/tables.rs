@@ -103,6 +103,9 @@ tables! {
     cap_days (rp_id, cap_id, usage_date);
     pack_alerts (rp_id, service);
     messages (rp_id, id);
+    endpoints (rp_id, id);
+    deliveries (rp_id, endpoint_id, id);
+    event_cursors (name);
     offers (id, valid_from);
     promotions (id);
     orders (rp_id, id);

@@ -40,7 +40,7 @@ impl Place {
         line.extend(database.iter().flat_map(|url| ["--database", *url]));
         let command = Config::augment_args(Command::new("bench"));
         let config = Config::from_matches(&command.try_get_matches_from(line)?)?;
-        let running = start(&config, Ports { clock: None, models: None })?;
+        let running = start(&config, Ports::default())?;
         let (context, handle) = (running.context.clone(), running.handle.clone());
         actix_web::rt::spawn(running.serve());
         Ok(Place { context, people, handle, _folder: folder })

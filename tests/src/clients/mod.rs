@@ -5,6 +5,7 @@ pub mod buying;
 pub mod holder;
 pub mod relying_party;
 pub mod sandbox;
+pub mod telling;
 
 pub use admin::Admin;
 pub use buying::Gateway;

@@ -116,6 +116,8 @@ pub enum Sealed {
     KeyAnswer,
     /// `group_faces.sealed_template`
     GroupFace,
+    /// `endpoints.sealed_target`
+    Target,
 }
 
 impl Sealed {
@@ -129,7 +131,7 @@ impl Sealed {
         Sealed::Signals,
     ];
     /// Those that relying parties' tables have.
-    pub const OF_RPS: [Sealed; 3] = [Sealed::Answer, Sealed::KeyAnswer, Sealed::GroupFace];
+    pub const OF_RPS: [Sealed; 4] = [Sealed::Answer, Sealed::KeyAnswer, Sealed::GroupFace, Sealed::Target];
 
     fn place(self) -> (&'static str, &'static str, &'static str) {
         match self {
@@ -142,6 +144,7 @@ impl Sealed {
             Sealed::Answer => ("redemptions", "sealed_answer", "rp_id, id"),
             Sealed::KeyAnswer => ("idempotency_keys", "sealed_answer", "rp_id, key"),
             Sealed::GroupFace => ("group_faces", "sealed_template", "rp_id, id"),
+            Sealed::Target => ("endpoints", "sealed_target", "rp_id, id"),
         }
     }
 }

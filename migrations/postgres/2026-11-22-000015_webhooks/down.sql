@@ -1,0 +1,3 @@
+DROP TABLE event_cursors;
+DROP TABLE deliveries;
+DROP TABLE endpoints;
