@@ -56,6 +56,7 @@ async fn a_use_costs_what_is_known_to_be_in_force_at_the_moment_of_the_clock() -
     let app = TestApp::start().await?;
     let rp = app.admin.admit_to_the_sandbox().await?;
     rp.stop_clock().await?.expect_status(200)?;
+    rp.pay_in(10).await?;
     announce(&app, "list-2", 500_000, 10 * 24).await?;
     assert_eq!(cost(&rp).await?, "1000000");
     rp.advance(DAY * 11).await?;
