@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -122,8 +123,18 @@ impl Receipt {
 
     /// Checks a receipt offline against the issuer's `root` (DER). The chain is judged at `now`.
     pub fn verify(token: &str, root: &[u8], now: Timestamp) -> Result<Receipt, ReceiptRefused> {
-        let token = UnverifiedJws::parse(token, TYP)?;
-        let key = chain::verify(&token.chain()?, root, now)?;
-        Ok(token.verify(&key)?)
+        verified(token, TYP, root, now)
     }
+}
+
+/// The claims of a token of a type, whose signer's chain leads to `root` at `now`.
+pub(crate) fn verified<C: DeserializeOwned>(
+    token: &str,
+    typ: &str,
+    root: &[u8],
+    now: Timestamp,
+) -> Result<C, ReceiptRefused> {
+    let token = UnverifiedJws::parse(token, typ)?;
+    let key = chain::verify(&token.chain()?, root, now)?;
+    Ok(token.verify(&key)?)
 }

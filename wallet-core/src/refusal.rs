@@ -154,6 +154,8 @@ pub enum Refusal {
     RefundNotPossible(&'static str),
     /// The key was used before for another request: another method, path or body.
     IdempotencyKeyReused,
+    /// Nothing can be printed on this installation.
+    PdfUnavailable,
     /// Too often.
     RateLimited {
         /// Whole seconds after which it makes sense to come again.
@@ -212,6 +214,7 @@ impl Refusal {
             Refusal::PaymentDiffers => "payment-differs",
             Refusal::RefundNotPossible(_) => "refund-not-possible",
             Refusal::IdempotencyKeyReused => "idempotency-key-reused",
+            Refusal::PdfUnavailable => "pdf-unavailable",
             Refusal::RateLimited { .. } => "rate-limited",
             Refusal::Overloaded { .. } => "overloaded",
         }
@@ -281,6 +284,9 @@ impl Refusal {
             Refusal::PaymentDecided => "this was decided before",
             Refusal::PaymentDiffers => "something else was told of this payment before",
             Refusal::IdempotencyKeyReused => "this Idempotency-Key belongs to another request",
+            Refusal::PdfUnavailable => {
+                "this installation has no font to print with: its operator puts one there with `cargo xtask setup`; until then take application/json or text/csv"
+            }
         };
         fixed.to_owned()
     }

@@ -5,12 +5,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::chain;
 use crate::es256::{Es256Signer, SigningFailed};
 use crate::ids::{PackId, RelyingPartyId, StatementId};
 use crate::jws::{self, UnverifiedJws};
 use crate::money::Amount;
-use crate::receipt::ReceiptRefused;
+use crate::receipt::{ReceiptRefused, verified};
 
 const TYP: &str = "ecert-statement+jwt";
 
@@ -68,13 +67,17 @@ impl Statement {
         jws::sign(TYP, header, self, signer)
     }
 
+    /// Which key a statement says that it was signed by; nothing is checked.
+    pub fn key_id(token: &str) -> Option<String> {
+        let token = UnverifiedJws::parse(token, TYP).ok()?;
+        token.header("kid")?.as_str().map(str::to_owned)
+    }
+
     /// Checks a statement offline against the issuer's `root` (DER). The chain is judged at `now`.
     ///
     /// # Errors
     /// When it is no statement, was changed, or is not of this issuer.
     pub fn verify(token: &str, root: &[u8], now: Timestamp) -> Result<Statement, ReceiptRefused> {
-        let token = UnverifiedJws::parse(token, TYP)?;
-        let key = chain::verify(&token.chain()?, root, now)?;
-        Ok(token.verify(&key)?)
+        verified(token, TYP, root, now)
     }
 }

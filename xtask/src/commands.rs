@@ -94,6 +94,10 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
         Ok(python) => drop(suite.env("ECERT_COSE_PYTHON", python)),
         Err(error) => eprintln!("MISSING: python-cwt, so nobody else reads our vectors\n{error:#}\n"),
     }
+    match peer::python(&cache, Peer::Pdf, &Progress::new()) {
+        Ok(python) => drop(suite.env("ECERT_PDF_PYTHON", python)),
+        Err(error) => eprintln!("MISSING: pypdf, so nobody else reads our statements on paper\n{error:#}\n"),
+    }
     suite.arg("test").args((!chosen).then_some("--workspace")).args(arguments);
     if chosen || std::env::var_os(TEST_POSTGRES).is_some() {
         return hand_over(suite);

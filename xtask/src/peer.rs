@@ -1,5 +1,5 @@
 //! The Python environments against which the tests and the benches compare: OpenCV, `face_recognition`, and python-cwt, which
-//! reads our certificates and codes, and brings what the transparency log is read with.
+//! reads our certificates and codes, and brings what the transparency log is read with; pypdf, which reads our statements.
 //!
 //! They are no part of the product: only `cargo xtask test` and `cargo xtask bench` make them.
 
@@ -19,6 +19,7 @@ pub(crate) enum Peer {
     OpenCv,
     FaceRecognition,
     Cose,
+    Pdf,
 }
 
 /// Written last, so that an environment without it is one that was interrupted.
@@ -31,6 +32,7 @@ impl Peer {
             Self::OpenCv => "opencv-4.14.0.94",
             Self::FaceRecognition => "face_recognition-1.3.0",
             Self::Cose => "cwt-3.3.0",
+            Self::Pdf => "pypdf-7.1.0",
         }
     }
 
@@ -39,6 +41,7 @@ impl Peer {
             Self::OpenCv => "80 MB",
             Self::FaceRecognition => "150 MB",
             Self::Cose => "10 MB",
+            Self::Pdf => "2 MB",
         }
     }
 
@@ -70,13 +73,14 @@ impl Peer {
                 "pycparser==3.12",
                 "pyhpke==0.6.5",
             ],
+            Self::Pdf => &["pypdf==7.1.0"],
         }
     }
 
     /// Packages that are published as sources only. They hold data, but their set-up script runs.
     fn sources(self) -> &'static [&'static str] {
         match self {
-            Self::OpenCv | Self::Cose => &[],
+            Self::OpenCv | Self::Cose | Self::Pdf => &[],
             Self::FaceRecognition => &["face_recognition_models==0.3.0"],
         }
     }
@@ -85,6 +89,7 @@ impl Peer {
         match self {
             Self::OpenCv => "import cv2; cv2.FaceDetectorYN, cv2.FaceRecognizerSF",
             Self::FaceRecognition => "import face_recognition; face_recognition.face_encodings",
+            Self::Pdf => "import pypdf; pypdf.PdfReader",
             Self::Cose => "import cbor2, cwt, cryptography.x509; cwt.COSE, cwt.COSEKey",
         }
     }
@@ -135,7 +140,7 @@ fn marker(peer: Peer) -> String {
     match peer {
         // As it always was, so that environments of earlier versions are taken.
         Peer::OpenCv => "4.14.0.94".to_owned(),
-        Peer::FaceRecognition | Peer::Cose => [peer.wheels(), peer.sources()].concat().join("\n"),
+        Peer::FaceRecognition | Peer::Cose | Peer::Pdf => [peer.wheels(), peer.sources()].concat().join("\n"),
     }
 }
 

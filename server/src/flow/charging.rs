@@ -9,7 +9,8 @@ use wallet_core::receipt::{Occasion, Receipt, ReceiptCharge};
 use wallet_core::refusal::Refusal;
 
 use super::callers::RelyingParty;
-use super::{Context, caps, prices};
+use super::{Context, caps, cycles, prices};
+use crate::billing::cycles::in_force;
 use crate::billing::packs::draw;
 use crate::billing::periods::Period;
 use crate::billing::posting::Balanced;
@@ -46,7 +47,8 @@ pub(super) fn charge(
     let known = ctx.caches.packs.get(&rp);
     let pack = known.and_then(|packs| draw(&packs, service, submitted_at).map(|pack| pack.id));
     let price = prices::in_force(ctx, service, submitted_at)?;
-    let cycle = prices::cycle(ctx, service)?;
+    let changes = cycles::of(ctx, service)?;
+    let cycle = |at| in_force(&changes, at);
     let charge = Charge {
         id: ChargeId::new(now, &mut rand::rng()),
         rp,
@@ -54,15 +56,13 @@ pub(super) fn charge(
         occasion,
         transaction: LedgerTransactionId::new(now, &mut rand::rng()),
         usage_date: price::usage_date(submitted_at, &ctx.zone),
-        period: Period::for_use(cycle, submitted_at, now, &ctx.zone)
-            .map_err(anyhow::Error::from)?
-            .to_string(),
+        period: Period::for_use(cycle, submitted_at, now, &ctx.zone)?.to_string(),
         price,
         pack,
         submitted_at,
     };
     let postings = match pack {
-        Some(_) => Balanced::pack_use(rp, service, 1).map_err(anyhow::Error::from)?,
+        Some(_) => Balanced::pack_use(rp, service, 1)?,
         None => Balanced::for_use(rp, service, charge.price.micros)?,
     };
     Ok((charge, postings))

@@ -28,7 +28,7 @@ pub(super) fn of_statement(
             continue;
         }
         let drawn = statements::drawn(conn, rp, id)?;
-        let by_now = earned(pack.paid, pack.units, drawn).map_err(anyhow::Error::from)?;
+        let by_now = earned(pack.paid, pack.units, drawn)?;
         post(conn, rp, (id, key.service), &pack, by_now, now)?;
     }
     Ok(())
@@ -54,8 +54,7 @@ pub fn void_expired(ctx: &Context) -> Flow<()> {
 pub(super) fn void(conn: &mut Conn, rp: RelyingPartyId, id: PackId, pack: &Paid, now: Timestamp) -> Flow<()> {
     packs::void(conn, rp, id, pack.remaining, now)?;
     if pack.remaining > 0 {
-        let postings =
-            Balanced::units_voided(rp, pack.service, pack.remaining).map_err(anyhow::Error::from)?;
+        let postings = Balanced::units_voided(rp, pack.service, pack.remaining)?;
         let transaction = LedgerTransactionId::new(now, &mut rand::rng());
         ledger::post(conn, rp, transaction, "pack_void", &postings, now)?;
     }
@@ -75,7 +74,7 @@ fn post(
     if more == Micros::ZERO {
         return Ok(());
     }
-    let postings = Balanced::pack_earned(service, more).map_err(anyhow::Error::from)?;
+    let postings = Balanced::pack_earned(service, more)?;
     ledger::post(conn, rp, LedgerTransactionId::new(now, &mut rand::rng()), "pack_earned", &postings, now)?;
     Ok(packs::earn(conn, rp, id, pack.earned, by_now)?)
 }

@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod admins;
 pub mod alerts;
 mod amounts;
+pub mod announcements;
 pub mod answers;
 pub mod approvals;
 pub mod attestations;
@@ -16,6 +17,7 @@ pub mod certificates;
 mod charging;
 pub mod codes;
 pub mod consistency;
+pub mod cycles;
 pub mod devices;
 pub mod earning;
 pub mod enrolments;
@@ -30,6 +32,7 @@ pub mod issuer;
 mod issuing_guard;
 pub mod jobs;
 pub mod ledger;
+pub mod liability;
 pub mod liveness_sessions;
 pub mod log;
 mod metering;
@@ -81,6 +84,7 @@ use crate::edge::keys::Secrets;
 use crate::edge::metrics::Metrics;
 use crate::edge::models::ModelWorkers;
 use crate::edge::payments::Gateways;
+use crate::edge::print::Press;
 use crate::edge::source::AuthoritativeSource;
 use crate::edge::vault::Vault;
 use crate::store::rounds::Rounds;
@@ -111,6 +115,8 @@ pub struct Context {
     pub source: Box<dyn AuthoritativeSource>,
     /// Who tells us of money that came in.
     pub gateways: Gateways,
+    /// What prints statements.
+    pub press: Press,
     /// What is counted and timed.
     pub metrics: Metrics,
     /// Time.

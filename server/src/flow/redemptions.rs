@@ -95,7 +95,8 @@ pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening
         let spending = presented.spending(rp.id, mac, now);
         let challenged = |id| challenged(id, rp, opening, &asked, &presented, now);
         if opening.capture == Device::Holder {
-            return approvals::ask(ctx, &lease, &presented, spending, challenged, opening.amount);
+            let asked_by = (&lease, rp.key);
+            return approvals::ask(ctx, asked_by, &presented, spending, challenged, opening.amount);
         }
         if ctx.rounds.in_one && presented.is_qr() {
             let redemption = challenged(spending.spent.redemption);

@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::flow::{
-    Context, alerts, earning, face_groups, health, issuer, jobs, log, orders, retention, statements,
-    status_lists,
+    Context, alerts, announcements, earning, face_groups, health, issuer, jobs, log, orders, retention,
+    statements, status_lists,
 };
 use crate::stop::{Flow, Stop};
 
@@ -59,7 +59,7 @@ const HOURLY: Job = Job {
     lease: Some(SignedDuration::from_secs(300)),
 };
 
-const JOBS: [Job; 14] = [
+const JOBS: [Job; 15] = [
     // A revocation reaches the published list within a quarter of a second and the time of signing it.
     Job {
         name: "outbox",
@@ -118,6 +118,16 @@ const JOBS: [Job; 14] = [
         look: Duration::from_secs(5),
         work: alerts::tell,
         every: SignedDuration::from_secs(5),
+        lease: Some(SignedDuration::from_secs(60)),
+        ..HOURLY
+    },
+    // A new price or cycle is known to all whom it concerns within some seconds.
+    Job {
+        name: "announcements",
+        look: Duration::from_secs(5),
+        waits: announcements::any_waits,
+        work: announcements::tell,
+        every: SignedDuration::ZERO,
         lease: Some(SignedDuration::from_secs(60)),
         ..HOURLY
     },

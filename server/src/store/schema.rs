@@ -7,8 +7,8 @@ mod of_orders;
 
 pub use of_approvals::{approvals, over_askings, past_uses, standing_numbers};
 pub use of_billing::{
-    balances, billing_cycles, cap_days, closed_periods, messages, pack_alerts, packs, settlement_payments,
-    statement_items, statements,
+    announcements, balances, billing_cycles, cap_days, closed_periods, messages, pack_alerts, packs,
+    settlement_payments, statement_items, statements,
 };
 pub use of_holders::{
     certificates, consents, devices, enrolments, handles, holders, notices, numeric_codes, proofs,
