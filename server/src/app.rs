@@ -28,6 +28,7 @@ use crate::edge::metrics::{BUCKETS, Metrics};
 use crate::edge::models::ModelWorkers;
 use crate::edge::payments::Gateways;
 use crate::edge::pkcs11::{AuthPin, Token, TokenSettings};
+use crate::edge::print::Press;
 use crate::edge::signer::KeyPlaces;
 use crate::edge::source::{AuthoritativeSource, DocumentOnly, LocalRegister};
 use crate::edge::vault::Vault;
@@ -152,6 +153,7 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
         misses: Misses::new(config.numeric_breaker),
         caches: Caches::default(),
         replica: ReplicaId::new(clock.now(), &mut rand::rng()),
+        press: Press::in_folder(config.model_dir().ok()),
         signer,
         renew_signer: config.renew_signer,
         issuing_limit: config.issuing_limit,

@@ -24,6 +24,7 @@ fn buying(api: &mut ServiceConfig) {
     at(api, "/v1/orders/{id}",                             get().to(orders::show));
 
     at(api, "/v1/balance",                                 get().to(accounts::balance));
+    at(api, "/v1/liability",                               get().to(accounts::liability));
     at(api, "/v1/packs",                                   get().to(accounts::packs));
     at(api, "/v1/usage",                                   get().to(accounts::usage));
     at(api, "/v1/messages",                                get().to(accounts::messages));
@@ -50,6 +51,7 @@ fn buying(api: &mut ServiceConfig) {
 
     // Admins
     at(api, "/v1/admin/prices",                            post().to(prices::announce));
+    pair(api, "/v1/admin/billing-cycles",                  get().to(prices::cycles), post().to(prices::change_cycle));
     at(api, "/v1/admin/offers",                            post().to(offers::add));
     at(api, "/v1/admin/promotions",                        post().to(offers::add_promotion));
     pair(api, "/v1/admin/payments",                        get().to(payments::waiting), post().to(payments::record));

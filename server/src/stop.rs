@@ -3,6 +3,14 @@
 use wallet_core::es256::SigningFailed;
 use wallet_core::refusal::Refusal;
 
+use crate::billing::arrears::ArrearsError;
+use crate::billing::caps::CapError;
+use crate::billing::liability::LiabilityError;
+use crate::billing::packs::PackError;
+use crate::billing::periods::EndOfCalendar;
+use crate::billing::posting::PostingError;
+use crate::billing::statement::StatementError;
+
 /// Seconds after which a key that is away may be back.
 const SIGNER_AWAY: u32 = 5;
 
@@ -38,9 +46,18 @@ malfunctions!(
     anyhow::Error,
     diesel::result::Error,
     serde_json::Error,
+    std::num::TryFromIntError,
+    ArrearsError,
+    CapError,
+    EndOfCalendar,
+    LiabilityError,
+    PackError,
+    PostingError,
+    StatementError,
     wallet_core::face::TemplateError,
     wallet_core::money::MoneyOverflow,
-    wallet_core::onnx::ModelError
+    wallet_core::onnx::ModelError,
+    wallet_core::receipt::ReceiptRefused
 );
 
 /// The issuing key is away: nothing was signed, so nothing is decided or charged, and it makes sense to come again.

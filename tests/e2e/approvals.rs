@@ -365,3 +365,21 @@ async fn the_record_comes_in_pages_of_fifty() -> Test {
     assert_eq!((uses(&second), second.get("next")), (Some(2), None));
     Ok(())
 }
+
+#[actix_web::test]
+async fn the_cap_of_a_key_counts_what_the_holders_phone_captured_for_it() -> Test {
+    let app = TestApp::start().await?;
+    let (mut holder, rp) = (app.enrolled().await?, app.relying_party().await?);
+    let key = format!("key_{}", rp.api_key.split('_').nth(2).unwrap_or_default());
+    let amount = json!({ "currency": "CNY", "micros": 1_000_000 });
+    let cap = json!({ "scope": "key", "subject": key, "kind": "hard", "amount": amount });
+    rp.put("/v1/caps", &json!({ "caps": [cap] })).await?.expect_status(200)?;
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    // Both are asked while nothing is spent; there is money for one.
+    let (first, second) = (agreed(&mut holder, &rp).await?, agreed(&mut holder, &rp).await?);
+    holder.show_face(&first.0, &first.1, &later_frames()).await?.expect_status(200)?;
+    let refused = holder.show_face(&second.0, &second.1, &later_frames()).await?;
+    assert_eq!(refused.refusal(), "402 cap-reached");
+    assert_eq!(rp.get("/v1/caps").await?.expect_status(200)?["caps"][0]["spent"], amount);
+    Ok(())
+}

@@ -76,6 +76,7 @@ async fn credentials_of_one_kind_open_no_route_of_another() -> Test {
             "quotes",
             "orders",
             "balance",
+            "liability",
             "packs",
             "usage",
             "messages",

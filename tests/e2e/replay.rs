@@ -46,7 +46,9 @@ async fn announce(app: &TestApp, version: &str, micros: i64) -> Test {
 
 /// Some days: uses on account that are paid late and with a fee, a payment, a refund, a pack of three of which one is left void, an order
 /// that is given back, two price lists.
-async fn lively(app: &TestApp) -> anyhow::Result<RelyingParty> {
+async fn lively() -> anyhow::Result<(TestApp, RelyingParty)> {
+    let started = TestApp::start().await?;
+    let app = &started;
     let rp = app.admin.admit_with("Corner Shop", &["name"], &["face.compare"]).await?;
     compare(&rp, 2).await?;
     close_the_day(app)?;
@@ -57,6 +59,9 @@ async fn lively(app: &TestApp) -> anyhow::Result<RelyingParty> {
     let offer = json!({ "id": "compare-4", "service": "face.compare", "kind": "pack", "units": 4, "months": 1,
         "price": { "currency": "CNY", "micros": 1_000_001 } });
     app.admin.post("/v1/admin/offers", &offer).await?.expect_status(201)?;
+    let half = json!({ "id": "half", "basis_points": 5_000, "offer": "compare-4", "valid_from": app.clock_now(),
+        "valid_until": app.clock_now() + SignedDuration::from_hours(1) });
+    app.admin.post("/v1/admin/promotions", &half).await?.expect_status(201)?;
     rp.buy("compare-4").await?;
     let unwanted = rp.buy("verify-1k").await;
     assert!(unwanted.is_err(), "the balance does not reach");
@@ -73,7 +78,7 @@ async fn lively(app: &TestApp) -> anyhow::Result<RelyingParty> {
     settle_caches().await;
     compare(&rp, 3).await?;
     close_the_day(app)?;
-    Ok(rp)
+    Ok((started, rp))
 }
 
 /// The findings of a replay, and its summary.
@@ -89,16 +94,15 @@ async fn replayed(app: &TestApp, scope: Scope) -> anyhow::Result<(Vec<Finding>, 
 
 #[actix_web::test]
 async fn a_lively_month_agrees_to_the_micro_yuan() -> Test {
-    let app = TestApp::start().await?;
-    let rp = lively(&app).await?;
+    let (app, rp) = lively().await?;
     let (findings, report) = replayed(&app, Scope::default()).await?;
     assert_eq!(findings, []);
     let told = json!(report);
-    // 2 × 6,000 and 3 × 5,000; what 12,000 cost for two days late; one pack bought, one given back, two gifts.
+    // 2 × 6,000 and 3 × 5,000; what 12,000 cost for two days late; one pack bought at half its price of 1,000,001, one given back, two gifts.
     let of = |name: &str| told[name]["micros"].as_i64().unwrap_or(-1);
     assert_eq!((of("charged"), of("stated"), of("paid"), of("late_fees")), (27_000, 27_000, 27_000, 12));
     assert_eq!((&told["charges"], &told["statements"], &told["packs"]), (&json!(8), &json!(4), &json!(4)));
-    assert_eq!(of("balances"), 100_000_000 - 5_000_000 - 1_000_001 - 27_000 - 12);
+    assert_eq!(of("balances"), 100_000_000 - 5_000_000 - 500_001 - 27_000 - 12);
     assert_eq!(of("balances"), app.admin.balance(&rp).await?);
     Ok(())
 }
@@ -142,8 +146,7 @@ async fn money_agrees_by_whatever_way_it_comes_and_goes() -> Test {
 
 #[actix_web::test]
 async fn a_part_of_the_books_is_replayed_by_relying_party_and_day() -> Test {
-    let app = TestApp::start().await?;
-    let rp = lively(&app).await?;
+    let (app, rp) = lively().await?;
     let other = app.admin.admit_with("Another", &["name"], &["face.compare"]).await?;
     compare(&other, 1).await?;
     let last = app.context.zone.to_datetime(app.clock_now()).date().yesterday()?;
@@ -276,10 +279,27 @@ const PLANTED: &[(&str, &str, &str)] = &[
         "settlement",
     ),
     ("an order cheaper than its list", "UPDATE orders SET list_micros = list_micros + 1", "order"),
+    (
+        "an order with more taken off than was promised",
+        "UPDATE orders SET micros = micros - 1",
+        "order-discount",
+    ),
+    (
+        "an order that names a promotion it had not",
+        "UPDATE orders SET promotions = 'never'",
+        "order-discount",
+    ),
+    ("a promotion that was made larger later", "UPDATE promotions SET value = 9000", "order-discount"),
+    (
+        "a promotion that was put back in time",
+        "INSERT INTO promotions (id, kind, value, stackable, valid_from, valid_until) \
+           SELECT 'double', kind, 9000, stackable, valid_from, valid_until FROM promotions",
+        "order-discount",
+    ),
     ("books of nobody", "UPDATE balances SET rp_id = 'rp_01ARZ3NDEKTSV4RRFFQ69G5FAV'", "book-of-nobody"),
 ];
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "charges",
     "attempts",
     "postings",
@@ -292,6 +312,7 @@ const TABLES: [&str; 12] = [
     "payments",
     "orders",
     "prices",
+    "promotions",
 ];
 
 /// As an attacker does who owns the database: first the triggers go.
@@ -324,8 +345,7 @@ fn undo(app: &TestApp) -> Test {
 
 #[actix_web::test]
 async fn each_planted_error_is_found_by_its_name() -> Test {
-    let app = TestApp::start().await?;
-    lively(&app).await?;
+    let (app, _) = lively().await?;
     disarm(&app)?;
     let mut missed = Vec::new();
     for (name, planted, expected) in PLANTED {
@@ -351,8 +371,7 @@ fn replay(app: &TestApp, more: &[&str]) -> anyhow::Result<Output> {
 
 #[actix_web::test]
 async fn the_command_fails_with_a_line_for_each_finding() -> Test {
-    let app = TestApp::start().await?;
-    let rp = lively(&app).await?;
+    let (app, rp) = lively().await?;
     let good = replay(&app, &["--rp", &rp.id])?;
     let said = String::from_utf8(good.stdout)?;
     assert!(good.status.success() && said.contains("everything agrees"), "{said}");

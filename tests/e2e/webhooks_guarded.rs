@@ -198,7 +198,7 @@ async fn an_event_survives_the_death_of_the_replica_that_was_telling_it() -> Tes
 
     receiver.first([Reply::Hang]);
     let list = json!({ "version": "list-2", "valid_from": Timestamp::now() + SignedDuration::from_hours(1),
-        "prices": [{ "service": "face.compare", "micros": 5_000 }] });
+        "prices": [{ "service": "ecert.redeem", "micros": 1_100_000 }] });
     admin.post("/v1/admin/prices", &list).await?.expect_status(201)?;
     receiver.wait_for(1).await?;
     service.process.kill()?;

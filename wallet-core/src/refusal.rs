@@ -164,6 +164,8 @@ pub enum Refusal {
     WebhookDisabled,
     /// The key was used before for another request: another method, path or body.
     IdempotencyKeyReused,
+    /// Nothing can be printed on this installation.
+    PdfUnavailable,
     /// Too often.
     RateLimited {
         /// Whole seconds after which it makes sense to come again.
@@ -227,6 +229,7 @@ impl Refusal {
             Refusal::MailNotOffered => "mail-not-offered",
             Refusal::WebhookDisabled => "webhook-disabled",
             Refusal::IdempotencyKeyReused => "idempotency-key-reused",
+            Refusal::PdfUnavailable => "pdf-unavailable",
             Refusal::RateLimited { .. } => "rate-limited",
             Refusal::Overloaded { .. } => "overloaded",
         }
@@ -303,6 +306,9 @@ impl Refusal {
             Refusal::MailNotOffered => "no mail server is set up here; fetch /v1/messages, or use a webhook",
             Refusal::WebhookDisabled => "the webhook is switched off; switch it on first (:enable)",
             Refusal::IdempotencyKeyReused => "this Idempotency-Key belongs to another request",
+            Refusal::PdfUnavailable => {
+                "this installation has no font to print with: its operator puts one there with `cargo xtask setup`; until then take application/json or text/csv"
+            }
         };
         fixed.to_owned()
     }

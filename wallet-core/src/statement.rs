@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::es256::{Es256Signer, SigningFailed};
 use crate::ids::{PackId, RelyingPartyId, StatementId};
-use crate::jws;
+use crate::jws::{self, UnverifiedJws};
 use crate::money::Amount;
 use crate::receipt::{ReceiptRefused, read};
 
@@ -70,6 +70,12 @@ impl Statement {
         signer: &(impl Es256Signer + ?Sized),
     ) -> Result<String, SigningFailed> {
         jws::sign(if self.sandbox { SANDBOX_TYP } else { TYP }, header, self, signer)
+    }
+
+    /// Which key a statement says that it was signed by; nothing is checked.
+    pub fn key_id(token: &str) -> Option<String> {
+        let token = [TYP, SANDBOX_TYP].iter().find_map(|typ| UnverifiedJws::parse(token, typ).ok())?;
+        token.header("kid")?.as_str().map(str::to_owned)
     }
 
     /// Checks a statement offline against the issuer's `root` (DER). The chain is judged at `now`.

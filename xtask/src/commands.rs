@@ -100,6 +100,10 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
             eprintln!("MISSING: standardwebhooks, so nobody else verifies our webhooks\n{error:#}\n")
         }
     }
+    match peer::python(&cache, Peer::Pdf, &Progress::new()) {
+        Ok(python) => drop(suite.env("ECERT_PDF_PYTHON", python)),
+        Err(error) => eprintln!("MISSING: pypdf, so nobody else reads our statements on paper\n{error:#}\n"),
+    }
     suite.arg("test").args((!chosen).then_some("--workspace")).args(arguments);
     if chosen || std::env::var_os(TEST_POSTGRES).is_some() {
         return hand_over(suite);

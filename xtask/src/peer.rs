@@ -1,5 +1,6 @@
 //! The Python environments against which the tests and the benches compare: OpenCV, `face_recognition`, python-cwt, which reads our
-//! certificates and codes and brings what the transparency log is read with, and standardwebhooks, which verifies our webhooks.
+//! certificates and codes and brings what the transparency log is read with, standardwebhooks, which verifies our webhooks, and pypdf,
+//! which reads our statements on paper.
 //!
 //! They are no part of the product: only `cargo xtask test` and `cargo xtask bench` make them.
 
@@ -20,6 +21,7 @@ pub(crate) enum Peer {
     FaceRecognition,
     Cose,
     Webhooks,
+    Pdf,
 }
 
 /// Written last, so that an environment without it is one that was interrupted.
@@ -33,6 +35,7 @@ impl Peer {
             Self::FaceRecognition => "face_recognition-1.3.0",
             Self::Cose => "cwt-3.3.0",
             Self::Webhooks => "standardwebhooks-1.1.0",
+            Self::Pdf => "pypdf-7.1.0",
         }
     }
 
@@ -42,6 +45,7 @@ impl Peer {
             Self::FaceRecognition => "150 MB",
             Self::Cose => "10 MB",
             Self::Webhooks => "10 KB",
+            Self::Pdf => "2 MB",
         }
     }
 
@@ -74,13 +78,14 @@ impl Peer {
                 "pyhpke==0.6.5",
             ],
             Self::Webhooks => &["standardwebhooks==1.1.0"],
+            Self::Pdf => &["pypdf==7.1.0"],
         }
     }
 
     /// Packages that are published as sources only. They hold data, but their set-up script runs.
     fn sources(self) -> &'static [&'static str] {
         match self {
-            Self::OpenCv | Self::Cose | Self::Webhooks => &[],
+            Self::OpenCv | Self::Cose | Self::Webhooks | Self::Pdf => &[],
             Self::FaceRecognition => &["face_recognition_models==0.3.0"],
         }
     }
@@ -90,6 +95,7 @@ impl Peer {
             Self::OpenCv => "import cv2; cv2.FaceDetectorYN, cv2.FaceRecognizerSF",
             Self::FaceRecognition => "import face_recognition; face_recognition.face_encodings",
             Self::Webhooks => "import standardwebhooks; standardwebhooks.Webhook",
+            Self::Pdf => "import pypdf; pypdf.PdfReader",
             Self::Cose => "import cbor2, cwt, cryptography.x509; cwt.COSE, cwt.COSEKey",
         }
     }
@@ -140,7 +146,7 @@ fn marker(peer: Peer) -> String {
     match peer {
         // As it always was, so that environments of earlier versions are taken.
         Peer::OpenCv => "4.14.0.94".to_owned(),
-        Peer::FaceRecognition | Peer::Cose | Peer::Webhooks => {
+        Peer::FaceRecognition | Peer::Cose | Peer::Webhooks | Peer::Pdf => {
             [peer.wheels(), peer.sources()].concat().join("\n")
         }
     }

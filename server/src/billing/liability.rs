@@ -4,6 +4,8 @@
 //! Natural months are whole ones, so these are the twelve before the month of the fault, and that month up to the fault: of the two ways
 //! to read the clause the one that is better for who did not write it. Who paid for less time has what was paid.
 
+use std::num::NonZeroU64;
+
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use wallet_core::money::{Micros, MoneyOverflow};
@@ -35,6 +37,43 @@ pub struct UseFee {
     pub paid_at: Timestamp,
     /// How much.
     pub paid: Micros,
+}
+
+/// A payment of a statement in which the service stands, maybe beside others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// Which statement; its payments come one after another.
+    pub statement: String,
+    /// What it comes to.
+    pub amount: Micros,
+    /// What of that is for the service.
+    pub of_service: Micros,
+    /// When it was paid.
+    pub paid_at: Timestamp,
+    /// How much.
+    pub paid: Micros,
+}
+
+/// What of payments was for the service: its share of the statement, of which each payment pays as much as of all the rest. Rounded half to
+/// even over all payments so far, so that a statement that is paid has paid for the service exactly.
+///
+/// # Errors
+/// [`LiabilityError`].
+pub fn for_use(service: Service, payments: &[Settled]) -> Result<Vec<UseFee>, LiabilityError> {
+    let (mut fees, mut so_far) = (Vec::new(), ("", Micros::ZERO, Micros::ZERO));
+    for one in payments {
+        let (paid, before) =
+            if so_far.0 == one.statement { (so_far.1, so_far.2) } else { (Micros::ZERO, Micros::ZERO) };
+        let paid = paid.plus(one.paid)?;
+        if paid.is_negative() || one.of_service.is_negative() {
+            return Err(LiabilityError::Negative);
+        }
+        let amount = NonZeroU64::new(one.amount.get().unsigned_abs()).unwrap_or(NonZeroU64::MIN);
+        let by_now = one.of_service.portion(paid.get().unsigned_abs(), amount)?.micros;
+        fees.push(UseFee { service, paid_at: one.paid_at, paid: by_now.minus(before)? });
+        so_far = (&one.statement, paid, by_now);
+    }
+    Ok(fees)
 }
 
 /// Why there is no figure.
@@ -153,6 +192,34 @@ mod tests {
             let fees = || fees.iter().map(fee);
             prop_assert_eq!(of_packs(fees(), SERVICE, at(fault)), Ok(Micros::new(expected)));
             prop_assert_eq!(of_packs(fees(), Service::FaceSearch, at(fault)), Ok(Micros::ZERO));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_service_is_paid_for_by_its_share_and_in_the_end_exactly(
+            shares in prop::collection::vec((0_i64..1_000_000, 0_i64..1_000_000), 1..5),
+            cuts in prop::collection::vec(1_u64..50, 1..6),
+        ) {
+            for (statement, (of_service, others)) in shares.into_iter().enumerate() {
+                let (amount, whole) = (of_service + others, cuts.iter().sum::<u64>());
+                let (mut payments, mut cut, mut paid) = (Vec::new(), 0, 0);
+                for part in &cuts {
+                    cut += part;
+                    let by_now = i64::try_from(i128::from(amount) * i128::from(cut) / i128::from(whole)).unwrap();
+                    payments.push(Settled {
+                        statement: statement.to_string(), amount: Micros::new(amount), of_service: Micros::new(of_service),
+                        paid_at: at(i64::try_from(cut).unwrap()), paid: Micros::new(by_now - paid),
+                    });
+                    paid = by_now;
+                }
+                let fees = for_use(SERVICE, &payments).unwrap();
+                prop_assert!(fees.iter().all(|fee| !fee.paid.is_negative()));
+                prop_assert_eq!(fees.iter().map(|fee| fee.paid.get()).sum::<i64>(), if amount == 0 { 0 } else { of_service });
+                let of_all: i64 = for_use(SERVICE, &[payments.clone(), payments.iter().map(|one| Settled { statement: "other".into(), ..one.clone() }).collect()].concat())
+                    .unwrap().iter().map(|fee| fee.paid.get()).sum();
+                prop_assert_eq!(of_all, if amount == 0 { 0 } else { 2 * of_service });
+            }
         }
     }
 

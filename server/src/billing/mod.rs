@@ -4,6 +4,7 @@ pub mod account;
 pub mod alerts;
 pub mod arrears;
 pub mod caps;
+pub mod cycles;
 pub mod liability;
 pub mod merkle;
 pub mod orders;

@@ -15,8 +15,8 @@ pub const WRITABLE: SignedDuration = SignedDuration::from_mins(5);
 /// by then, and the clocks of two replicas may be five minutes apart, less what a transaction takes.
 pub const CLOSING_WAIT: SignedDuration = SignedDuration::from_mins(10);
 
-/// How often a product is billed (A2.3.2 hourly, P1 daily, B2.3.2 monthly).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+/// How often a product is billed (A2.3.2 hourly, P1 daily, B2.3.2 monthly); the shortest first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cycle {
     /// Every local hour.
     Hourly,
@@ -43,6 +43,15 @@ impl Cycle {
     /// The cycle of a name on the wire.
     pub fn parse(text: &str) -> Option<Cycle> {
         Cycle::ALL.into_iter().find(|cycle| cycle.as_str() == text)
+    }
+
+    /// The cycle of a period that is written so.
+    pub fn of_name(period: &str) -> Cycle {
+        match period.len() {
+            7 => Cycle::Monthly,
+            10 => Cycle::Daily,
+            _ => Cycle::Hourly,
+        }
     }
 }
 
@@ -86,19 +95,20 @@ impl Period {
     }
 
     /// The one that a use submitted at `submitted` is written to by a writer whose clock shows `now`: that of its submission, unless it
-    /// ended more than [`WRITABLE`] ago; then the current one. The price stays that of the submission.
+    /// ended more than [`WRITABLE`] ago; then the current one. `cycle` says which is in force at a moment. The price stays that of the
+    /// submission.
     ///
     /// # Errors
     /// [`EndOfCalendar`].
     pub fn for_use(
-        cycle: Cycle,
+        cycle: impl Fn(Timestamp) -> Cycle,
         submitted: Timestamp,
         now: Timestamp,
         zone: &TimeZone,
     ) -> Result<Period, EndOfCalendar> {
-        let of_submission = Period::of(cycle, submitted, zone)?;
+        let of_submission = Period::of(cycle(submitted), submitted, zone)?;
         let late = now.duration_since(of_submission.end) > WRITABLE;
-        if late { Period::of(cycle, now, zone) } else { Ok(of_submission) }
+        if late { Period::of(cycle(now), now, zone) } else { Ok(of_submission) }
     }
 
     /// The one after it.
@@ -254,7 +264,7 @@ mod tests {
             let now = submitted.checked_add(wait.seconds()).unwrap();
             let closers_now = now.checked_add(skew.seconds()).unwrap();
             for cycle in Cycle::ALL {
-                let period = Period::for_use(cycle, submitted, now, &zone).unwrap();
+                let period = Period::for_use(|_| cycle, submitted, now, &zone).unwrap();
                 prop_assert!(closers_now < period.closable_at());
                 prop_assert!(period.contains(submitted) || period.contains(now));
                 let punctual = Period::of(cycle, submitted, &zone).unwrap();
@@ -316,12 +326,15 @@ mod tests {
         let zone = zone("Asia/Shanghai");
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let submitted = at("2026-11-22T23:59:59+08:00");
-        let day = |now| Period::for_use(Cycle::Daily, submitted, at(now), &zone).unwrap().to_string();
+        let day = |now| Period::for_use(|_| Cycle::Daily, submitted, at(now), &zone).unwrap().to_string();
         assert_eq!(day("2026-11-23T00:05:00+08:00"), "2026-11-22");
         assert_eq!(day("2026-11-23T00:05:00.000001+08:00"), "2026-11-23");
         let period = Period::of(Cycle::Daily, submitted, &zone).unwrap();
         assert_eq!(period.closable_at(), at("2026-11-23T00:10:00+08:00"));
         assert_eq!(Period::of(Cycle::Daily, Timestamp::MAX, &zone), Err(EndOfCalendar));
-        assert!(Cycle::ALL.into_iter().all(|cycle| Cycle::parse(cycle.as_str()) == Some(cycle)));
+        for cycle in Cycle::ALL {
+            let name = Period::of(cycle, submitted, &zone).unwrap().to_string();
+            assert_eq!((Cycle::parse(cycle.as_str()), Cycle::of_name(&name)), (Some(cycle), cycle));
+        }
     }
 }

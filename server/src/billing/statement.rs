@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use wallet_core::ids::{ChargeId, PackId};
 use wallet_core::log::Hash;
-use wallet_core::money::{Micros, MoneyOverflow};
+use wallet_core::money::{Amount, Currency, Micros, MoneyOverflow};
+use wallet_core::statement::Item;
 
 use super::merkle::Tree;
 use super::price::Service;
@@ -68,6 +69,26 @@ pub struct Statement {
     pub totals: Sums,
     /// The root over the receipts of its charges, by the charges' ids.
     pub root: Hash,
+}
+
+impl ItemKey {
+    /// As it is signed, and shown.
+    pub fn stated(&self, sums: &Sums) -> Item {
+        Item {
+            service: self.service.as_str().to_owned(),
+            price_version: self.price_version.clone(),
+            pack: self.pack,
+            uses: sums.uses,
+            amount: Amount { currency: Currency::Cny, micros: sums.micros },
+        }
+    }
+}
+
+impl Statement {
+    /// Its items, as they are signed.
+    pub fn stated(&self) -> Vec<Item> {
+        self.items.iter().map(|(key, sums)| key.stated(sums)).collect()
+    }
 }
 
 /// A charge that does not belong where it came.

@@ -55,7 +55,7 @@ enum Action {
     /// The auditor's side: replay the books
     #[command(subcommand)]
     Audit(audit::AuditAction),
-    /// The books: close the day
+    /// The books: close the day, print a statement
     #[command(subcommand)]
     Billing(billing::BillingAction),
     /// Certificates: many of them at once

@@ -29,6 +29,8 @@ pub enum Kind {
     ArrearsEnded,
     /// A use will cost something else.
     PriceAnnounced,
+    /// A service will be billed by another cycle.
+    CycleAnnounced,
     /// A webhook was switched off by us.
     WebhookDisabled,
     /// A contact was switched off by us.
@@ -39,7 +41,7 @@ pub enum Kind {
 
 impl Kind {
     /// Those that can be chosen.
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 13] = [
         Kind::RedemptionJudged,
         Kind::RedemptionCancelled,
         Kind::PackLow,
@@ -50,6 +52,7 @@ impl Kind {
         Kind::ArrearsBegun,
         Kind::ArrearsEnded,
         Kind::PriceAnnounced,
+        Kind::CycleAnnounced,
         Kind::WebhookDisabled,
         Kind::ContactDisabled,
     ];
@@ -67,6 +70,7 @@ impl Kind {
             Kind::ArrearsBegun => "arrears.begun",
             Kind::ArrearsEnded => "arrears.ended",
             Kind::PriceAnnounced => "price.announced",
+            Kind::CycleAnnounced => "cycle.announced",
             Kind::WebhookDisabled => "webhook.disabled",
             Kind::ContactDisabled => "contact.disabled",
             Kind::ContactConfirmation => "contact.confirmation",

@@ -34,6 +34,7 @@ fn sentence(kind: Kind) -> (&'static str, &'static str) {
         ),
         Kind::ArrearsEnded => ("欠费已结清，服务正常", "Nothing is owed any more; service goes on"),
         Kind::PriceAnnounced => ("价格调整预告", "A change of prices was announced"),
+        Kind::CycleAnnounced => ("计费周期调整预告", "A change of a billing cycle was announced"),
         Kind::WebhookDisabled => {
             ("Webhook 持续失败，已停用", "A webhook was switched off after failing persistently")
         }

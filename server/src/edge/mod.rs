@@ -14,6 +14,7 @@ pub mod models;
 pub mod otlp;
 pub mod payments;
 pub mod pkcs11;
+pub mod print;
 pub mod signer;
 pub mod source;
 pub mod traces;

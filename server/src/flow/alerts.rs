@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wallet_core::ids::RelyingPartyId;
-use wallet_core::refusal::Refusal;
 
+use super::Context;
+use super::amounts::{bounded, invalid};
 use super::callers::RelyingParty;
 use super::test_clocks::Hold;
-use super::Context;
 use super::telling::{self, Moments};
 use crate::billing::alerts::{Event, Level, Recurrence, Setting, Threshold};
 use crate::billing::packs::Pack;
@@ -46,11 +46,10 @@ pub fn list(ctx: &Context, rp: &RelyingParty) -> Flow<Vec<Wanted>> {
 
 /// Sets alerts, for one service or for all. What was given stays given.
 pub fn set(ctx: &Context, rp: &RelyingParty, wanted: &[Wanted]) -> Flow<Vec<Wanted>> {
-    let invalid = |field, expected: &str| Refusal::RequestInvalid { field, expected: expected.to_owned() };
     ctx.rp_store.write(|conn| {
         let mut known = pack_alerts::of(conn, rp.id)?;
         for one in wanted {
-            let threshold = Threshold::try_from(one.threshold)
+            let threshold = Threshold::try_from(bounded("threshold", one.threshold, 1, 99)?)
                 .map_err(|_| invalid("threshold", "a whole percentage from 1 to 99"))?;
             let services = match &one.service {
                 None => Service::ALL.to_vec(),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 use wallet_core::capture::Capture;
 use wallet_core::face::challenge::Asked;
-use wallet_core::ids::{CertificateId, RedemptionId, RelyingPartyId};
+use wallet_core::ids::{ApiKeyId, CertificateId, RedemptionId, RelyingPartyId};
 use wallet_core::jws::base64url;
 use wallet_core::money::Amount;
 use wallet_core::redemption::{ANSWER_WITHIN, Cancellation, Device, Event, MAX_WRONG_NUMBERS, State};
@@ -41,7 +41,7 @@ const UNAPPROVED_OF_ALL: (i64, i64) = (86_400, 1_000);
 /// Asks the holder: uses up the code on their side, then opens the redemption, which waits for them.
 pub(super) fn ask(
     ctx: &Context,
-    lease: &Lease,
+    (lease, key): (&Lease, Option<ApiKeyId>),
     presented: &Presented,
     spending: Spending,
     challenged: impl Fn(RedemptionId) -> Redemption,
@@ -54,7 +54,7 @@ pub(super) fn ask(
     let id = codes::spend(ctx, presented, spending)?;
     let state = State::AwaitingHolder { deadline: later(now, ANSWER_WITHIN) };
     let redemption = Redemption { state, ..challenged(id) };
-    let approval = Approval { number: rand::rng().random_range(0..100), wrong_numbers: 0, amount };
+    let approval = Approval { number: rand::rng().random_range(0..100), wrong_numbers: 0, amount, key };
     let opened = || Opened::at(&redemption, Some(&approval), now);
     let kept = seal(ctx, lease, &Kept { redemption: id, opened: Some(opened()) })?;
     let earlier = ctx.rp_store.write(|conn| {
@@ -199,9 +199,14 @@ pub fn submit_capture(
         let why = "the capture's signature is not by this device key";
         return Err(Refusal::Unauthenticated { why }.into());
     }
-    let payer =
-        ctx.rp_store.read(|conn| Ok(relying_parties::find(conn, own.rp)?))?.ok_or(Refusal::RpSuspended)?;
-    gate(ctx, &payer, settlement::SERVICE, None)?;
+    let (payer, purpose) = ctx.rp_store.read(|conn| {
+        let redemption = redemptions::find(conn, id, own.rp)?.ok_or(Refusal::NotFound)?;
+        let mut payer = relying_parties::find(conn, own.rp)?.ok_or(Refusal::RpSuspended)?;
+        // Whoever asked by a key that is capped can't spend more by having the holder's phone take the picture.
+        payer.key = approvals::find(conn, own.rp, id)?.and_then(|approval| approval.key);
+        Ok((payer, redemption.purpose))
+    })?;
+    gate(ctx, &payer, settlement::SERVICE, Some(&purpose))?;
     // Longer than any key that a relying party may choose, so that none of theirs is taken.
     let key = format!("holder's capture {id} {}", base64url(&capture.fingerprint()));
     let idempotency = Idempotency::new(ctx, key, &[b"holder's capture", &capture.fingerprint()]);

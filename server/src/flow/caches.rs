@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use wallet_core::ids::{ApiKeyId, RelyingPartyId};
 
 use super::callers::RelyingParty;
+use crate::billing::cycles::Change;
 use crate::billing::packs::Pack;
-use crate::billing::periods::Cycle;
 use crate::billing::price::{Price, Service};
 
 /// The product promises that what is revoked is refused everywhere within a second.
@@ -34,8 +34,8 @@ pub struct Caches {
     /// The packs of those that have had one, as they were when a guess about them last failed. A guess that is wrong is noticed in the
     /// transaction that relies on it, so these may be of any age.
     pub(super) packs: Cache<RelyingPartyId, Arc<Vec<Pack>>>,
-    /// How often a service is billed.
-    pub(super) cycles: Cache<Service, Cycle>,
+    /// How often a service is billed, from when on.
+    pub(super) cycles: Cache<Service, Arc<Vec<Change>>>,
     /// Every price of a service.
     pub(super) prices: Cache<Service, Arc<Vec<Price>>>,
 }

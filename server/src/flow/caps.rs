@@ -11,7 +11,7 @@ use wallet_core::ids::{CapId, RelyingPartyId};
 use wallet_core::money::{Amount, Micros};
 use wallet_core::refusal::Refusal;
 
-use super::amounts::cny;
+use super::amounts::{MOST_PAYMENT, bounded, cny, invalid};
 use super::callers::RelyingParty;
 use super::telling::{self, Moments};
 use super::{Context, prices};
@@ -25,6 +25,8 @@ use crate::store::{Conn, audit, packs, relying_parties};
 
 /// Caps that a relying party may have.
 const MOST: usize = 50;
+/// Where they stand in a request.
+const FIELD: &str = "caps";
 
 /// A cap as a relying party asks for it, and sees it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -98,7 +100,7 @@ pub(super) fn count(
 
 /// The soft caps that are reached.
 fn judged(spendings: &[Spending], price: Micros) -> Flow<Vec<CapId>> {
-    match check(spendings, price).map_err(anyhow::Error::from)? {
+    match check(spendings, price)? {
         Verdict::Allow => Ok(Vec::new()),
         Verdict::Notify(reached) => Ok(reached),
         Verdict::Refuse(_) => Err(Refusal::CapReached.into()),
@@ -140,7 +142,7 @@ pub fn list(ctx: &Context, rp: &RelyingParty) -> Flow<Vec<Wanted>> {
 pub fn replace(ctx: &Context, rp: &RelyingParty, wanted: &[Wanted]) -> Flow<Vec<Wanted>> {
     let now = ctx.now();
     if wanted.len() > MOST {
-        return Err(invalid(&format!("at most {MOST} caps")).into());
+        return Err(invalid(FIELD, format!("at most {MOST} caps")).into());
     }
     ctx.rp_store.write(|conn| {
         let before = relying_parties::find(conn, rp.id)?.ok_or(Refusal::NotFound)?.caps;
@@ -148,7 +150,7 @@ pub fn replace(ctx: &Context, rp: &RelyingParty, wanted: &[Wanted]) -> Flow<Vec<
         let subjects: BTreeSet<String> =
             caps.iter().map(|cap| format!("{:?} {:?}", cap.scope(), cap.kind())).collect();
         if subjects.len() < caps.len() {
-            return Err(invalid("one soft and one hard cap of each scope at most").into());
+            return Err(invalid(FIELD, "one soft and one hard cap of each scope at most").into());
         }
         relying_parties::set_caps(conn, rp.id, &caps)?;
         Ok(audit::append(conn, rp.id, "caps.replace", rp.id, "done", now)?)
@@ -160,23 +162,20 @@ fn parsed(rp: &RelyingParty, wanted: &Wanted, before: &[Cap], now: Timestamp) ->
     let subject = wanted.subject.as_deref();
     let scope = match (wanted.scope.as_str(), subject) {
         ("relying_party", None) => Scope::RelyingParty,
-        ("key", Some(key)) => Scope::ApiKey(key.parse().map_err(|_| invalid("the id of an API key"))?),
+        ("key", Some(key)) => Scope::ApiKey(key.parse().map_err(|_| invalid(FIELD, "the id of an API key"))?),
         ("purpose", Some(purpose)) if rp.purposes.contains_key(purpose) => Scope::Purpose(purpose.to_owned()),
         ("purpose", Some(_)) => return Err(Refusal::PurposeNotRegistered),
-        _ => return Err(invalid("`relying_party`, or `key` or `purpose` with a `subject`")),
+        _ => return Err(invalid(FIELD, "`relying_party`, or `key` or `purpose` with a `subject`")),
     };
     let kind = match wanted.kind.as_str() {
         "soft" => Kind::Soft,
         "hard" => Kind::Hard,
-        _ => return Err(invalid("`soft` or `hard`")),
+        _ => return Err(invalid(FIELD, "`soft` or `hard`")),
     };
     let same = before.iter().find(|cap| *cap.scope() == scope && cap.kind() == kind);
     let id = same.map_or_else(|| CapId::new(now, &mut rand::rng()), Cap::id);
-    Cap::new(id, scope, kind, wanted.amount.micros).map_err(|_| invalid("an amount above zero"))
-}
-
-fn invalid(expected: &str) -> Refusal {
-    Refusal::RequestInvalid { field: "caps", expected: expected.to_owned() }
+    let micros = Micros::new(bounded(FIELD, wanted.amount.micros.get(), 1, MOST_PAYMENT)?);
+    Cap::new(id, scope, kind, micros).map_err(|_| invalid(FIELD, "an amount above zero"))
 }
 
 fn shown(cap: &Cap, spent: Option<Micros>) -> Wanted {

@@ -10,7 +10,8 @@ use wallet_core::refusal::Refusal;
 
 use super::callers::RelyingParty;
 use super::test_clocks::Moment;
-use super::{Context, caps, prices};
+use super::{Context, caps, cycles, prices};
+use crate::billing::cycles::in_force;
 use crate::billing::packs::draw;
 use crate::billing::periods::Period;
 use crate::billing::posting::Balanced;
@@ -99,7 +100,8 @@ pub(super) fn charge(
     let known = ctx.caches.packs.get(&rp);
     let pack = known.and_then(|packs| draw(&packs, service, submitted).map(|pack| pack.id));
     let price = prices::in_force(ctx, service, submitted)?;
-    let cycle = prices::cycle(ctx, service)?;
+    let changes = cycles::of(ctx, service)?;
+    let cycle = |at| in_force(&changes, at);
     let charge = Charge {
         id: ChargeId::new(now, &mut rand::rng()),
         rp,
@@ -107,15 +109,13 @@ pub(super) fn charge(
         occasion,
         transaction: LedgerTransactionId::new(now, &mut rand::rng()),
         usage_date: price::usage_date(submitted, &ctx.zone),
-        period: Period::for_use(cycle, submitted, billed, &ctx.zone)
-            .map_err(anyhow::Error::from)?
-            .to_string(),
+        period: Period::for_use(cycle, submitted, billed, &ctx.zone)?.to_string(),
         price,
         pack,
         submitted_at: submitted,
     };
     let postings = match pack {
-        Some(_) => Balanced::pack_use(rp, service, 1).map_err(anyhow::Error::from)?,
+        Some(_) => Balanced::pack_use(rp, service, 1)?,
         None => Balanced::for_use(rp, service, charge.price.micros)?,
     };
     Ok((charge, postings))

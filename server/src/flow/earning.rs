@@ -30,7 +30,7 @@ pub(super) fn of_statement(
             continue;
         }
         let drawn = statements::drawn(conn, rp, id)?;
-        let by_now = earned(pack.paid, pack.units, drawn).map_err(anyhow::Error::from)?;
+        let by_now = earned(pack.paid, pack.units, drawn)?;
         post(conn, rp, (id, key.service), &pack, by_now, now)?;
     }
     Ok(())
@@ -61,8 +61,7 @@ pub(super) fn void_ended(ctx: &Context, whose: Whose, now: Timestamp, hold: Hold
 pub(super) fn void(conn: &mut Conn, rp: RelyingPartyId, id: PackId, pack: &Paid, now: Timestamp) -> Flow<()> {
     packs::void(conn, rp, id, pack.remaining, now)?;
     if pack.remaining > 0 {
-        let postings =
-            Balanced::units_voided(rp, pack.service, pack.remaining).map_err(anyhow::Error::from)?;
+        let postings = Balanced::units_voided(rp, pack.service, pack.remaining)?;
         let transaction = LedgerTransactionId::new(now, &mut rand::rng());
         ledger::post(conn, rp, transaction, "pack_void", &postings, now)?;
     }
@@ -82,7 +81,7 @@ fn post(
     if more == Micros::ZERO {
         return Ok(());
     }
-    let postings = Balanced::pack_earned(service, more).map_err(anyhow::Error::from)?;
+    let postings = Balanced::pack_earned(service, more)?;
     ledger::post(conn, rp, LedgerTransactionId::new(now, &mut rand::rng()), "pack_earned", &postings, now)?;
     Ok(packs::earn(conn, rp, id, pack.earned, by_now)?)
 }

@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod admins;
 pub mod alerts;
 mod amounts;
+pub mod announcements;
 pub mod answers;
 pub mod approvals;
 pub mod attestations;
@@ -18,6 +19,7 @@ pub mod codes;
 pub mod consistency;
 pub mod contacts;
 pub mod couriers;
+pub mod cycles;
 pub mod devices;
 pub mod earning;
 pub mod enrolments;
@@ -32,6 +34,7 @@ pub mod issuer;
 mod issuing_guard;
 pub mod jobs;
 pub mod ledger;
+pub mod liability;
 pub mod liveness_sessions;
 pub mod log;
 mod metering;
@@ -89,6 +92,7 @@ use crate::edge::mail::Mailer;
 use crate::edge::metrics::Metrics;
 use crate::edge::models::ModelWorkers;
 use crate::edge::payments::Gateways;
+use crate::edge::print::Press;
 use crate::edge::source::AuthoritativeSource;
 use crate::edge::vault::Vault;
 use crate::edge::webhooks::Webhooks;
@@ -124,6 +128,8 @@ pub struct Context {
     pub webhooks: Webhooks,
     /// How they are told by mail, if they are.
     pub mailer: Option<Box<dyn Mailer>>,
+    /// What prints statements.
+    pub press: Press,
     /// What is counted and timed.
     pub metrics: Metrics,
     /// Time.

@@ -179,8 +179,7 @@ pub(super) fn credit(
     now: Timestamp,
 ) -> Flow<Outcome> {
     let (rp, transaction) = (payment.rp, LedgerTransactionId::new(now, &mut rand::rng()));
-    let postings =
-        Balanced::top_up(rp, payment.provider.clone(), payment.micros).map_err(anyhow::Error::from)?;
+    let postings = Balanced::top_up(rp, payment.provider.clone(), payment.micros)?;
     ledger::post(conn, rp, transaction, "payment", &postings, now)?;
     balances::add(conn, rp, payment.micros, transaction)?;
     let early = chargebacks::of_payment(conn, &payment.provider, &payment.reference)?;
@@ -235,7 +234,7 @@ pub(super) fn settle(ctx: &Context, conn: &mut Conn, rp: RelyingPartyId, now: Ti
             break;
         }
         let postings = Balanced::transfer(Account::Balance(rp), Account::Chargebacks(rp), covered);
-        let postings = postings.map_err(anyhow::Error::from)?;
+        let postings = postings?;
         ledger::post(conn, rp, transaction, "chargeback_cover", &postings, now)?;
         chargebacks::cover(conn, &short, covered)?;
     }

@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use wallet_core::ids::AdminId;
 use wallet_core::money::{Amount, Currency, Micros};
 use wallet_core::refusal::Refusal;
 
 use super::amounts::{MOST_PRICE, bounded, cny, invalid, name};
 use super::callers::RelyingParty;
-use super::{Context, later, offers, telling};
-use crate::billing::periods::Cycle;
+use super::{Context, announcements, cycles, later, offers};
 use crate::billing::price::{Price, Service, first_list, price_at};
+use crate::delivery::event::Kind;
 use crate::stop::Flow;
-use crate::store::{Conn, audit, charges, statements};
+use crate::store::{Conn, audit, charges};
 
 /// A price is announced for later than any replica may still know the one before.
 const NOTICE: SignedDuration = SignedDuration::from_mins(1);
@@ -47,16 +48,6 @@ pub(super) fn in_force(ctx: &Context, service: Service, submitted_at: Timestamp)
     };
     let price = price_at(&prices, submitted_at).cloned();
     Ok(price.ok_or_else(|| anyhow::anyhow!("no price of {} is in force", service.as_str()))?)
-}
-
-/// How often a service is billed; a change may be seen a second late.
-pub(super) fn cycle(ctx: &Context, service: Service) -> Flow<Cycle> {
-    if let Some(cycle) = ctx.caches.cycles.get(&service) {
-        return Ok(cycle);
-    }
-    let cycle = ctx.rp_store.read(|conn| Ok(statements::cycle_of(conn, service)?))?;
-    ctx.caches.cycles.insert(service, cycle);
-    Ok(cycle)
 }
 
 /// Whether price lists can be read.
@@ -103,12 +94,14 @@ pub struct PriceList {
     announced: Vec<Listed>,
     /// What is sold beforehand.
     offers: Vec<offers::Shown>,
+    /// How often each service is billed.
+    cycles: cycles::Cycles,
 }
 
 /// What is in force and what is announced.
 pub fn list(ctx: &Context, rp: &RelyingParty) -> Flow<PriceList> {
     let now = ctx.moment_of(rp)?.at;
-    ctx.rp_store.read(|conn| {
+    let (in_force, announced, offers) = ctx.rp_store.read(|conn| {
         let (mut in_force, mut announced) = (Vec::new(), Vec::new());
         for service in Service::ALL {
             let mut prices = charges::prices_of(conn, service)?;
@@ -116,8 +109,9 @@ pub fn list(ctx: &Context, rp: &RelyingParty) -> Flow<PriceList> {
             in_force.extend(price_at(&prices, now).map(Listed::from));
             announced.extend(prices.iter().filter(|price| price.valid_from > now).map(Listed::from));
         }
-        Ok(PriceList { in_force, announced, offers: offers::shown(conn, now)? })
-    })
+        Ok((in_force, announced, offers::shown(conn, now)?))
+    })?;
+    Ok(PriceList { in_force, announced, offers, cycles: cycles::list(ctx)? })
 }
 
 /// A price list to be announced.
@@ -175,7 +169,9 @@ pub fn announce(ctx: &Context, admin: AdminId, announcement: &Announcement) -> F
             check_time(&charges::prices_of(conn, price.service)?, price, now)?;
             insert(conn, admin, price, now)?;
         }
-        telling::price_announced(conn, &announcement.version, announcement.valid_from, now)
+        let services: Vec<Service> = prices.iter().map(|price| price.service).collect();
+        let told: Vec<Listed> = prices.iter().map(Listed::from).collect();
+        announcements::add(conn, Kind::PriceAnnounced, &services, &json!({ "prices": told }), now)
     })?;
     for price in &prices {
         ctx.caches.prices.invalidate(&price.service);

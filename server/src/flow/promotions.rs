@@ -59,6 +59,8 @@ impl New {
         if self.valid_until <= self.valid_from || self.valid_until <= now {
             return Err(invalid("valid_until", "after now and after `valid_from`"));
         }
+        // What was bought before it was added was bought without it: so it is recomputed, too.
+        let valid_from = self.valid_from.max(now);
         Ok(Promotion {
             id: self.id.clone(),
             off,
@@ -66,7 +68,7 @@ impl New {
             offer: self.offer.clone(),
             coupon: self.coupon.clone(),
             stackable: self.stackable,
-            valid_from: self.valid_from,
+            valid_from,
             valid_until: self.valid_until,
         })
     }

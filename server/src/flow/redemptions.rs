@@ -98,7 +98,8 @@ pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening
         let spending = presented.spending(rp.id, mac, now);
         let challenged = |id| challenged(id, rp, opening, &asked, &presented, now);
         if opening.capture == Device::Holder {
-            let asked = approvals::ask(ctx, &lease, &presented, spending, challenged, opening.amount)?;
+            let asked_by = (&lease, rp.key);
+            let asked = approvals::ask(ctx, asked_by, &presented, spending, challenged, opening.amount)?;
             return ring(ctx, rp, opening, asked);
         }
         if ctx.rounds.in_one && presented.is_qr() {

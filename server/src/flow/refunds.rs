@@ -133,8 +133,7 @@ pub fn approve(ctx: &Context, admin: AdminId, id: PaymentId) -> Flow<Shown> {
         if !balances::take(conn, refund.rp, refund.micros, transaction)? {
             return Err(Refusal::BalanceTooLow.into());
         }
-        let postings =
-            Balanced::refund(refund.rp, payment.provider, refund.micros).map_err(anyhow::Error::from)?;
+        let postings = Balanced::refund(refund.rp, payment.provider, refund.micros)?;
         ledger::post(conn, refund.rp, transaction, "refund", &postings, now)?;
         refunds::decide(conn, &refund, APPROVED, &admin.to_string(), Some(transaction), now)?;
         audit::append(conn, admin, "refund.approve", id, APPROVED, now)?;
@@ -202,7 +201,7 @@ pub(super) fn take_back(
     if covered > Micros::ZERO && !balances::take(conn, rp, covered, transaction)? {
         return Err(anyhow::anyhow!("a balance is less than was read of it in the same transaction").into());
     }
-    let postings = taken_back(rp, chargeback, covered, short).map_err(anyhow::Error::from)?;
+    let postings = taken_back(rp, chargeback, covered, short)?;
     ledger::post(conn, rp, transaction, "chargeback", &postings, now)?;
     chargebacks::apply(conn, chargeback, rp, short, transaction)?;
     let (provider, object) = (chargeback.provider.as_str(), &chargeback.reference);

@@ -4,6 +4,7 @@
 mod bills;
 mod charges;
 mod ledger;
+mod orders;
 mod stock;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -16,12 +17,16 @@ use serde::Serialize;
 use wallet_core::ids::RelyingPartyId;
 use wallet_core::money::{Amount, Currency, Micros};
 
-use crate::billing::periods::Cycle;
+use crate::billing::cycles::Change;
 use crate::billing::price::{Price, Service};
+use crate::billing::promotions::Promotion;
 use crate::billing::replay::Causes;
 use crate::progress::{Piece, Progress};
 use crate::store::replay::{self as rows, Days};
-use crate::store::{Conn, Store, charges as price_rows, jws_headers, statements, test_clocks};
+use crate::store::{
+    Conn, Store, charges as price_rows, cycles as cycle_rows, jws_headers, promotions, statements,
+    test_clocks,
+};
 
 /// Relying parties that are looked up together.
 const PAGE: i64 = 500;
@@ -133,7 +138,8 @@ fn add(total: &mut Amount, micros: i64) -> anyhow::Result<()> {
 /// What is the same for every relying party.
 struct Rules {
     prices: HashMap<Service, Vec<Price>>,
-    cycles: HashMap<String, (Cycle, Timestamp)>,
+    cycles: BTreeMap<Service, Vec<Change>>,
+    promotions: Vec<Promotion>,
     closed: HashSet<String>,
     headers: HashMap<String, String>,
 }
@@ -280,12 +286,9 @@ fn rules(conn: &mut Conn) -> anyhow::Result<Rules> {
     for service in Service::ALL {
         prices.insert(service, price_rows::prices_of(conn, service)?);
     }
-    let mut cycles = HashMap::new();
-    for (service, cycle, since) in rows::cycles(conn)? {
-        let cycle = Cycle::parse(&cycle).ok_or_else(|| anyhow::anyhow!("unknown billing cycle"))?;
-        cycles.insert(service, (cycle, Timestamp::from_microsecond(since)?));
-    }
-    Ok(Rules { prices, cycles, closed: statements::closed(conn)?, headers: jws_headers::all(conn)? })
+    let cycles = cycle_rows::all(conn)?;
+    let (closed, headers) = (statements::closed(conn)?, jws_headers::all(conn)?);
+    Ok(Rules { prices, cycles, promotions: promotions::all(conn)?, closed, headers })
 }
 
 /// Books of nobody.

@@ -18,7 +18,7 @@ pub(super) fn settle_owed(zone: &TimeZone, conn: &mut Conn, rp: RelyingPartyId, 
     let now = at.happened;
     let open = statements::owed(conn, rp)?;
     let owed: Vec<Owed> = open.iter().filter_map(owed_of).collect();
-    let settled = arrears::settle(balances::of(conn, rp)?, &owed).map_err(anyhow::Error::from)?;
+    let settled = arrears::settle(balances::of(conn, rp)?, &owed)?;
     // A statement of uses from packs alone has nothing to be paid.
     for statement in open.iter().filter(|one| one.settled_at.is_none() && one.paid == one.micros) {
         let transaction = LedgerTransactionId::new(now, &mut rand::rng());
@@ -45,7 +45,7 @@ pub(super) fn owed_of(statement: &Statement) -> Option<Owed> {
 fn pay(zone: &TimeZone, conn: &mut Conn, statement: &Statement, micros: Micros, now: Timestamp) -> Flow<()> {
     let (rp, transaction) = (statement.rp, LedgerTransactionId::new(now, &mut rand::rng()));
     take(conn, rp, micros, transaction)?;
-    let postings = Balanced::settled(rp, micros).map_err(anyhow::Error::from)?;
+    let postings = Balanced::settled(rp, micros)?;
     ledger::post(conn, rp, transaction, "settlement", &postings, now)?;
     let is_last = statement.paid.plus(micros)? == statement.micros;
     let fee = if is_last { Some(late_fee(zone, conn, statement, now)?) } else { None };
@@ -68,7 +68,7 @@ pub(super) fn late_fee(
         left = left.minus(paid)?;
         owed.push(OwedFrom { from: at, micros: left });
     }
-    Ok(arrears::late_fee(&owed, statement.closed_at, now, zone).map_err(anyhow::Error::from)?)
+    Ok(arrears::late_fee(&owed, statement.closed_at, now, zone)?)
 }
 
 /// Late fees are fixed by the last payment of their statement, and taken whole when the balance reaches; being owed alone they suspend
@@ -78,8 +78,8 @@ fn collect_late_fees(conn: &mut Conn, rp: RelyingPartyId, now: Timestamp) -> Flo
         let transaction = LedgerTransactionId::new(now, &mut rand::rng());
         let is_due = statement.settled_at.is_some();
         if is_due && balances::take(conn, rp, statement.late_fee, transaction)? {
-            let claimed = Balanced::late_fee(rp, statement.late_fee).map_err(anyhow::Error::from)?;
-            let paid = Balanced::settled(rp, statement.late_fee).map_err(anyhow::Error::from)?;
+            let claimed = Balanced::late_fee(rp, statement.late_fee)?;
+            let paid = Balanced::settled(rp, statement.late_fee)?;
             let postings = claimed.and(paid);
             ledger::post(conn, rp, transaction, "late_fee", &postings, now)?;
             statements::pay_late_fee(conn, rp, &statement.period, now)?;

@@ -3,9 +3,10 @@
 //! Whatever dies in between is done again: a statement is made once ([`statements::exists`] and a primary key), and a period is noted as
 //! closed after all of its statements. Any number of replicas may do the same.
 
+mod printed;
 mod shown;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -15,21 +16,25 @@ use wallet_core::ids::{RelyingPartyId, StatementId};
 use wallet_core::jws::base64url;
 use wallet_core::money::{Amount, Micros};
 use wallet_core::receipt::statement_leaf;
-use wallet_core::statement::{Item, Statement as Token};
+use wallet_core::statement::Statement as Token;
 
 use super::amounts::cny;
 use super::telling::{self, Moments};
 use super::test_clocks::Hold;
 use super::{Context, earning, settling};
-use crate::billing::periods::{Cycle, Period};
+use crate::billing::cycles::spans;
+use crate::billing::periods::Period;
+use crate::billing::price::Service;
 use crate::billing::statement::{Charge, Statement as Figures, Tally};
 use crate::delivery::event::Kind;
 use crate::edge::keyring::Keyring;
 use crate::progress::{Piece, Progress};
 use crate::stop::Flow;
 use crate::store::statements::{self, Statement};
-use crate::store::{Conn, Store, audit, jws_headers, usage};
+use crate::store::usage::Part;
+use crate::store::{Conn, Store, audit, cycles, jws_headers, usage};
 
+pub use printed::print;
 pub use shown::{Line, Lines, Proof, Shown, lines, list, proof, show};
 
 /// Relying parties that are looked up together.
@@ -83,22 +88,21 @@ impl Books<'_> {
     /// The periods that are to be closed: of every cycle in use, from the first in which anything can have been used.
     fn due(&self, conn: &mut Conn, now: Timestamp) -> Flow<Vec<Period>> {
         let Some(first) = statements::first_use_after(conn)? else { return Ok(Vec::new()) };
-        let mut since = HashMap::from([(Cycle::Daily, first)]);
-        for (cycle, at) in statements::cycles(conn)? {
-            since.entry(cycle).or_insert(at);
-        }
-        let (closed, mut due) = (statements::closed(conn)?, Vec::new());
-        for (cycle, since) in since {
-            let mut period = Period::of(cycle, since, self.zone).map_err(anyhow::Error::from)?;
-            while period.closable_at() <= now {
-                if !closed.contains(&period.to_string()) {
-                    due.push(period);
+        let (closed, changes) = (statements::closed(conn)?, cycles::all(conn)?);
+        let services =
+            Service::ALL.map(|service| changes.get(&service).map(Vec::as_slice).unwrap_or_default());
+        let mut due = BTreeMap::new();
+        for span in spans(services, first) {
+            let mut period = Period::of(span.cycle, span.from, self.zone)?;
+            while period.closable_at() <= now && span.until.is_none_or(|until| period.bounds().0 < until) {
+                let name = period.to_string();
+                if !closed.contains(&name) {
+                    due.insert((period.bounds(), name), period);
                 }
-                period = period.next(self.zone).map_err(anyhow::Error::from)?;
+                period = period.next(self.zone)?;
             }
         }
-        due.sort_by_key(Period::bounds);
-        Ok(due)
+        Ok(due.into_values().collect())
     }
 
     fn close(&self, period: Period, now: Timestamp, progress: &Progress) -> Flow<Closed> {
@@ -119,7 +123,7 @@ impl Books<'_> {
                 bar.step();
             }
         }
-        self.store.write(|conn| Ok(statements::close(conn, &period.to_string(), made, now)?))?;
+        self.store.write(|conn| Ok(statements::close(conn, &period.to_string(), now)?))?;
         end(bar, made.0);
         let amount = cny(made.1);
         Ok(Closed { period: period.to_string(), statements: made.0, amount })
@@ -144,10 +148,13 @@ impl Books<'_> {
         let name = period.to_string();
         // The ids of the sandbox are of the real time, and its days are not.
         let bounds = if sandbox { usage::EVER } else { period.bounds() };
-        let (made, totals) = self.store.read(|conn| {
-            Ok((statements::exists(conn, rp, &name)?, usage::totals(conn, rp, &name, bounds)?))
+        let uses = self.store.read(|conn| {
+            if statements::exists(conn, rp, &name)? {
+                return Ok(0);
+            }
+            Ok(usage::totals(conn, rp, &name, bounds)?.0)
         })?;
-        if made || totals.0 == 0 {
+        if uses == 0 {
             return Ok(None);
         }
         let figures = self.store.read(|conn| tally(conn, rp, &name, bounds, headers))?;
@@ -174,14 +181,7 @@ impl Books<'_> {
 
     fn sign(&self, closing: &Closing<'_>, figures: &Figures) -> Flow<Statement> {
         let Closing { rp, sandbox, period, now, .. } = *closing;
-        let uses = i64::try_from(figures.totals.uses).map_err(anyhow::Error::from)?;
-        let items = figures.items.iter().map(|(key, sums)| Item {
-            service: key.service.as_str().to_owned(),
-            price_version: key.price_version.clone(),
-            pack: key.pack,
-            uses: sums.uses,
-            amount: cny(sums.micros),
-        });
+        let uses = i64::try_from(figures.totals.uses)?;
         let id = StatementId::new(now, &mut rand::rng());
         let token = Token {
             iss: self.public_url.to_owned(),
@@ -190,7 +190,7 @@ impl Books<'_> {
             relying_party: rp,
             period: period.to_string(),
             zone: self.zone.iana_name().unwrap_or("UTC").to_owned(),
-            items: items.collect(),
+            items: figures.stated(),
             uses: figures.totals.uses,
             amount: cny(figures.totals.micros),
             root: base64url(&figures.root),
@@ -241,7 +241,7 @@ fn tally(
     headers: &HashMap<String, String>,
 ) -> Flow<Figures> {
     let mut tally = Tally::default();
-    usage::lines(conn, rp, period, bounds, |line| -> Flow<()> {
+    usage::lines(conn, rp, (period, bounds), Part::default(), |line| -> Flow<()> {
         let charge = Charge {
             id: line.charge,
             service: line.service,
@@ -250,9 +250,9 @@ fn tally(
             micros: line.micros,
             leaf: leaf(&line.receipt, headers)?,
         };
-        Ok(tally.add(&charge).map_err(anyhow::Error::from)?)
+        Ok(tally.add(&charge)?)
     })?;
-    Ok(tally.finish().map_err(anyhow::Error::from)?)
+    Ok(tally.finish()?)
 }
 
 fn leaf(receipt: &str, headers: &HashMap<String, String>) -> Flow<wallet_core::log::Hash> {

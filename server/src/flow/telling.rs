@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wallet_core::ids::{AuditId, EventId, RelyingPartyId};
 use wallet_core::log::entry::Act;
@@ -13,17 +12,15 @@ use wallet_core::log::entry::Act;
 use super::Context;
 use crate::billing::arrears::Standing;
 use crate::delivery::event::{Kind, payload};
-use crate::stop::{Flow, Stop};
+use crate::stop::Flow;
 use crate::store::deliveries::{self, Event};
 use crate::store::endpoints::{self, Endpoint, EndpointId};
-use crate::store::{Conn, audit, log, messages, outbox};
+use crate::store::{Conn, audit, log, messages};
 
 /// Leaves of the log that are looked through in one transaction.
 const BATCH: i64 = 2000;
 /// Transactions in one run, so that it ends before its lease does.
 const BATCHES: usize = 20;
-/// Endpoints that are told of a price in one transaction.
-const PAGE: i64 = 500;
 /// How far the log was looked through for judgements.
 const JUDGEMENTS: &str = "redemption.judged";
 /// What an endpoint may have waiting: whoever falls further behind is switched off, and the tables stay bounded.
@@ -198,54 +195,4 @@ fn judgement(act: &Act) -> Flow<(Event, Timestamp)> {
     let id: AuditId = act.id.parse().map_err(broken)?;
     let data = json!({ "redemption": act.object, "state": act.outcome });
     Ok((event(EventId::from_bytes(id.to_bytes()), Kind::RedemptionJudged, &data, at), at))
-}
-
-/// A price list that all are to hear of, as it waits in the outbox.
-#[derive(Serialize, Deserialize)]
-struct News {
-    event: EventId,
-    version: String,
-    valid_from: Timestamp,
-    at: Timestamp,
-}
-
-/// Has a price list told of, in the transaction that announces it.
-pub(super) fn price_announced(
-    conn: &mut Conn,
-    version: &str,
-    valid_from: Timestamp,
-    now: Timestamp,
-) -> Flow<()> {
-    let event = EventId::new(now, &mut rand::rng());
-    let news = News { event, version: version.to_owned(), valid_from, at: now };
-    let subject = serde_json::to_string(&news).map_err(anyhow::Error::from)?;
-    Ok(outbox::append(conn, outbox::ANNOUNCE_PRICE, &subject, now)?)
-}
-
-/// Whether a price list is to be told of.
-pub fn any_prices(ctx: &Context) -> Flow<bool> {
-    ctx.rp_store.read(|conn| Ok(outbox::any_waits(conn, outbox::ANNOUNCE_PRICE)?))
-}
-
-/// Puts price lists on their way to all who want to hear of them. Whoever was told before a crash is not told twice.
-pub fn tell_of_prices(ctx: &Context) -> Flow<()> {
-    let now = ctx.now();
-    for subject in ctx.rp_store.read(|conn| Ok(outbox::waiting(conn, outbox::ANNOUNCE_PRICE)?))? {
-        let news: News = serde_json::from_str(&subject).map_err(|error| Stop::Broken(error.into()))?;
-        let data = json!({ "version": news.version, "valid_from": news.valid_from });
-        let event = event(news.event, Kind::PriceAnnounced, &data, news.at);
-        let mut after = Some(String::new());
-        while let Some(from) = after {
-            after = ctx.rp_store.write(|conn| {
-                let (page, next) = endpoints::page_listening(conn, event.kind, &from, PAGE)?;
-                let known = deliveries::known(conn, event.id, &page)?;
-                let fresh = page.iter().filter(|endpoint| !known.contains(&endpoint.id));
-                let told: Vec<_> = fresh.map(|endpoint| (endpoint, &event)).collect();
-                deliveries::insert(conn, &told, now)?;
-                Ok(next)
-            })?;
-        }
-        ctx.rp_store.write(|conn| Ok(outbox::done(conn, outbox::ANNOUNCE_PRICE, &subject, now)?))?;
-    }
-    Ok(())
 }

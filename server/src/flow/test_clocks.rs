@@ -18,7 +18,7 @@ use crate::billing::periods::{CLOSING_WAIT, Cycle, Period};
 use crate::stop::{Flow, Stop};
 use crate::store::relying_parties::Whose;
 use crate::store::test_clocks::{self as clocks, TestClock};
-use crate::store::{Conn, audit, statements};
+use crate::store::{Conn, audit, cycles as cycle_rows};
 
 /// How far a clock may be ahead of the real time: a year's pack, and a month to see it end. Signers live longer than this by themselves.
 pub const FURTHEST: SignedDuration = SignedDuration::from_hours(24 * 400);
@@ -246,8 +246,9 @@ fn step(ctx: &Context, cycles: &[Cycle], clock: &TestClock, end: Timestamp) -> F
 
 /// The cycles in use.
 fn cycles(ctx: &Context) -> Flow<Vec<Cycle>> {
-    let used = ctx.rp_store.read(|conn| Ok(statements::cycles(conn)?))?;
-    let is_used = |cycle: &Cycle| *cycle == Cycle::Daily || used.iter().any(|(used, _)| used == cycle);
+    let changes = ctx.rp_store.read(|conn| Ok(cycle_rows::all(conn)?))?;
+    let used = |cycle| changes.values().flatten().any(|change| change.cycle == cycle);
+    let is_used = |cycle: &Cycle| *cycle == Cycle::default() || used(*cycle);
     Ok(Cycle::ALL.into_iter().filter(is_used).collect())
 }
 

@@ -1,8 +1,9 @@
-//! `/v1/balance`, `/v1/packs`, `/v1/usage`, `/v1/messages`, `/v1/alerts` and `/v1/caps`: what a relying party has, owes and used, is told
+//! `/v1/balance`, `/v1/liability`, `/v1/packs`, `/v1/usage`, `/v1/messages`, `/v1/alerts` and `/v1/caps`: what a relying party has, owes and used, is told
 //! of, and allows itself.
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Query};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use super::problem::Problem;
 use super::run;
 use crate::flow::Context;
 use crate::flow::accounts::{self, Account};
+use crate::flow::liability::{self, Liability};
 use crate::flow::{alerts, caps};
 
 /// The query of a request, in the form that is documented and no other.
@@ -32,6 +34,24 @@ pub async fn balance(By(rp, ()): By<RelyingParty, ()>, ctx: Data<Context>) -> Re
 pub async fn packs(By(rp, ()): By<RelyingParty, ()>, ctx: Data<Context>) -> Result<Json<Value>, Problem> {
     let packs = run(ctx, move |ctx| accounts::packs(ctx, &rp.0)).await?;
     Ok(Json(json!({ "packs": packs })))
+}
+
+/// Which fault.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fault {
+    service: String,
+    fault_at: Timestamp,
+}
+
+/// `GET /v1/liability`
+pub async fn liability(
+    By(rp, request): By<RelyingParty, HttpRequest>,
+    ctx: Data<Context>,
+) -> Result<Json<Liability>, Problem> {
+    let expected = "`service`, and `fault_at` as a time like 2026-11-22T09:30:00Z";
+    let Fault { service, fault_at } = query(&request, expected)?;
+    run(ctx, move |ctx| liability::show(ctx, &rp.0, &service, fault_at)).await.map(Json)
 }
 
 /// Which days.

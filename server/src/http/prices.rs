@@ -8,6 +8,7 @@ use super::callers::{Admin, By, RelyingParty};
 use super::problem::Problem;
 use super::run;
 use crate::flow::Context;
+use crate::flow::cycles::{self, Cycles, Wanted};
 use crate::flow::prices::{self, Announcement, PriceList};
 
 /// `GET /v1/prices`
@@ -21,5 +22,19 @@ pub async fn announce(
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     let announced = run(ctx, move |ctx| prices::announce(ctx, admin.0, &body)).await?;
+    Ok(HttpResponse::build(StatusCode::CREATED).json(announced))
+}
+
+/// `GET /v1/admin/billing-cycles`
+pub async fn cycles(_: Admin, ctx: Data<Context>) -> Result<Json<Cycles>, Problem> {
+    run(ctx, cycles::list).await.map(Json)
+}
+
+/// `POST /v1/admin/billing-cycles`
+pub async fn change_cycle(
+    By(admin, body): By<Admin, Json<Wanted>>,
+    ctx: Data<Context>,
+) -> Result<HttpResponse, Problem> {
+    let announced = run(ctx, move |ctx| cycles::change(ctx, admin.0, &body)).await?;
     Ok(HttpResponse::build(StatusCode::CREATED).json(announced))
 }

@@ -119,6 +119,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::NumberMismatch { .. }
         | Refusal::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         Refusal::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::PdfUnavailable => StatusCode::NOT_IMPLEMENTED,
         Refusal::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::MailNotOffered => StatusCode::NOT_IMPLEMENTED,
     }

@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::flow::{
-    Context, alerts, earning, face_groups, health, issuer, jobs, log, orders, retention, statements,
-    status_lists, telling, test_clocks,
+    Context, alerts, announcements, earning, face_groups, health, issuer, jobs, log, orders, retention,
+    statements, status_lists, telling, test_clocks,
 };
 use crate::stop::{Flow, Stop};
 
@@ -148,13 +148,14 @@ const JOBS: [Job; 16] = [
         every: SignedDuration::ZERO,
         lease: Some(SignedDuration::from_secs(60)),
     },
+    // A new price or cycle is known to all whom it concerns within some seconds.
     Job {
-        name: "tell_prices",
-        look: Duration::from_secs(2),
-        waits: telling::any_prices,
-        work: telling::tell_of_prices,
+        name: "announcements",
+        look: Duration::from_secs(5),
+        waits: announcements::any_waits,
+        work: announcements::tell,
         every: SignedDuration::ZERO,
-        lease: Some(SignedDuration::from_secs(300)),
+        lease: Some(SignedDuration::from_secs(60)),
     },
     Job { name: "void_packs", work: earning::void_expired, ..HOURLY },
     Job { name: "check_ledger", work: health::check_ledger, ..HOURLY },

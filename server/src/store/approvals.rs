@@ -1,7 +1,7 @@
 //! What a relying party asks a holder on their own phone, beside the redemption itself.
 
 use diesel::prelude::*;
-use wallet_core::ids::{RedemptionId, RelyingPartyId};
+use wallet_core::ids::{ApiKeyId, RedemptionId, RelyingPartyId};
 use wallet_core::money::{Amount, Currency, Micros};
 
 use super::columns::{damaged, parse};
@@ -17,6 +17,8 @@ pub struct Approval {
     pub wrong_numbers: u32,
     /// What it is about, if it is about money.
     pub amount: Option<Amount>,
+    /// By which of its keys the relying party asks; none from before that was noted.
+    pub key: Option<ApiKeyId>,
 }
 
 /// Adds what is asked in a redemption.
@@ -33,11 +35,12 @@ pub fn insert(
         approvals::wrong_numbers.eq(i64::from(approval.wrong_numbers)),
         approvals::amount_currency.eq(approval.amount.map(|amount| amount.currency.code())),
         approvals::amount_micros.eq(approval.amount.map(|amount| amount.micros.get())),
+        approvals::api_key_id.eq(approval.key.map(|key| key.to_string())),
     );
     diesel::insert_into(approvals::table).values(row).execute(conn).map(drop)
 }
 
-type Row = (String, i64, i64, Option<String>, Option<i64>);
+type Row = (String, i64, i64, Option<String>, Option<i64>, Option<String>);
 
 /// What is asked in these redemptions, in any order; most of any others have nothing here.
 pub fn find_all(
@@ -53,6 +56,7 @@ pub fn find_all(
             approvals::wrong_numbers,
             approvals::amount_currency,
             approvals::amount_micros,
+            approvals::api_key_id,
         ));
     found.load::<Row>(conn)?.into_iter().map(from_row).collect()
 }
@@ -62,7 +66,7 @@ pub fn find(conn: &mut Conn, rp: RelyingPartyId, redemption: RedemptionId) -> Qu
     Ok(find_all(conn, &[(rp, redemption)])?.pop().map(|(_, approval)| approval))
 }
 
-fn from_row((id, number, wrong, currency, micros): Row) -> QueryResult<(RedemptionId, Approval)> {
+fn from_row((id, number, wrong, currency, micros, key): Row) -> QueryResult<(RedemptionId, Approval)> {
     let amount = match (currency.as_deref(), micros) {
         (None, None) => None,
         (Some(code), Some(micros)) if code == Currency::Cny.code() => {
@@ -72,7 +76,8 @@ fn from_row((id, number, wrong, currency, micros): Row) -> QueryResult<(Redempti
     };
     let number = u8::try_from(number).map_err(|error| damaged(&error))?;
     let wrong_numbers = u32::try_from(wrong).map_err(|error| damaged(&error))?;
-    Ok((parse(&id)?, Approval { number, wrong_numbers, amount }))
+    let key = key.as_deref().map(parse).transpose()?;
+    Ok((parse(&id)?, Approval { number, wrong_numbers, amount, key }))
 }
 
 /// Counts a wrong number, in an approval that is still as it was read.

@@ -100,15 +100,6 @@ pub fn insert(conn: &mut Conn, events: &[(&Endpoint, &Event)], now: Timestamp) -
     rows.chunks(ROWS).try_for_each(|rows| rows::insert(conn, &table, rows))
 }
 
-/// Which of these endpoints an event is on its way to, or was.
-pub fn known(conn: &mut Conn, event: EventId, endpoints: &[Endpoint]) -> QueryResult<Vec<EndpointId>> {
-    let found = d::table
-        .filter(d::endpoint_id.eq_any(endpoints.iter().map(|endpoint| endpoint.id.to_string())))
-        .filter(d::event_id.eq(event.to_string()));
-    let rows: Vec<String> = found.select(d::endpoint_id).load(conn)?;
-    rows.iter().map(|id| parse(id)).collect()
-}
-
 type Ids = (String, String, String, String);
 type Row = (Ids, String, String, String, i64, (i64, i64, i64, Option<i64>), Option<String>);
 

@@ -168,19 +168,6 @@ pub fn webhooks_listening(conn: &mut Conn, rps: &[&str], kind: Kind) -> QueryRes
     Ok(found.into_iter().filter(|endpoint| wants(endpoint, kind)).collect())
 }
 
-/// The same over all relying parties, a page of them from behind `after` on; and where the next begins.
-pub fn page_listening(
-    conn: &mut Conn,
-    kind: Kind,
-    after: &str,
-    page: i64,
-) -> QueryResult<(Vec<Endpoint>, Option<String>)> {
-    let on = e::table.filter(e::disabled_at.is_null()).filter(e::confirmed_at.is_not_null());
-    let found = read(on.filter(e::id.gt(after)).order(e::id).limit(page).select(columns!()).load(conn)?)?;
-    let next = found.last().map(|last| last.id.to_string());
-    Ok((found.into_iter().filter(|endpoint| wants(endpoint, kind)).collect(), next))
-}
-
 fn wants(endpoint: &Endpoint, kind: Kind) -> bool {
     let fits = matches!(endpoint.id, EndpointId::Webhook(_)) || kind.goes_by_mail();
     fits && endpoint.wanted.has(kind)

@@ -9,8 +9,6 @@ use super::schema::outbox;
 
 /// What a job is asked to do.
 pub const REPUBLISH_STATUS_LIST: &str = "status_list.republish";
-/// All who want to hear of prices are to hear of one; the subject says which.
-pub const ANNOUNCE_PRICE: &str = "price.announced";
 
 /// Asks for an effect on `subject`.
 pub fn append(conn: &mut Conn, topic: &'static str, subject: &str, now: Timestamp) -> QueryResult<()> {

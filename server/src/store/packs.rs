@@ -139,6 +139,11 @@ pub fn of_origin(conn: &mut Conn, rp: RelyingPartyId, origin: &str) -> QueryResu
         .collect()
 }
 
+/// A pack, void or not.
+pub fn find(conn: &mut Conn, rp: RelyingPartyId, id: PackId) -> QueryResult<Pack> {
+    from_row(packs::table.find((rp.to_string(), id.to_string())).select(columns!()).first(conn)?)
+}
+
 /// Draws a unit; `false` when there is none left.
 pub fn draw(conn: &mut Conn, rp: RelyingPartyId, id: PackId) -> QueryResult<bool> {
     let left = packs::table.find((rp.to_string(), id.to_string())).filter(packs::remaining.gt(0));

@@ -55,6 +55,11 @@ fn promotion(row: Row) -> QueryResult<Promotion> {
     })
 }
 
+/// Every promotion there ever was.
+pub fn all(conn: &mut Conn) -> QueryResult<Vec<Promotion>> {
+    promotions::table.order(promotions::id).load::<Row>(conn)?.into_iter().map(promotion).collect()
+}
+
 /// Those in force at `now`, with or without a coupon.
 pub fn in_force(conn: &mut Conn, now: Timestamp) -> QueryResult<Vec<Promotion>> {
     let now = now.as_microsecond();

@@ -281,10 +281,10 @@ list! {
     orders: Order {
         id: String, quantity: i64, list: i64, micros: i64, gift: i64, state: String, closed_at: Option<i64>,
         transaction: Option<String>, service: Option<String>, kind: Option<String>, units: Option<i64>, months: Option<i64>,
-        price: Option<i64>,
+        price: Option<i64>, offer: String, promotions: String, coupon: Option<String>, placed_at: i64,
     }
     "SELECT {row(}o.id, o.quantity, o.list_micros, o.micros, o.gift, o.state, o.closed_at, o.transaction_id, f.service, f.kind, \
-       f.units, f.months, f.micros{)row} AS line FROM orders o LEFT JOIN offers f ON f.id = o.offer_id AND f.valid_from = o.offer_from \
+       f.units, f.months, f.micros, o.offer_id, o.promotions, o.coupon_id, o.placed_at{)row} AS line FROM orders o LEFT JOIN offers f ON f.id = o.offer_id AND f.valid_from = o.offer_from \
      WHERE o.rp_id = RP AND o.state IN ('fulfilled', 'withdrawn') ORDER BY o.id"
 }
 
@@ -359,11 +359,6 @@ pub fn unknown_books(conn: &mut Conn) -> QueryResult<Vec<(String,)>> {
                  UNION SELECT rp_id FROM charges UNION SELECT rp_id FROM statements UNION SELECT rp_id FROM balances \
                  EXCEPT SELECT id FROM relying_parties) q";
     typed(conn, query)?.collect()
-}
-
-/// Since when which service is billed by which cycle, where it is not by the day.
-pub fn cycles(conn: &mut Conn) -> QueryResult<Vec<(String, String, i64)>> {
-    typed(conn, "SELECT {row(}service, cycle, since{)row} AS line FROM billing_cycles")?.collect()
 }
 
 #[cfg(test)]

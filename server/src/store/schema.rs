@@ -8,8 +8,8 @@ mod of_orders;
 
 pub use of_approvals::{approvals, over_askings, past_uses, standing_numbers};
 pub use of_billing::{
-    balances, billing_cycles, cap_days, closed_periods, messages, pack_alerts, packs, settlement_payments,
-    statement_items, statements, test_clocks,
+    announcements, balances, billing_cycles, cap_days, closed_periods, messages, pack_alerts, packs,
+    settlement_payments, statement_items, statements, test_clocks,
 };
 pub use of_delivery::{deliveries, endpoints, event_cursors};
 pub use of_holders::{

@@ -8,11 +8,8 @@ use wallet_core::ids::{LedgerTransactionId, PackId, RelyingPartyId, StatementId}
 use wallet_core::money::Micros;
 
 use super::columns::{array, damaged, parse, time};
-use super::schema::{
-    billing_cycles, closed_periods, settlement_payments, statement_items as items, statements,
-};
-use super::{Conn, exactly_one};
-use crate::billing::periods::Cycle;
+use super::schema::{closed_periods, settlement_payments, statement_items as items, statements};
+use super::{Conn, exactly_one, rows};
 use crate::billing::price::Service;
 use crate::billing::statement::{ItemKey, Sums};
 
@@ -193,6 +190,18 @@ pub fn drawn(conn: &mut Conn, rp: RelyingPartyId, pack: PackId) -> QueryResult<i
     Ok(found.load::<i64>(conn)?.into_iter().sum())
 }
 
+/// The same, by the statements of periods that began at `starts_at` or before.
+pub fn drawn_by(conn: &mut Conn, rp: RelyingPartyId, pack: PackId, starts_at: Timestamp) -> QueryResult<i64> {
+    let same = statements::rp_id.eq(items::rp_id).and(statements::period.eq(items::period));
+    let found = items::table
+        .inner_join(statements::table.on(same))
+        .filter(items::rp_id.eq(rp.to_string()))
+        .filter(items::pack_id.eq(pack.to_string()))
+        .filter(statements::starts_at.le(starts_at.as_microsecond()))
+        .select(items::uses);
+    Ok(found.load::<i64>(conn)?.into_iter().sum())
+}
+
 /// Notes what was paid of a statement, up to all of it; with the last of it the late fee is fixed.
 pub fn pay(
     conn: &mut Conn,
@@ -257,16 +266,23 @@ pub fn relying_parties(conn: &mut Conn, after: &str, limit: i64) -> QueryResult<
     rows.map(|(id, sandbox)| Ok((parse(&id)?, sandbox == 1))).collect()
 }
 
-/// Notes that every statement of a period is made; not twice.
-pub fn close(conn: &mut Conn, period: &str, made: (i64, Micros), now: Timestamp) -> QueryResult<()> {
+/// Notes that every statement of a period is made, and what they come to; not twice.
+pub fn close(conn: &mut Conn, period: &str, now: Timestamp) -> QueryResult<()> {
     use closed_periods as c;
     if is_closed(conn, period)? {
         return Ok(());
     }
+    // Of all closers: of several, or after a crash, none made them all.
+    let query = format!(
+        "SELECT {{row(}}COUNT(*), CAST(COALESCE(SUM(micros), 0) AS BIGINT){{)row}} AS line FROM statements WHERE period = '{period}'"
+    );
+    let row = rows::stream(conn, &query)?.next().transpose()?.unwrap_or_default();
+    let (made, micros): (i64, i64) =
+        serde_json::from_value(row.into()).map_err(|_| damaged(&"a row has another form"))?;
     let row = (
         c::period.eq(period),
-        c::statements.eq(made.0),
-        c::micros.eq(made.1.get()),
+        c::statements.eq(made),
+        c::micros.eq(micros),
         c::closed_at.eq(now.as_microsecond()),
     );
     diesel::insert_into(c::table).values(row).execute(conn).map(drop)
@@ -280,25 +296,6 @@ pub fn is_closed(conn: &mut Conn, period: &str) -> QueryResult<bool> {
 /// The periods that are closed.
 pub fn closed(conn: &mut Conn) -> QueryResult<HashSet<String>> {
     Ok(closed_periods::table.select(closed_periods::period).load(conn)?.into_iter().collect())
-}
-
-/// Cycles other than the usual, and since when they are in use.
-pub fn cycles(conn: &mut Conn) -> QueryResult<Vec<(Cycle, Timestamp)>> {
-    let found = billing_cycles::table
-        .order(billing_cycles::since)
-        .select((billing_cycles::cycle, billing_cycles::since));
-    let rows = found.load::<(String, i64)>(conn)?.into_iter();
-    rows.map(|(cycle, since)| Ok((cycle_of_word(&cycle)?, time(since)?))).collect()
-}
-
-/// How often a service is billed.
-pub fn cycle_of(conn: &mut Conn, service: Service) -> QueryResult<Cycle> {
-    let found = billing_cycles::table.find(service.as_str()).select(billing_cycles::cycle);
-    found.first::<String>(conn).optional()?.map_or(Ok(Cycle::Daily), |cycle| cycle_of_word(&cycle))
-}
-
-fn cycle_of_word(word: &str) -> QueryResult<Cycle> {
-    Cycle::parse(word).ok_or_else(|| damaged(&"billing_cycles.cycle"))
 }
 
 /// The moment before which nothing can have been used: nobody was admitted.

@@ -95,7 +95,8 @@ tables! {
     charges (rp_id, redemption_id);
     packs (rp_id, id);
     balances (rp_id);
-    billing_cycles (service);
+    billing_cycles (service, since);
+    announcements (id);
     statements (rp_id, period);
     statement_items (rp_id, period, line);
     settlement_payments (rp_id, period, transaction_id);

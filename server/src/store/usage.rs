@@ -73,6 +73,15 @@ pub fn totals(
     Ok(totals)
 }
 
+/// Which lines of a period: those after a charge, and at most so many; nothing said is all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Part {
+    /// The last that was seen.
+    pub after: Option<ChargeId>,
+    /// How many.
+    pub limit: Option<usize>,
+}
+
 /// The charges of a relying party in a period, one after another, in the order of their ids.
 ///
 /// # Errors
@@ -80,16 +89,18 @@ pub fn totals(
 pub fn lines<E: From<diesel::result::Error>>(
     conn: &mut Conn,
     rp: RelyingPartyId,
-    period: &str,
-    bounds: (Timestamp, Timestamp),
+    (period, bounds): (&str, (Timestamp, Timestamp)),
+    part: Part,
     mut each: impl FnMut(Line) -> Result<(), E>,
 ) -> Result<(), E> {
     type Columns = (String, String, String, String, Option<String>, i64, String);
     let [redemptions, uses] = occasions(bounds);
+    let after = part.after.map(|after| format!("AND c.id > '{after}'")).unwrap_or_default();
+    let limit = part.limit.map(|limit| format!("LIMIT {limit}")).unwrap_or_default();
     let query = format!(
         "SELECT {{row(}}c.id, c.redemption_id, c.service, c.price_version, c.pack_id, c.micros, a.receipt{{)row}} AS line \
              FROM charges c JOIN attempts a ON a.rp_id = c.rp_id AND a.redemption_id = c.redemption_id AND a.id = c.attempt_id \
-             WHERE c.rp_id = '{rp}' AND (({redemptions}) OR ({uses})) AND {PERIOD} = '{period}' ORDER BY c.id"
+             WHERE c.rp_id = '{rp}' AND (({redemptions}) OR ({uses})) AND {PERIOD} = '{period}' {after} ORDER BY c.id {limit}"
     );
     for row in rows::stream(conn, &query)? {
         let (charge, occasion, service, price_version, pack, micros, receipt): Columns = of_json(row?)?;

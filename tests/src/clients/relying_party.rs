@@ -20,6 +20,29 @@ pub struct RelyingParty {
     pub api_key: String,
 }
 
+/// An answer that is a file, or a refusal.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// The HTTP status.
+    pub status: u16,
+    /// The content type.
+    pub media: String,
+    /// The body.
+    pub bytes: Vec<u8>,
+}
+
+impl Document {
+    /// The body as JSON; null where it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_default()
+    }
+
+    /// `status code` of a refusal.
+    pub fn refusal(&self) -> String {
+        format!("{} {}", self.status, self.json()["code"].as_str().unwrap_or("-"))
+    }
+}
+
 /// A redemption that was opened.
 #[derive(Debug, Clone)]
 pub struct Open {
@@ -44,6 +67,24 @@ impl RelyingParty {
     /// GETs a path.
     pub async fn get(&self, path: &str) -> anyhow::Result<Answer> {
         Answer::to(self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.api_key)).await
+    }
+
+    /// A statement as PDF.
+    pub async fn pdf(&self, path: &str) -> anyhow::Result<Document> {
+        self.pdf_in(path, None).await
+    }
+
+    /// The same, for whoever likes these languages.
+    pub async fn pdf_in(&self, path: &str, languages: Option<&str>) -> anyhow::Result<Document> {
+        let mut request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.api_key);
+        request = request.header("Accept", "application/pdf");
+        if let Some(languages) = languages {
+            request = request.header("Accept-Language", languages);
+        }
+        let response = request.send().await?;
+        let media = response.headers().get("content-type").and_then(|media| media.to_str().ok());
+        let (status, media) = (response.status().as_u16(), media.unwrap_or_default().to_owned());
+        Ok(Document { status, media, bytes: response.bytes().await?.to_vec() })
     }
 
     /// PUTs a body.

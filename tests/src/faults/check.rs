@@ -2,6 +2,7 @@
 //!
 //! It shares no code with the product, and with its rules it is the only part of the faults that names tables.
 
+mod books;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _, SqliteConnection, sql_query};
 use wallet_core::es256::sha256;
 
+pub(super) use self::books::{books, compare as compare_books};
 use self::rules::{DOUBLES, RULES};
 use super::traffic::{Acknowledged, Charge, Journal, Judged};
 

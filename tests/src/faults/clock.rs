@@ -16,7 +16,7 @@ const BACK: Duration = Duration::from_secs(30);
 const ANSWERS: usize = 20;
 
 /// Debian's libfaketime, which stands between a program and the clock.
-fn faketime() -> Option<PathBuf> {
+pub(super) fn faketime() -> Option<PathBuf> {
     let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/local/lib"];
     let file = |folder: &&str| Path::new(folder).join("faketime/libfaketimeMT.so.1");
     folders.iter().map(file).find(|file| file.is_file())

@@ -8,6 +8,7 @@ mod answers;
 mod check;
 mod client;
 mod clock;
+mod closing;
 mod crowds;
 mod disk;
 mod kills;
@@ -62,6 +63,7 @@ enum Kind {
     Abort(stage::Database),
     DiskFull(stage::Database),
     ClockJump(stage::Database),
+    Closing(stage::Database),
     RollingRestart,
     SlowDatabase,
     PoolExhausted(stage::Database),
@@ -76,7 +78,7 @@ const fn fault(name: &'static str, runs: u64, quick: u64, kind: Kind, about: &'s
 }
 
 /// Every fault, in the order in which they are put in.
-pub const FAULTS: [Fault; 22] = [
+pub const FAULTS: [Fault; 24] = [
     fault(
         "kill-sqlite",
         100,
@@ -138,6 +140,14 @@ pub const FAULTS: [Fault; 22] = [
     fault("disk-full-postgres", 5, 1, Kind::DiskFull(Postgres), "the same under PostgreSQL; wants root"),
     fault("clock-jump-sqlite", 16, 4, Kind::ClockJump(Sqlite), "the clock jumps by hours; wants libfaketime"),
     fault("clock-jump-postgres", 16, 4, Kind::ClockJump(Postgres), "the same over PostgreSQL"),
+    fault(
+        "kill-closing-sqlite",
+        60,
+        6,
+        Kind::Closing(Sqlite),
+        "kill -9 of whoever closes a day, again and again, and two closers at once; wants libfaketime",
+    ),
+    fault("kill-closing-postgres", 60, 6, Kind::Closing(Postgres), "the same over PostgreSQL"),
     fault("slow-database", 3, 1, Kind::SlowDatabase, "ten seconds between server and PostgreSQL"),
     fault(
         "pool-exhausted-sqlite",
@@ -200,6 +210,7 @@ impl Fault {
         let done = match self.kind {
             Kind::Kill(database, victim) => kills::kill(harness, database, victim, &mut tally).await,
             Kind::PatroniPrimary => patroni::kill_primary(harness, &mut tally).await,
+            Kind::Closing(database) => closing::close(harness, database, &mut tally).await,
             Kind::RollingRestart => rolling::restart(harness, &mut tally).await,
             Kind::LostAnswer(database) => answers::lost(harness, database, &mut tally).await,
             Kind::Abort(database) => answers::abort(harness, database, &mut tally).await,

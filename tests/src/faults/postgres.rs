@@ -88,6 +88,20 @@ impl Postgres {
         format!("postgres://ecert@127.0.0.1:{port}/{DATABASE}")
     }
 
+    /// A copy of its database, which nobody may be connected to; where it is.
+    pub(super) fn copy(&self, name: &str) -> anyhow::Result<String> {
+        let mut conn = PgConnection::establish(&self.url_of("postgres"))?;
+        conn.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {DATABASE}"))?;
+        Ok(self.url_of(name))
+    }
+
+    /// Drops a copy.
+    pub(super) fn forget(&self, url: &str) -> anyhow::Result<()> {
+        let name = url.rsplit('/').next().unwrap_or_default();
+        let mut conn = PgConnection::establish(&self.url_of("postgres"))?;
+        Ok(conn.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))?)
+    }
+
     /// Starts, and waits until it takes connections.
     pub(super) async fn start(&mut self) -> anyhow::Result<()> {
         let log = self.folder.join("postgres.log");

@@ -151,6 +151,16 @@ impl Stage {
         Ok(())
     }
 
+    /// Where the server's tables are.
+    pub(super) fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Where everything of it lies.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// A connection of the harness's own.
     pub(super) fn db(&self) -> anyhow::Result<Db> {
         Db::open(&self.database)

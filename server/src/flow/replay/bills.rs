@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::{SignedDuration, Timestamp};
 use wallet_core::ids::StatementId;
 use wallet_core::jws::base64url;
-use wallet_core::money::{Amount, Currency, Micros};
-use wallet_core::statement::{Item, Statement as Token};
+use wallet_core::money::Micros;
+use wallet_core::statement::Statement as Token;
 
 use super::ledger::{cause, told};
 use super::{Desk, add, shown};
@@ -14,6 +14,7 @@ use crate::billing::periods::{Cycle, Period};
 use crate::billing::posting::Balanced;
 use crate::billing::replay::{Debt, out_of_order};
 use crate::billing::statement::Statement as Figures;
+use crate::flow::amounts::cny;
 use crate::flow::consistency::in_the_sandbox;
 use crate::store::Conn;
 use crate::store::replay::{self as rows, Statement};
@@ -94,12 +95,8 @@ fn unstated(desk: &mut Desk<'_>, made: &BTreeMap<String, Figures>) -> anyhow::Re
 fn closable_at(desk: &Desk<'_>, period: &str) -> Option<Timestamp> {
     let zone = desk.audit.zone;
     let first = if period.len() == 7 { format!("{period}-01") } else { period.get(..10)?.to_owned() };
-    let cycle = match period.len() {
-        7 => Cycle::Monthly,
-        10 => Cycle::Daily,
-        // An hour of the day: it is over when the day is.
-        _ => Cycle::Daily,
-    };
+    // An hour of the day: it is over when the day is.
+    let cycle = Cycle::of_name(period).max(Cycle::Daily);
     let day: jiff::civil::Date = first.parse().ok()?;
     let noon = day.at(12, 0, 0, 0).to_zoned(zone.clone()).ok()?.timestamp();
     Some(Period::of(cycle, noon, zone).ok()?.closable_at())
@@ -158,11 +155,7 @@ fn line(
 }
 
 fn bounds(desk: &mut Desk<'_>, statement: &Statement) -> anyhow::Result<()> {
-    let cycle = match statement.period.len() {
-        7 => Cycle::Monthly,
-        10 => Cycle::Daily,
-        _ => Cycle::Hourly,
-    };
+    let cycle = Cycle::of_name(&statement.period);
     let starts_at = Timestamp::from_microsecond(statement.starts_at)?;
     let period = Period::of(cycle, starts_at, desk.audit.zone)?;
     let ends_at = Timestamp::from_microsecond(statement.ends_at)?;
@@ -194,14 +187,6 @@ fn signed(desk: &mut Desk<'_>, statement: &Statement, made: &Figures) -> anyhow:
             return Ok(());
         }
     };
-    let cny = |micros| Amount { currency: Currency::Cny, micros };
-    let items = made.items.iter().map(|(key, sums)| Item {
-        service: key.service.as_str().to_owned(),
-        price_version: key.price_version.clone(),
-        pack: key.pack,
-        uses: sums.uses,
-        amount: cny(sums.micros),
-    });
     let expected = Token {
         iss: token.iss.clone(),
         iat: closed_at.as_second(),
@@ -209,7 +194,7 @@ fn signed(desk: &mut Desk<'_>, statement: &Statement, made: &Figures) -> anyhow:
         relying_party: desk.rp,
         period: statement.period.clone(),
         zone: desk.audit.zone.iana_name().unwrap_or("UTC").to_owned(),
-        items: items.collect(),
+        items: made.stated(),
         uses: made.totals.uses,
         amount: cny(made.totals.micros),
         root: base64url(&made.root),

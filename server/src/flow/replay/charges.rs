@@ -9,6 +9,7 @@ use wallet_core::receipt::{Receipt, ReceiptCharge, ReceiptRefused, statement_lea
 
 use super::stock::Book;
 use super::{Desk, add, shown};
+use crate::billing::cycles::in_force;
 use crate::billing::periods::{Cycle, Period};
 use crate::billing::posting::Balanced;
 use crate::billing::price::{Price, Service, price_at, usage_date};
@@ -21,8 +22,6 @@ use crate::store::replay::{self as rows, Charge, Days};
 
 /// A judgement takes seconds, and an hour is more than any lease lasts.
 const LONGEST: SignedDuration = SignedDuration::from_hours(1);
-/// For so long after a change of the cycle a replica may know the one before.
-const CYCLE_SETTLES: SignedDuration = SignedDuration::from_mins(5);
 
 /// Looks at the charges one after another; the statements that they make, by period.
 pub(super) fn look(
@@ -45,7 +44,7 @@ pub(super) fn look(
             continue;
         };
         price(desk, &charge, service)?;
-        dates(desk, &charge)?;
+        dates(desk, &charge, service)?;
         pack(desk, book, &charge)?;
         postings(desk, &charge, service)?;
         let receipt = attempt(desk, &charge)?;
@@ -102,7 +101,7 @@ fn price(desk: &mut Desk<'_>, charge: &Charge, service: Service) -> anyhow::Resu
     Ok(())
 }
 
-fn dates(desk: &mut Desk<'_>, charge: &Charge) -> anyhow::Result<()> {
+fn dates(desk: &mut Desk<'_>, charge: &Charge, service: Service) -> anyhow::Result<()> {
     let (submitted, charged) = (submitted(charge)?, at(charge.charged_at)?);
     let zone = desk.audit.zone;
     let took = charged.duration_since(submitted);
@@ -117,15 +116,14 @@ fn dates(desk: &mut Desk<'_>, charge: &Charge) -> anyhow::Result<()> {
     );
     // Before there were periods, a use was of its day.
     let Some(period) = &charge.period else { return Ok(()) };
-    let (cycle, since) =
-        desk.rules.cycles.get(&charge.service).copied().unwrap_or((Cycle::Daily, Timestamp::MIN));
-    let settled = since.saturating_add(CYCLE_SETTLES).unwrap_or(since);
-    let of = |cycle| Ok::<_, anyhow::Error>(Period::for_use(cycle, submitted, charged, zone)?.to_string());
-    let is_open = desk.clock.is_some() || charged < settled;
-    let allowed = if is_open { Cycle::ALL.to_vec() } else { vec![cycle] };
-    let allowed = allowed.into_iter().map(of).collect::<anyhow::Result<Vec<_>>>()?;
-    if !allowed.contains(period) {
-        desk.find("charge-period", &charge.id, allowed.join(" or "), period);
+    let changes = desk.rules.cycles.get(&service).map(Vec::as_slice).unwrap_or_default();
+    let expected = Period::for_use(|at| in_force(changes, at), submitted, charged, zone)?;
+    // A test clock may be ahead of a change that is announced after: any cycle could be in force then.
+    let was_another = |cycle: Cycle| {
+        Period::for_use(|_| cycle, submitted, charged, zone).is_ok_and(|of| of.to_string() == *period)
+    };
+    if desk.clock.is_none() || !Cycle::ALL.into_iter().any(was_another) {
+        desk.compare("charge-period", &charge.id, expected.to_string(), period.clone());
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use crate::flow::callers::RelyingParty;
 use crate::flow::{settling, tokens};
 use crate::stop::Flow;
 use crate::store::statements::{self, Statement};
+use crate::store::usage::Part;
 use crate::store::{Conn, jws_headers, usage};
 
 /// A statement.
@@ -120,13 +121,7 @@ pub fn show(ctx: &Context, rp: &RelyingParty, period: &str) -> Flow<Shown> {
 fn shown(ctx: &Context, conn: &mut Conn, statement: Statement, now: Timestamp) -> Flow<Shown> {
     let late_fee = settling::late_fee(&ctx.zone, conn, &statement, now)?;
     let items = statements::items(conn, statement.rp, &statement.period)?.into_iter();
-    let items = items.map(|(key, sums)| Item {
-        service: key.service.as_str().to_owned(),
-        price_version: key.price_version,
-        pack: key.pack,
-        uses: sums.uses,
-        amount: cny(sums.micros),
-    });
+    let items = items.map(|(key, sums)| key.stated(&sums));
     let state = match (statement.settled_at, statement.late_fee_paid_at) {
         (None, _) => "owed",
         (Some(_), None) => "late_fee_owed",
@@ -160,10 +155,8 @@ pub fn lines(
 ) -> Flow<Lines> {
     let headers = ctx.rp_store.read(|conn| Ok(jws_headers::all(conn)?))?;
     let mut found = Vec::new();
-    each(ctx, rp, period, |line| {
-        if found.len() <= limit && after.is_none_or(|after| line.charge > after) {
-            found.push(line);
-        }
+    each(ctx, rp, period, Part { after, limit: Some(limit + 1) }, |line| {
+        found.push(line);
         Ok(())
     })?;
     let has_more = found.len() > limit;
@@ -187,7 +180,7 @@ pub fn lines(
 pub fn proof(ctx: &Context, rp: &RelyingParty, period: &str, charge: ChargeId) -> Flow<Proof> {
     let headers = ctx.rp_store.read(|conn| Ok(jws_headers::all(conn)?))?;
     let (mut place, mut found) = (0, None);
-    each(ctx, rp, period, |line| {
+    each(ctx, rp, period, Part::default(), |line| {
         if line.charge == charge {
             found = Some((place, whole(&line.receipt, &headers)?));
         }
@@ -196,7 +189,7 @@ pub fn proof(ctx: &Context, rp: &RelyingParty, period: &str, charge: ChargeId) -
     })?;
     let (index, receipt) = found.ok_or(Refusal::NotFound)?;
     let mut tree = Tree::watching(index);
-    each(ctx, rp, period, |line| {
+    each(ctx, rp, period, Part::default(), |line| {
         tree.push(leaf(&line.receipt, &headers)?);
         Ok(())
     })?;
@@ -205,17 +198,18 @@ pub fn proof(ctx: &Context, rp: &RelyingParty, period: &str, charge: ChargeId) -
     Ok(Proof { receipt, index, size: rooted.size, path, root: base64url(&rooted.root) })
 }
 
-/// Each charge of a closed period, in the order of the tree.
+/// Charges of a closed period, in the order of the tree.
 fn each(
     ctx: &Context,
     rp: &RelyingParty,
     period: &str,
+    part: Part,
     mut each: impl FnMut(usage::Line) -> Flow<()>,
 ) -> Flow<()> {
     ctx.rp_store.read(|conn| {
         let statement = statements::find(conn, rp.id, period)?.ok_or(Refusal::NotFound)?;
         let bounds = if rp.sandbox { usage::EVER } else { statement.bounds };
-        usage::lines(conn, rp.id, period, bounds, &mut each)
+        usage::lines(conn, rp.id, (period, bounds), part, &mut each)
     })
 }
 

@@ -8,6 +8,7 @@ diesel::table! {
         wrong_numbers -> BigInt,
         amount_currency -> Nullable<Text>,
         amount_micros -> Nullable<BigInt>,
+        api_key_id -> Nullable<Text>,
     }
 }
 

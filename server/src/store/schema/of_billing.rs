@@ -27,10 +27,22 @@ diesel::table! {
 }
 
 diesel::table! {
-    billing_cycles (service) {
+    billing_cycles (service, since) {
         service -> Text,
         cycle -> Text,
         since -> BigInt,
+    }
+}
+
+diesel::table! {
+    announcements (id) {
+        id -> Text,
+        kind -> Text,
+        services -> Text,
+        body -> Text,
+        at -> BigInt,
+        told_up_to -> Text,
+        told_at -> Nullable<BigInt>,
     }
 }
 
