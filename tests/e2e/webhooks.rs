@@ -229,7 +229,8 @@ async fn a_receiver_that_says_it_is_gone_is_switched_off_at_once() -> Test {
         (&dead["outcome"], &rp.show_webhook(&hook).await?["disabled_why"]),
         (&json!("disabled"), &json!("gone"))
     );
-    assert_eq!(rp.message_kinds().await?, ["payment", "webhook.disabled"]);
+    let told: BTreeSet<String> = rp.message_kinds().await?.into_iter().collect();
+    assert_eq!(told, set(&["payment", "webhook.disabled"]));
     Ok(())
 }
 

@@ -87,10 +87,10 @@ fn serve(ctx: &Context, lane: Lane, (rp, id, _): Waiting, by: &str) -> Flow<()> 
     // Deleted since.
     let Some((endpoint, due)) = found else { return Ok(()) };
     let target = Target::open(&ctx.vault, &endpoint)?;
-    let (mut health, mut is_gone) = (endpoint.health, false);
+    let (mut health, mut is_gone, mut now) = (endpoint.health, false, ctx.now());
     for several in due.chunks(at_once) {
         let tried = try_all(ctx, &endpoint, &target, several);
-        let now = ctx.now();
+        now = ctx.now();
         for one in &tried {
             health = health.after(one.outcome, one.took, now);
             is_gone |= one.outcome == Outcome::Gone;
@@ -102,12 +102,17 @@ fn serve(ctx: &Context, lane: Lane, (rp, id, _): Waiting, by: &str) -> Flow<()> 
             break;
         }
     }
-    leave(ctx, &endpoint, by, health, is_gone)
+    leave(ctx, &endpoint, by, (health, is_gone), now)
 }
 
-/// Gives an endpoint back; one that nobody is behind any more is switched off.
-fn leave(ctx: &Context, endpoint: &Endpoint, by: &str, health: Health, is_gone: bool) -> Flow<()> {
-    let now = ctx.now();
+/// Gives an endpoint back that was last tried at `now`; one that nobody is behind any more is switched off.
+fn leave(
+    ctx: &Context,
+    endpoint: &Endpoint,
+    by: &str,
+    (health, is_gone): (Health, bool),
+    now: Timestamp,
+) -> Flow<()> {
     let free_from = if health.failing_since.is_some() { later(now, REST) } else { now };
     let why = match (is_gone, health.is_given_up(now)) {
         (true, _) => Some("gone"),

@@ -205,6 +205,8 @@ pub fn enable(conn: &mut Conn, endpoint: &Endpoint) -> QueryResult<()> {
         e::disabled_why.eq(None::<&str>),
         e::failing_since.eq(None::<i64>),
         e::quick.eq(0),
+        // Not left alone any longer.
+        e::leased_until.eq(0),
     );
     exactly_one(diesel::update(found(endpoint)).set(values).execute(conn)?)
 }
