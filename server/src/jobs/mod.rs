@@ -129,7 +129,6 @@ const JOBS: [Job; 15] = [
         work: announcements::tell,
         every: SignedDuration::ZERO,
         lease: Some(SignedDuration::from_secs(60)),
-        ..HOURLY
     },
     Job { name: "void_packs", work: earning::void_expired, ..HOURLY },
     Job { name: "check_ledger", work: health::check_ledger, ..HOURLY },
