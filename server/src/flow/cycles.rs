@@ -61,7 +61,7 @@ pub fn list(ctx: &Context) -> Flow<Cycles> {
         let (mut current, mut announced) = (Vec::new(), Vec::new());
         for service in Service::ALL {
             let changes = known.get(&service).map(Vec::as_slice).unwrap_or_default();
-            let last = changes.iter().filter(|change| change.since <= now).next_back();
+            let last = changes.iter().rfind(|change| change.since <= now);
             let usual = Listed { service: service.as_str(), cycle: Cycle::default().as_str(), since: None };
             current.push(last.map_or(usual, |change| Listed::of(service, change)));
             let ahead = changes.iter().filter(|change| change.since > now);
