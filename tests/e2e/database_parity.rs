@@ -19,8 +19,11 @@ const PARTITIONED: [&str; 3] = ["attempts", "audit", "charges"];
 /// Indexes over times that grow with the table: a BRIN says of each block what it spans, and costs next to nothing.
 const BY_BLOCK: [&str; 3] = ["idempotency_keys_created_at", "redemptions_opened_at", "spent_codes_spent_at"];
 /// Columns that PostgreSQL is told to compare byte by byte, as SQLite does anyhow.
-const BYTEWISE: [&str; 103] = [
+const BYTEWISE: [&str; 106] = [
+    "announcements.id",
+    "announcements.told_up_to",
     "api_keys.rp_id",
+    "approvals.api_key_id",
     "approvals.redemption_id",
     "approvals.rp_id",
     "attempts.charge_id",

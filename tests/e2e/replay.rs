@@ -183,7 +183,7 @@ const PLANTED: &[(&str, &str, &str)] = &[
         "a doubled charge",
         "INSERT INTO charges (rp_id, redemption_id, id, attempt_id, service, price_version, currency, micros, transaction_id, \
            usage_date, charged_at, pack_id, period, submitted_at) \
-         SELECT rp_id, substr(redemption_id, 1, 29) || 'Z', substr(id, 1, 29) || 'Z', attempt_id, service, price_version, currency, \
+         SELECT rp_id, substr(redemption_id, 1, 29) || CASE WHEN redemption_id LIKE '%Z' THEN 'Y' ELSE 'Z' END, substr(id, 1, 29) || CASE WHEN id LIKE '%Z' THEN 'Y' ELSE 'Z' END, attempt_id, service, price_version, currency, \
            micros, transaction_id, usage_date, charged_at, pack_id, period, submitted_at FROM charges \
          WHERE id = (SELECT MIN(id) FROM charges)",
         "statement-total",

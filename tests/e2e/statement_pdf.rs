@@ -223,7 +223,7 @@ fn long(items: u64, name: &str) -> anyhow::Result<Bill> {
     let at: Timestamp = "2026-11-22T16:10:00Z".parse()?;
     let mut random = rand::rng();
     let cny = |micros| Amount { currency: Currency::Cny, micros: Micros::new(micros) };
-    let pack = |number: u64| (number % 3 == 0).then(|| PackId::new(at, &mut rand::rng()));
+    let pack = |number: u64| (number.is_multiple_of(3)).then(|| PackId::new(at, &mut rand::rng()));
     let services =
         ["ecert.redeem", "person.verify", "face.liveness", "face.compare", "face.search", "to.come"];
     let item = |number: u64| {
@@ -278,6 +278,7 @@ fn long(items: u64, name: &str) -> anyhow::Result<Bill> {
             amount: cny(items.iter().map(|item| item.amount.micros.get()).sum()),
             items,
             root: "r".repeat(43),
+            sandbox: false,
         },
     })
 }

@@ -237,22 +237,39 @@ impl Refusal {
 
     /// What the caller did wrong and what to do: for the developer of the client.
     pub fn detail(&self) -> String {
-        let fixed = match self {
-            Refusal::RequestInvalid { field, expected } => return format!("`{field}`: {expected}"),
-            Refusal::EnrolmentNotAtThisStep { state } => return format!("the enrolment is `{state}`"),
+        match self {
+            Refusal::RequestInvalid { field, expected } => format!("`{field}`: {expected}"),
+            Refusal::EnrolmentNotAtThisStep { state } => format!("the enrolment is `{state}`"),
             Refusal::NumberMismatch { left } => {
-                return format!("this is not the number that the relying party shows; tries left: {left}");
+                format!("this is not the number that the relying party shows; tries left: {left}")
             }
             Refusal::CaptureUnusable(reason)
             | Refusal::DocumentUnusable(reason)
-            | Refusal::EnrolmentRefused(reason) => return reason.hint.en.clone(),
+            | Refusal::EnrolmentRefused(reason) => reason.hint.en.clone(),
             Refusal::RateLimited { retry_after } | Refusal::Overloaded { retry_after } => {
-                return format!("come again in {retry_after} s");
+                format!("come again in {retry_after} s")
             }
             Refusal::DeviceEnded { at, .. } => {
-                return format!("this device was ended at {at}; enrol or recover anew");
+                format!("this device was ended at {at}; enrol or recover anew")
             }
-            Refusal::OrderClosed { state } => return format!("the order is `{state}`"),
+            Refusal::OrderClosed { state } => format!("the order is `{state}`"),
+            other => other.fixed_detail().to_owned(),
+        }
+    }
+
+    /// What is told of those that say nothing of the occasion; nothing of the others.
+    fn fixed_detail(&self) -> &'static str {
+        match self {
+            Refusal::RequestInvalid { .. }
+            | Refusal::EnrolmentNotAtThisStep { .. }
+            | Refusal::NumberMismatch { .. }
+            | Refusal::CaptureUnusable(_)
+            | Refusal::DocumentUnusable(_)
+            | Refusal::EnrolmentRefused(_)
+            | Refusal::RateLimited { .. }
+            | Refusal::Overloaded { .. }
+            | Refusal::DeviceEnded { .. }
+            | Refusal::OrderClosed { .. } => "",
             Refusal::Unauthenticated { why } | Refusal::RefundNotPossible(why) => why,
             Refusal::CodeMalformed => "a code is the text of the QR, or 16 digits with a valid check",
             Refusal::IdempotencyKeyMissing => {
@@ -284,7 +301,7 @@ impl Refusal {
             }
             Refusal::FaceGroupFull => "remove faces or groups first",
             Refusal::FaceGroupOutdated => {
-                "the group's templates are of a model that is no longer used: make a new group"
+                "its templates are of a model that is not used any more: make a new group"
             }
             Refusal::CertificateRevoked => "the certificate is no longer valid",
             Refusal::CertificateSuspended => "the certificate is suspended; it may become valid again",
@@ -296,9 +313,7 @@ impl Refusal {
             Refusal::OrderUsed => "units of this order were used, or a pack of it has ended",
             Refusal::OfferSoldOut => "less is left of this offer than is asked for",
             Refusal::CouponUnusable => "there is no such coupon for this offer now, or it was used",
-            Refusal::CouponNotStackable => {
-                "a promotion applies already, and the coupon does not go on top of it"
-            }
+            Refusal::CouponNotStackable => "a promotion applies already; the coupon does not go on top of it",
             Refusal::SecondPersonNeeded => "somebody else than who began it must decide",
             Refusal::PaymentKnown => "a payment with this reference was recorded before",
             Refusal::PaymentDecided => "this was decided before",
@@ -309,8 +324,7 @@ impl Refusal {
             Refusal::PdfUnavailable => {
                 "this installation has no font to print with: its operator puts one there with `cargo xtask setup`; until then take application/json or text/csv"
             }
-        };
-        fixed.to_owned()
+        }
     }
 
     /// The word that says which of several reasons it was.

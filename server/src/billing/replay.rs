@@ -124,6 +124,8 @@ fn certain(judged: &Use) -> Timestamp {
 pub struct Debt {
     /// Which.
     pub id: StatementId,
+    /// Its name sorts by time: of two that were made at once, the earlier is paid first.
+    pub period: String,
     /// When it was made, and due.
     pub due: Timestamp,
     /// What it is.
@@ -170,7 +172,7 @@ impl Debt {
 /// Statements of which something was paid while an older one was owed.
 pub fn out_of_order(debts: &[Debt]) -> Vec<StatementId> {
     let mut sorted: Vec<&Debt> = debts.iter().filter(|debt| debt.micros > Micros::ZERO).collect();
-    sorted.sort_by_key(|debt| (debt.due, debt.id));
+    sorted.sort_by_key(|debt| (debt.due, &debt.period));
     let (mut all_paid_at, mut found) = (Timestamp::MIN, Vec::new());
     for debt in sorted {
         if debt.payments.first().is_some_and(|(at, _)| *at < all_paid_at) {
@@ -289,6 +291,7 @@ mod tests {
     fn an_older_statement_is_paid_before_a_newer_one() {
         let debt = |number: u128, payments: &[(i64, i64)]| Debt {
             id: StatementId::from_bytes(number.to_be_bytes()),
+            period: number.to_string(),
             due: at(i64::try_from(number).unwrap()),
             micros: Micros::new(10),
             payments: payments.iter().map(|(second, micros)| (at(*second), Micros::new(*micros))).collect(),

@@ -9,8 +9,8 @@ use wallet_core::ids::RelyingPartyId;
 use super::Context;
 use super::amounts::{bounded, invalid};
 use super::callers::RelyingParty;
-use super::test_clocks::Hold;
 use super::telling::{self, Moments};
+use super::test_clocks::Hold;
 use crate::billing::alerts::{Event, Level, Recurrence, Setting, Threshold};
 use crate::billing::packs::Pack;
 use crate::billing::price::Service;
@@ -94,7 +94,8 @@ pub(super) fn tell_those(ctx: &Context, whose: Whose, now: Timestamp, hold: Hold
             let mut alerts = pack_alerts::of(conn, rp)?.remove(&service).unwrap_or_default();
             let mut changed = false;
             for recurrence in [Recurrence::Once, Recurrence::Monthly] {
-                changed |= judge(conn, rp, service, &mut alerts, (Event::Deduction, recurrence), ctx.moments(now))?;
+                changed |=
+                    judge(conn, rp, service, &mut alerts, (Event::Deduction, recurrence), ctx.moments(now))?;
             }
             if changed {
                 pack_alerts::put(conn, rp, service, &alerts)?;

@@ -31,18 +31,18 @@ pub(super) fn compose(bill: &Bill, language: Language, typesetter: &Typesetter<'
     settlement(&mut paper, bill, words);
     proof(&mut paper, bill, words);
     edges(&mut paper, bill, words);
-    let Statement { id, period, iss, .. } = &bill.statement;
+    let Statement { id, iss, .. } = &bill.statement;
     Composed {
         pages: paper.pages,
         parts: paper.parts,
         entries: paper.entries,
-        title: format!("{} {period} · {id}", words.title),
+        title: format!("{} · {id}", title(bill, words)),
         language: language.tag(),
         author: iss.clone(),
         made_at: bill.closed_at,
         id: format!("{id} {}", language.as_str()),
         source: Attachment {
-            name: file_name(period),
+            name: file_name(&bill.statement.period),
             media: "application/jose",
             about: format!("{} {id}", words.file),
             bytes: bill.token.clone().into_bytes(),
@@ -50,11 +50,18 @@ pub(super) fn compose(bill: &Bill, language: Language, typesetter: &Typesetter<'
     }
 }
 
+/// What is at its head; one of the sandbox says so.
+fn title(bill: &Bill, words: &Words) -> String {
+    let word = if bill.statement.sandbox { words.sandbox_title } else { words.title };
+    format!("{word} {}", bill.statement.period)
+}
+
 fn begin(paper: &mut Composer<'_>, bill: &Bill, words: &Words) {
     let provider = paper.part(Kind::Paragraph, None);
     let line = paper.typesetter.line(&format!("E-Cert · {}", bill.statement.iss));
     paper.line_at((MARGIN, paper.y), false, line, SMALL, Place::Part(provider));
     let (word, ink) = match (bill.settled_at, bill.late_fee_paid_at) {
+        _ if bill.statement.sandbox => (words.not_owed, BLACK),
         (Some(_), Some(_)) => (words.settled, DEEP),
         (Some(_), None) => (words.late_fee_owed, BLACK),
         (None, _) => (words.owed, BLACK),
@@ -65,7 +72,7 @@ fn begin(paper: &mut Composer<'_>, bill: &Bill, words: &Words) {
     paper.y += 18.0;
     paper.rule(paper.y, 1.6, DEEP);
     paper.y += 17.0;
-    paper.heading(1, &format!("{} {}", words.title, bill.statement.period), strong(23.0, DEEP), 0.0);
+    paper.heading(1, &title(bill, words), strong(23.0, DEEP), 0.0);
     paper.y += 1.0;
     paper.paragraph(&bill.name, plain(12.0, BLACK), MEASURE);
     paper.y += 11.0;

@@ -64,6 +64,10 @@ impl Language {
 /// All of them. `{}` is filled in.
 pub(super) struct Words {
     pub(super) title: &'static str,
+    /// The title of a statement of the sandbox.
+    pub(super) sandbox_title: &'static str,
+    /// How one of the sandbox stands, whatever its books say.
+    pub(super) not_owed: &'static str,
     pub(super) amount: &'static str,
     pub(super) uses: &'static str,
     pub(super) from_packs: &'static str,
@@ -107,6 +111,8 @@ pub(super) struct Words {
 
 static ZH: Words = Words {
     title: "对账单",
+    sandbox_title: "沙盒对账单",
+    not_owed: "测试数据，无需支付",
     amount: "本期金额（人民币）",
     uses: "共使用 {} 次",
     from_packs: "其中用量包抵扣 {} 次",
@@ -150,6 +156,8 @@ static ZH: Words = Words {
 
 static EN: Words = Words {
     title: "Statement",
+    sandbox_title: "Sandbox statement",
+    not_owed: "Test data: nothing is owed",
     amount: "Amount of this period (CNY)",
     uses: "{} uses in all",
     from_packs: "{} of them from packs",

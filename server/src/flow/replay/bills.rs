@@ -211,6 +211,7 @@ fn paid(desk: &mut Desk<'_>, statement: &Statement, payments: &[rows::Paid]) -> 
     let at = |paid: &rows::Paid| Ok((Timestamp::from_microsecond(paid.paid_at)?, Micros::new(paid.micros)));
     let debt = Debt {
         id: id.parse::<StatementId>()?,
+        period: statement.period.clone(),
         due: Timestamp::from_microsecond(statement.closed_at)?,
         micros: Micros::new(statement.micros),
         payments: payments.iter().map(at).collect::<anyhow::Result<_>>()?,
