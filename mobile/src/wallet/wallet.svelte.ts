@@ -1,0 +1,104 @@
+import { type Caller, Problem } from '../lib/api/client';
+import * as api from '../lib/api/holder';
+import type { Enrolment, Holder, Issued } from '../lib/api/types';
+import * as handles from '../lib/device/handles';
+import { deviceKey, newDeviceKey } from '../lib/device/key';
+import { type Card, type Paper, type Store, erase, forget, get, keepIssued, open, put } from '../lib/device/store';
+
+/** Days before its end at which an access token is renewed: three in a quarter. */
+const RENEW_DAYS = 30;
+const DAY_MS = 86_400_000;
+
+/** What this phone knows, and what can be done with it. Everything is in the store first, and on the screen then. */
+export class Wallet {
+  readonly store: Store;
+  enrolment: Enrolment | undefined = $state.raw();
+  card: Card | undefined = $state.raw();
+  paper: Paper | undefined = $state.raw();
+  #holder: Holder | undefined;
+
+  private constructor(store: Store) {
+    this.store = store;
+  }
+
+  /** As it was left. */
+  static async load(): Promise<Wallet> {
+    const wallet = new Wallet(await open());
+    const [holder, enrolment, card, paper] = await Promise.all([
+      get(wallet.store, 'holder'),
+      get(wallet.store, 'enrolment'),
+      get(wallet.store, 'card'),
+      get(wallet.store, 'paper'),
+    ]);
+    wallet.#holder = holder;
+    Object.assign(wallet, { enrolment, card, paper });
+    return wallet;
+  }
+
+  /** What a request is made with. Throws before there is an enrolment. */
+  async caller(): Promise<Caller> {
+    const key = await deviceKey(this.store);
+    if (!key) throw new Error('this phone has no key yet');
+    return { key, holder: this.#holder };
+  }
+
+  /** Begins an enrolment, after everything was agreed to. */
+  async begin(issuer: Parameters<typeof api.startEnrolment>[1]): Promise<void> {
+    const key = await newDeviceKey(this.store);
+    const { id, access_token, token_expires_at, enrolment_expires_at } = await api.startEnrolment(key, issuer);
+    this.#holder = { access_token, token_expires_at };
+    await put(this.store, 'holder', this.#holder);
+    await this.step({ id, expires_at: enrolment_expires_at, step: 'document' });
+  }
+
+  /** The enrolment is here now. */
+  async step(enrolment: Enrolment): Promise<void> {
+    await put(this.store, 'enrolment', enrolment);
+    this.enrolment = enrolment;
+  }
+
+  /** Keeps the E-cert. Handles for its codes are fetched when it is first shown. */
+  async approved(issued: Issued): Promise<void> {
+    await keepIssued(this.store, issued);
+    this.card = await get(this.store, 'card');
+    this.paper = await get(this.store, 'paper');
+    this.enrolment = undefined;
+  }
+
+  /** The code is on paper now, and nowhere else. */
+  async paperKept(): Promise<void> {
+    await forget(this.store, 'paper');
+    this.paper = undefined;
+  }
+
+  /** Forgets an enrolment that led nowhere, and its key. */
+  async startAnew(): Promise<void> {
+    await erase(this.store);
+    this.#holder = undefined;
+    this.enrolment = undefined;
+  }
+
+  /** Fetches handles where few are left, and another token in time. Gives what the service has against it. */
+  async refresh(): Promise<Problem | undefined> {
+    try {
+      await this.#renewToken();
+      if ((await handles.unused(this.store)) >= handles.REFILL_BELOW) return undefined;
+      const keys = await handles.newKeys();
+      const ids = await api.handlesFor(await this.caller(), keys.map(({ sec1 }) => sec1));
+      const batch = keys.flatMap(({ key }, at) => (ids[at] ? [{ id: ids[at], key }] : []));
+      await handles.add(this.store, batch);
+    } catch (error) {
+      // Without a network the codes that are there do.
+      return error instanceof Problem ? error : undefined;
+    }
+    return undefined;
+  }
+
+  async #renewToken(): Promise<void> {
+    if (!this.#holder || Date.parse(this.#holder.token_expires_at) - Date.now() > RENEW_DAYS * DAY_MS) return;
+    const { access_token, token_expires_at } = await api.renewToken(await this.caller());
+    const holder = { access_token, token_expires_at };
+    await put(this.store, 'holder', holder);
+    this.#holder = holder;
+  }
+}
