@@ -5,10 +5,10 @@ use actix_web::Route;
 use actix_web::web::{ServiceConfig, delete, get, post, put, resource, to};
 
 use crate::http::{
-    accounts, approvals, attestations, certificates, codes, devices, enrolments, face_groups, faces, health,
-    issuer, ledger, liveness_sessions, offers, orders, paper, payments, persons, prices, problem, recoveries,
-    redemptions, relying_parties, revocations, sponsorships, standing_numbers, statements, status_lists,
-    transparency_log,
+    accounts, approvals, apps, attestations, certificates, codes, devices, enrolments, face_groups, faces,
+    health, issuer, ledger, liveness_sessions, offers, orders, paper, payments, persons, prices, problem,
+    recoveries, redemptions, relying_parties, revocations, sponsorships, standing_numbers, statements,
+    status_lists, transparency_log,
 };
 
 /// What is bought and used, and the money for it. Above [`routes`], where those stand that need a caller.
@@ -119,6 +119,10 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/log/tile/{path:.*}",                         get().to(transparency_log::tile));
     at(api, "/v1/crl/{ca}",                                get().to(issuer::crl));
     at(api, "/.well-known/ecert",                          get().to(issuer::metadata));
+    at(api, "/",                                           get().to(apps::hint));
+    at(api, "/wallet",                                     get().to(apps::to_wallet));
+    at(api, "/wallet/{path:.*}",                           get().to(apps::wallet));
+    at(api, "/app/{path:.*}",                              get().to(apps::shared));
     at(api, "/healthz",                                    get().to(health::alive));
     at(api, "/readyz",                                     get().to(health::ready));
 }
