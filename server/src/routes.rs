@@ -121,8 +121,9 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/.well-known/ecert",                          get().to(issuer::metadata));
     at(api, "/",                                           get().to(apps::hint));
     at(api, "/wallet",                                     get().to(apps::to_wallet));
-    at(api, "/wallet/{path:.*}",                           get().to(apps::wallet));
-    at(api, "/app/{path:.*}",                              get().to(apps::shared));
+    at(api, "/wallet/",                                    get().to(apps::wallet_page));
+    at(api, "/wallet/{file}",                              get().to(apps::wallet));
+    at(api, "/app/{file}",                                 get().to(apps::shared));
     at(api, "/healthz",                                    get().to(health::alive));
     at(api, "/readyz",                                     get().to(health::ready));
 }

@@ -78,15 +78,21 @@ export class Wallet {
     this.enrolment = undefined;
   }
 
-  /** Fetches handles where few are left, and another token in time. Gives what the service has against it. */
+  /**
+   * Fetches handles where few are left, and another token in time: one after the other, over all tabs, since a batch too many would
+   * have the service retire what is in use. Gives what the service has against it.
+   */
   async refresh(): Promise<Problem | undefined> {
+    return navigator.locks.request('refresh', () => this.#refresh());
+  }
+
+  async #refresh(): Promise<Problem | undefined> {
     try {
       await this.#renewToken();
       if ((await handles.unused(this.store)) >= handles.REFILL_BELOW) return undefined;
-      const keys = await handles.newKeys();
+      const keys = await handles.keysToSend(this.store);
       const ids = await api.handlesFor(await this.caller(), keys.map(({ sec1 }) => sec1));
-      const batch = keys.flatMap(({ key }, at) => (ids[at] ? [{ id: ids[at], key }] : []));
-      await handles.add(this.store, batch);
+      await handles.add(this.store, ids, keys);
     } catch (error) {
       // Without a network the codes that are there do.
       return error instanceof Problem ? error : undefined;

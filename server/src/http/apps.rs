@@ -46,18 +46,22 @@ pub async fn to_wallet() -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((LOCATION, "/wallet/")).finish()
 }
 
-/// `GET /wallet/{path}`
-pub async fn wallet(request: HttpRequest, path: Path<String>) -> Result<HttpResponse, Problem> {
+/// `GET /wallet/`
+pub async fn wallet_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
     if !is_built() {
         return Ok(page(StatusCode::NOT_FOUND, MISSING));
     }
-    let file = if path.is_empty() { "index.html" } else { path.as_str() };
+    serve(&request, "wallet/index.html")
+}
+
+/// `GET /wallet/{file}`: what has to lie beside the page.
+pub async fn wallet(request: HttpRequest, file: Path<String>) -> Result<HttpResponse, Problem> {
     serve(&request, &format!("wallet/{file}"))
 }
 
-/// `GET /app/{path}`: what the apps share.
-pub async fn shared(request: HttpRequest, path: Path<String>) -> Result<HttpResponse, Problem> {
-    serve(&request, &format!("{HASHED}{path}"))
+/// `GET /app/{file}`: what the apps share.
+pub async fn shared(request: HttpRequest, file: Path<String>) -> Result<HttpResponse, Problem> {
+    serve(&request, &format!("{HASHED}{file}"))
 }
 
 /// Whether this service has the apps.

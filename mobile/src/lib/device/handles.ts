@@ -1,23 +1,32 @@
 import { generate, publicBytes } from '../wire/es256';
-import type { Handle, Store } from './store';
+import { type Handle, type NewKey, type Store, get, put } from './store';
 
 /** As wallet-core/src/code/handles.rs has them. */
 export const BATCH = 64;
 export const REFILL_BELOW = Math.floor(BATCH / 3);
 const KEPT = BATCH + BATCH / 2;
 
-/** Keys for a batch, and their public halves as the service takes them (SEC 1). */
-export async function newKeys(): Promise<{ key: CryptoKey; sec1: Uint8Array<ArrayBuffer> }[]> {
+/**
+ * Keys for a batch: those that were sent before, if no answer came, since the service gives the same keys the same handles. With others it
+ * would hold a batch that nobody can use, and retire one that is in use.
+ */
+export async function keysToSend(store: Store): Promise<NewKey[]> {
+  const before = await get(store, 'batch');
+  if (before) return before;
   const pairs = await Promise.all(Array.from({ length: BATCH }, generate));
-  return Promise.all(
-    pairs.map(async ({ privateKey, publicKey }) => ({ key: privateKey, sec1: await publicBytes(publicKey) })),
-  );
+  const made = pairs.map(async ({ privateKey, publicKey }) => ({ key: privateKey, sec1: await publicBytes(publicKey) }));
+  const keys = await Promise.all(made);
+  await put(store, 'batch', keys);
+  return keys;
 }
 
-/** Takes in a batch, in the order in which the keys were sent. */
-export async function add(store: Store, batch: Pick<Handle, 'id' | 'key'>[]): Promise<void> {
-  const transaction = store.transaction('handles', 'readwrite');
-  await Promise.all([...batch.map((handle) => transaction.store.add({ ...handle, usedAt: 0 })), transaction.done]);
+/** Takes in the handles of the keys that were sent, in their order. */
+export async function add(store: Store, ids: Uint8Array<ArrayBuffer>[], keys: NewKey[]): Promise<void> {
+  if (ids.length !== keys.length) throw new Error('the service gave another number of handles than it has keys');
+  const transaction = store.transaction(['handles', 'kept'], 'readwrite');
+  const handles = transaction.objectStore('handles');
+  const added = keys.map(({ key }, at) => handles.add({ id: ids[at] ?? new Uint8Array(), key, usedAt: 0 }));
+  await Promise.all([...added, transaction.objectStore('kept').delete('batch'), transaction.done]);
 }
 
 /** Those that were used at some time. */

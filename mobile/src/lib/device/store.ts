@@ -13,6 +13,12 @@ export interface Handle {
   usedAt: number;
 }
 
+/** A key that no handle is known for yet, with its public half (SEC 1). */
+export interface NewKey {
+  key: CryptoKey;
+  sec1: Uint8Array<ArrayBuffer>;
+}
+
 /** What a wallet remembers. All of it is in IndexedDB; nothing of it is in a place that scripts read at once. */
 interface Schema extends DBSchema {
   keys: { key: 'device'; value: CryptoKeyPair };
@@ -27,6 +33,8 @@ export interface Kept {
   card: Card;
   /** Until the person has it on paper. */
   paper: Paper;
+  /** Keys that were sent for handles, or are about to be. */
+  batch: NewKey[];
 }
 
 /** The E-cert as it is shown. */
@@ -70,6 +78,7 @@ export async function keepIssued(store: Store, issued: Issued): Promise<void> {
     kept.put({ certificate_id, certificate, disclosures, assurance_level, expires_at }, 'card'),
     kept.put({ certificate_id, revocation_code, revocation_sheet }, 'paper'),
     kept.delete('enrolment'),
+    kept.delete('batch'),
     // They led to the certificate before.
     transaction.objectStore('handles').clear(),
     transaction.done,

@@ -1,0 +1,49 @@
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync, readdirSync, renameSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { needed } from './service';
+
+export type Film = 'front' | 'back' | 'enrolment' | 'later' | 'stranger';
+
+/** What the browser's camera sees: one of our films, which may be changed while the camera is closed. */
+export class Camera {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'ecert-camera-'));
+  /** What the browser is told to film. */
+  readonly file = join(this.#folder, 'camera.mjpeg');
+
+  constructor() {
+    execFileSync(needed('ECERT_FILM', 'the program `ecert-film`'), [this.#folder]);
+    for (const side of ['front', 'back'] as const) this.#develop(side, ['-loop', '1', '-t', '0.5', '-i', `${side}.jpg`], CARD);
+    // Two pictures a second, so that each frame that is taken is another.
+    for (const film of ['enrolment', 'later'] as const) {
+      this.#develop(film, ['-framerate', '2', '-i', `${film}-%02d.jpg`], 'scale=720:576');
+    }
+    this.#develop('stranger', ['-framerate', '2', '-i', 'stranger-%02d.jpg'], STRANGER);
+    this.show('front');
+  }
+
+  /** The next time the camera is opened it sees this. */
+  show(film: Film): void {
+    const next = `${this.file}.next`;
+    copyFileSync(join(this.#folder, `${film}.mjpeg`), next);
+    renameSync(next, this.file);
+  }
+
+  /** The pictures of a film, as a relying party's camera takes them. */
+  pictures(film: 'later' | 'stranger'): Uint8Array<ArrayBuffer>[] {
+    const names = readdirSync(this.#folder).filter((name) => name.startsWith(`${film}-`));
+    return names.sort().map((name) => new Uint8Array(readFileSync(join(this.#folder, name))));
+  }
+
+  #develop(film: Film, input: string[], filter: string): void {
+    const sizes = ['-vf', `${filter},format=yuvj420p`, '-r', '30', '-q:v', '2', '-f', 'mjpeg', `${film}.mjpeg`];
+    execFileSync('ffmpeg', ['-y', '-loglevel', 'error', ...input, ...sizes], { cwd: this.#folder });
+  }
+}
+
+const fit = (width: number, height: number, around: string) =>
+  `scale=${width}:${height}:force_original_aspect_ratio=decrease,pad=${width}:${height}:-1:-1:${around}`;
+const CARD = fit(1620, 1080, '0x6b5f52');
+const STRANGER = fit(720, 576, '0x808080');
