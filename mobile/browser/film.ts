@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { needed } from './service';
 
-export type Film = 'front' | 'back' | 'enrolment' | 'later' | 'stranger';
+export type Film = 'front' | 'back' | 'enrolment';
 
 /** What the browser's camera sees: one of our films, which may be changed while the camera is closed. */
 export class Camera {
@@ -16,11 +16,7 @@ export class Camera {
   constructor() {
     execFileSync(needed('ECERT_FILM', 'the program `ecert-film`'), [this.#folder]);
     for (const side of ['front', 'back'] as const) this.#develop(side, ['-loop', '1', '-t', '0.5', '-i', `${side}.jpg`], CARD);
-    // Two pictures a second, so that each frame that is taken is another.
-    for (const film of ['enrolment', 'later'] as const) {
-      this.#develop(film, ['-framerate', '2', '-i', `${film}-%02d.jpg`], 'scale=720:576');
-    }
-    this.#develop('stranger', ['-framerate', '2', '-i', 'stranger-%02d.jpg'], STRANGER);
+    this.#develop('enrolment', ['-stream_loop', '3', '-framerate', '2', '-i', 'enrolment-%02d.jpg'], PERSON);
     this.show('front');
   }
 
@@ -46,4 +42,5 @@ export class Camera {
 const fit = (width: number, height: number, around: string) =>
   `scale=${width}:${height}:force_original_aspect_ratio=decrease,pad=${width}:${height}:-1:-1:${around}`;
 const CARD = fit(1620, 1080, '0x6b5f52');
-const STRANGER = fit(720, 576, '0x808080');
+// With a sensor's noise: no camera shows the same bytes twice, and the service takes such for copies of one picture.
+const PERSON = 'scale=720:576,noise=alls=6:allf=t';

@@ -25,11 +25,11 @@ export async function take(
     show(scene, scene.atMs / untilMs);
   });
   const frames: Frame[] = [];
-  let before = '';
+  const seen = new Set<string>();
   for (const { atMs, step } of moments) {
     await until(begun + atMs);
-    const taken = await different(video, before);
-    before = taken.hash;
+    const taken = await different(video, seen);
+    seen.add(taken.hash);
     // Two frames of one millisecond would be refused.
     const last = frames.at(-1)?.atMs ?? -1;
     frames.push({ bytes: taken.bytes, step, atMs: Math.max(Math.round(taken.at - begun), last + 1) });
@@ -39,14 +39,14 @@ export async function take(
   return frames;
 }
 
-/** A frame that is not the one before: a camera may be slower than we are. */
-async function different(video: HTMLVideoElement, before: string) {
+/** A frame that was not taken yet: a camera may be slower than we are. */
+async function different(video: HTMLVideoElement, seen: Set<string>) {
   for (let tries = 1; ; tries += 1) {
     const at = performance.now();
     const blob = await grab(video, SHAPE.face);
     const bytes = new Uint8Array(await blob.arrayBuffer());
     const hash = encode(await sha256(bytes));
-    if (hash !== before || tries === TRIES) return { at, bytes, hash };
+    if (!seen.has(hash) || tries === TRIES) return { at, bytes, hash };
     await until(performance.now() + AGAIN_MS);
   }
 }
