@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { needed } from './service';
 
-export type Film = 'front' | 'back' | 'enrolment';
+export type Film = 'front' | 'back' | 'enrolment' | 'stranger';
 
 /** What the browser's camera sees: one of our films, which may be changed while the camera is closed. */
 export class Camera {
@@ -17,6 +17,7 @@ export class Camera {
     execFileSync(needed('ECERT_FILM', 'the program `ecert-film`'), [this.#folder]);
     for (const side of ['front', 'back'] as const) this.#develop(side, ['-loop', '1', '-t', '0.5', '-i', `${side}.jpg`], CARD);
     this.#develop('enrolment', ['-stream_loop', '3', '-framerate', '2', '-i', 'enrolment-%02d.jpg'], PERSON);
+    this.#develop('stranger', ['-stream_loop', '7', '-framerate', '2', '-i', 'stranger-%02d.jpg'], STRANGER);
     this.show('front');
   }
 
@@ -44,3 +45,4 @@ const fit = (width: number, height: number, around: string) =>
 const CARD = fit(1620, 1080, '0x6b5f52');
 // With a sensor's noise: no camera shows the same bytes twice, and the service takes such for copies of one picture.
 const PERSON = 'scale=720:576,noise=alls=6:allf=t';
+const STRANGER = `${fit(720, 576, '0x808080')},noise=alls=6:allf=t`;

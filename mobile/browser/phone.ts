@@ -7,7 +7,8 @@ import jsQR from 'jsqr';
 import { type BrowserContext, type Page, chromium } from 'playwright-core';
 import { PNG } from 'pngjs';
 
-import type { Camera } from './film';
+import { en } from '../src/lib/i18n/en';
+import type { Camera, Film } from './film';
 
 const FLAGS = [
   '--headless',
@@ -88,6 +89,33 @@ export class Phone {
 
   async taps(button: string): Promise<void> {
     await this.page.getByRole('button', { name: button, exact: true }).click();
+  }
+
+  /** From nothing to the live face, with a card that is read at once; then this is before the camera. */
+  async reachesTheFace(film: Film): Promise<void> {
+    await this.page.locator('h1').waitFor();
+    await this.taps(en.welcome.begin);
+    await this.sees(en.consent.title);
+    for (const box of await this.page.getByRole('checkbox').all()) await box.check();
+    await this.taps(en.consent.agree);
+    for (const next of ['back', film] as const) {
+      await this.sees(en.document.review);
+      this.camera.show(next);
+      await this.taps(en.document.use);
+      if (next === 'back') await this.sees(en.document.back);
+    }
+    await this.sees(en.confirm.title);
+    await this.taps(en.confirm.right);
+    await this.sees(en.face.title);
+  }
+
+  /** Shows the face; what the service answers to the capture. */
+  async showsTheFace(): Promise<{ status: number; code: string }> {
+    const answered = this.page.waitForResponse((answer) => answer.url().endsWith('/captures'), { timeout: 60_000 });
+    await this.taps(en.face.begin);
+    const answer = await answered;
+    const body = (await answer.json()) as { code?: string; reason?: string };
+    return { status: answer.status(), code: `${body.code}/${body.reason}` };
   }
 
   /** Looks at the screen as axe does, and keeps pictures of it in both languages and both themes. Ends in English. */
