@@ -10,6 +10,16 @@ export interface Answer {
   body: Json;
 }
 
+/** Does something as a new admin of the service. */
+export async function asAdmin(service: Service, path: string, body: Json): Promise<Response> {
+  const token = /ea_\S+/.exec(service.command('admin', 'add', '--name', 'browser'))?.[0];
+  return fetch(service.base + path, {
+    method: 'POST',
+    headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+}
+
 /** A shop that redeems codes over the API, as its till would. */
 export class RelyingParty {
   private constructor(
@@ -18,13 +28,8 @@ export class RelyingParty {
   ) {}
 
   static async admitted(service: Service): Promise<RelyingParty> {
-    const token = /ea_\S+/.exec(service.command('admin', 'add', '--name', 'browser'))?.[0];
     const body = { name: 'Corner Shop', purposes: [{ name: 'check', attributes: ['over_18', 'name'] }], services: ['ecert.redeem'] };
-    const answer = await fetch(`${service.base}/v1/admin/relying-parties`, {
-      method: 'POST',
-      headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
-      body: JSON.stringify(body),
-    });
+    const answer = await asAdmin(service, '/v1/admin/relying-parties', body);
     if (answer.status !== 201) throw new Error(`not admitted: ${answer.status} ${await answer.text()}`);
     return new RelyingParty(service.base, ((await answer.json()) as { api_key: string }).api_key);
   }

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { en } from '../src/lib/i18n/en';
 import { Camera } from './film';
 import { Phone } from './phone';
-import { RelyingParty } from './relying_party';
+import { RelyingParty, asAdmin } from './relying_party';
 import { Service } from './service';
 
 let service: Service;
@@ -11,6 +11,7 @@ let phone: Phone;
 let shop: RelyingParty;
 /** The QR that was redeemed last. */
 let shown = '';
+let certificate = '';
 const against: string[] = [];
 const inspected = async (name: string) => void against.push(...(await phone.inspected(name)));
 
@@ -73,6 +74,7 @@ describe.sequential('a wallet', () => {
   it('takes the live face and has the E-cert, with the code on paper', async () => {
     await phone.taps(en.face.begin);
     await phone.sees(en.paper.title);
+    certificate = (await phone.page.getByText(/^crt_/).textContent()) ?? '';
     await inspected('7-paper');
     await phone.taps(en.paper.kept);
     await phone.sees(en.home.title);
@@ -136,6 +138,19 @@ describe.sequential('a wallet', () => {
     });
     expect(extractable.length).toBeGreaterThan(40);
     expect(new Set(extractable)).toEqual(new Set([false]));
+  });
+
+  it('says that it was revoked, and shows nothing any more', async () => {
+    const revoked = await asAdmin(service, `/v1/admin/certificates/${certificate}/revocation`, { reason: 'lost-device' });
+    expect(revoked.status).toBe(204);
+    await phone.page.reload();
+    await phone.page.getByRole('alert').getByText(en.home.ended.revoked).waitFor();
+    expect(await phone.page.locator('.symbol').count()).toBe(0);
+    await inspected('11-revoked');
+    await phone.network(false);
+    await phone.page.reload();
+    await phone.page.getByRole('alert').getByText(en.home.ended.revoked).waitFor();
+    await phone.network(true);
   });
 
   it('asked nobody but the service, and axe has nothing against any screen', () => {

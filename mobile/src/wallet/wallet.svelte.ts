@@ -3,11 +3,30 @@ import * as api from '../lib/api/holder';
 import type { Enrolment, Holder, Issued } from '../lib/api/types';
 import * as handles from '../lib/device/handles';
 import { deviceKey, newDeviceKey } from '../lib/device/key';
-import { type Card, type Paper, type Store, erase, forget, get, keepIssued, open, put } from '../lib/device/store';
+import {
+  type Card,
+  type Paper,
+  type Standing,
+  type Store,
+  erase,
+  forget,
+  get,
+  keepIssued,
+  open,
+  put,
+} from '../lib/device/store';
 
 /** Days before its end at which an access token is renewed: three in a quarter. */
 const RENEW_DAYS = 30;
 const DAY_MS = 86_400_000;
+/** What a notice makes of the E-cert; of other kinds it stays as it was. */
+const STANDINGS: Record<string, Standing> = {
+  enrolled: 'active',
+  recovered: 'active',
+  reactivated: 'active',
+  suspended: 'suspended',
+  revoked: 'revoked',
+};
 
 /** What this phone knows, and what can be done with it. Everything is in the store first, and on the screen then. */
 export class Wallet {
@@ -15,6 +34,7 @@ export class Wallet {
   enrolment: Enrolment | undefined = $state.raw();
   card: Card | undefined = $state.raw();
   paper: Paper | undefined = $state.raw();
+  standing: Standing = $state('active');
   #holder: Holder | undefined;
 
   private constructor(store: Store) {
@@ -24,14 +44,15 @@ export class Wallet {
   /** As it was left. */
   static async load(): Promise<Wallet> {
     const wallet = new Wallet(await open());
-    const [holder, enrolment, card, paper] = await Promise.all([
+    const [holder, enrolment, card, paper, standing] = await Promise.all([
       get(wallet.store, 'holder'),
       get(wallet.store, 'enrolment'),
       get(wallet.store, 'card'),
       get(wallet.store, 'paper'),
+      get(wallet.store, 'standing'),
     ]);
     wallet.#holder = holder;
-    Object.assign(wallet, { enrolment, card, paper });
+    Object.assign(wallet, { enrolment, card, paper, standing: standing ?? 'active' });
     return wallet;
   }
 
@@ -63,6 +84,7 @@ export class Wallet {
     this.card = await get(this.store, 'card');
     this.paper = await get(this.store, 'paper');
     this.enrolment = undefined;
+    this.standing = 'active';
   }
 
   /** The code is on paper now, and nowhere else. */
@@ -71,15 +93,15 @@ export class Wallet {
     this.paper = undefined;
   }
 
-  /** Forgets an enrolment that led nowhere, and its key. */
+  /** Forgets an enrolment that led nowhere, or an E-cert that ended, and its keys. */
   async startAnew(): Promise<void> {
     await erase(this.store);
     this.#holder = undefined;
-    this.enrolment = undefined;
+    Object.assign(this, { enrolment: undefined, card: undefined, paper: undefined, standing: 'active' });
   }
 
   /**
-   * Fetches handles where few are left, and another token in time: one after the other, over all tabs, since a batch too many would
+   * Asks whether the E-cert still holds. Fetches handles where few are left, and another token in time: one after the other, over all tabs, since a batch too many would
    * have the service retire what is in use. Gives what the service has against it.
    */
   async refresh(): Promise<Problem | undefined> {
@@ -89,6 +111,8 @@ export class Wallet {
   async #refresh(): Promise<Problem | undefined> {
     try {
       await this.#renewToken();
+      await this.#learnStanding();
+      if (this.standing !== 'active') return undefined;
       if ((await handles.unused(this.store)) >= handles.REFILL_BELOW) return undefined;
       const keys = await handles.keysToSend(this.store);
       const ids = await api.handlesFor(await this.caller(), keys.map(({ sec1 }) => sec1));
@@ -98,6 +122,14 @@ export class Wallet {
       return error instanceof Problem ? error : undefined;
     }
     return undefined;
+  }
+
+  async #learnStanding(): Promise<void> {
+    const told = await api.notices(await this.caller());
+    const standing = told.map(({ kind }) => STANDINGS[kind]).find((known) => known !== undefined);
+    if (!standing || standing === this.standing) return;
+    await put(this.store, 'standing', standing);
+    this.standing = standing;
   }
 
   async #renewToken(): Promise<void> {

@@ -2,7 +2,7 @@ import { decode, encode } from '../wire/base64url';
 import { type Frame, form } from '../wire/capture';
 import type { Share } from '../wire/codes';
 import { type Caller, call, callTwice } from './client';
-import type { Challenge, Enrolled, EnrolmentShown, Fields, Holder, Issuer, Started } from './types';
+import type { Challenge, Enrolled, EnrolmentShown, Fields, Holder, Issuer, Started, Told } from './types';
 
 /** Who the issuer is, and what is agreed to. */
 export async function issuer(): Promise<Issuer> {
@@ -62,6 +62,11 @@ export async function handlesFor(caller: Caller, keys: Uint8Array[]): Promise<Ui
 /** Sixteen digits, good once and until then. */
 export async function mintDigits(caller: Caller, share: Share): Promise<{ code: string; expires_at: string }> {
   return call('/v1/me/codes', { body: { share }, caller });
+}
+
+/** The last hundred notices, newest first. */
+export async function notices(caller: Caller): Promise<Told[]> {
+  return (await call<{ notices: Told[] }>('/v1/me/notices', { caller })).notices;
 }
 
 /** Another token; the one before ends when this one is first used. */

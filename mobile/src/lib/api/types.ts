@@ -94,6 +94,12 @@ export interface Issued {
   expires_at: string;
 }
 
+/** What the holder was told (docs/API.md has every kind). */
+export interface Told {
+  kind: string;
+  at: string;
+}
+
 export type Enrolled = Issued | { state: 'referred'; reason: string };
 
 /** `GET /v1/enrolments/{id}` */

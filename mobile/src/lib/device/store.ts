@@ -31,11 +31,16 @@ export interface Kept {
   holder: Holder;
   enrolment: Enrolment;
   card: Card;
+  /** As the service said last. */
+  standing: Standing;
   /** Until the person has it on paper. */
   paper: Paper;
   /** Keys that were sent for handles, or are about to be. */
   batch: NewKey[];
 }
+
+/** Whether the E-cert holds; the service judges it anew at every redemption. */
+export type Standing = 'active' | 'suspended' | 'revoked';
 
 /** The E-cert as it is shown. */
 export type Card = Pick<Issued, 'certificate_id' | 'certificate' | 'disclosures' | 'assurance_level' | 'expires_at'>;
@@ -79,6 +84,7 @@ export async function keepIssued(store: Store, issued: Issued): Promise<void> {
     kept.put({ certificate_id, revocation_code, revocation_sheet }, 'paper'),
     kept.delete('enrolment'),
     kept.delete('batch'),
+    kept.delete('standing'),
     // They led to the certificate before.
     transaction.objectStore('handles').clear(),
     transaction.done,

@@ -129,6 +129,9 @@ export const en: Messages = {
     closeDigits: 'Back to the QR code',
     offline: 'No network: the QR code works all the same.',
     empty: 'There is no code left. Go online for a moment.',
-    notShown: 'Paused: tap to go on',
+    ended: {
+      suspended: 'This E-cert is suspended: it cannot be shown for now.',
+      revoked: 'This E-cert was revoked: it cannot be shown any more.',
+    },
   },
 };

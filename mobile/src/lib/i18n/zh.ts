@@ -127,7 +127,7 @@ export const zh = {
     closeDigits: '返回二维码',
     offline: '没有网络，二维码照常可用。',
     empty: '没有可用的码。请联网片刻。',
-    notShown: '已暂停，点按继续',
+    ended: { suspended: '此电子证已暂停，目前不能出示。', revoked: '此电子证已作废，不能再出示。' },
   },
 };
 
