@@ -28,6 +28,11 @@ export class Camera {
     renameSync(next, this.file);
   }
 
+  /** A picture of a side, for who chooses a file. */
+  picture(side: 'front' | 'back'): string {
+    return join(this.#folder, `${side}.jpg`);
+  }
+
   /** The pictures of a film, as a relying party's camera takes them. */
   pictures(film: 'later' | 'stranger'): Uint8Array<ArrayBuffer>[] {
     const names = readdirSync(this.#folder).filter((name) => name.startsWith(`${film}-`));

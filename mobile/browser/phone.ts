@@ -20,7 +20,6 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
   '--use-fake-ui-for-media-stream',
-  '--use-fake-device-for-media-stream',
 ];
 const PICTURES = new URL('../screenshots/', import.meta.url).pathname;
 
@@ -39,11 +38,12 @@ export class Phone {
     readonly camera: Camera,
   ) {}
 
-  /** Switched on, or on again: what is in its memory is there. */
-  async open(): Promise<void> {
+  /** Switched on, or on again: what is in its memory is there. Its camera may be broken. */
+  async open(seeing = true): Promise<void> {
+    const camera = ['--use-fake-device-for-media-stream', `--use-file-for-fake-video-capture=${this.camera.file}`];
     this.#context = await chromium.launchPersistentContext(this.#memory, {
       executablePath: process.env['ECERT_CHROMIUM'] ?? '/usr/bin/chromium',
-      args: [...FLAGS, `--use-file-for-fake-video-capture=${this.camera.file}`],
+      args: [...FLAGS, ...(seeing ? camera : [])],
       viewport: { width: 360, height: 780 },
       deviceScaleFactor: 2,
       isMobile: true,
@@ -91,13 +91,26 @@ export class Phone {
     await this.page.getByRole('button', { name: button, exact: true }).click();
   }
 
-  /** From nothing to the live face, with a card that is read at once; then this is before the camera. */
-  async reachesTheFace(film: Film): Promise<void> {
+  /** From nothing to the card. */
+  async agrees(): Promise<void> {
     await this.page.locator('h1').waitFor();
     await this.taps(en.welcome.begin);
     await this.sees(en.consent.title);
     for (const box of await this.page.getByRole('checkbox').all()) await box.check();
     await this.taps(en.consent.agree);
+    await this.sees(en.document.front);
+  }
+
+  /** Chooses a file instead of the camera. */
+  async chooses(picture: string): Promise<void> {
+    await this.page.locator('input[type=file]').setInputFiles(picture);
+    await this.sees(en.document.review);
+    await this.taps(en.document.use);
+  }
+
+  /** From nothing to the live face, with a card that is read at once; then this is before the camera. */
+  async reachesTheFace(film: Film): Promise<void> {
+    await this.agrees();
     for (const next of ['back', film] as const) {
       await this.sees(en.document.review);
       this.camera.show(next);

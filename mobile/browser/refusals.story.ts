@@ -8,12 +8,17 @@ import { Service } from './service';
 let service: Service;
 let phone: Phone;
 
-/** A service with these flags, and a phone that is about to show what is filmed. */
-async function before(film: 'enrolment' | 'stranger', ...flags: string[]): Promise<void> {
+/** A service with these flags, and a phone, whose camera may be broken. */
+async function begin(seeing: boolean, ...flags: string[]): Promise<void> {
   service = await Service.start(flags);
   service.command('register', 'add', '林知远', '990000199003070013');
   phone = new Phone(service.base, new Camera());
-  await phone.open();
+  await phone.open(seeing);
+}
+
+/** The same, about to show what is filmed. */
+async function before(film: 'enrolment' | 'stranger', ...flags: string[]): Promise<void> {
+  await begin(true, ...flags);
   await phone.reachesTheFace(film);
 }
 
@@ -25,6 +30,25 @@ afterEach(async ({ task }) => {
 });
 
 describe.sequential('an enrolment', () => {
+  it('without a camera takes files, says which was wrong, and does not notice a line that breaks once', async () => {
+    await begin(false);
+    await phone.agrees();
+    await phone.chooses(phone.camera.picture('front'));
+    await phone.sees(en.document.back);
+    await phone.chooses(phone.camera.picture('front'));
+    await phone.sees(en.document.front);
+    await phone.page.getByText(en.document.cameraDenied).waitFor();
+    expect(await phone.page.getByRole('alert').count()).toBe(2);
+    expect(await phone.inspected('12-wrong-side')).toEqual([]);
+    let broken = 0;
+    await phone.page.route('**/document', (route) => ((broken += 1), route.abort()), { times: 1 });
+    await phone.chooses(phone.camera.picture('front'));
+    await phone.sees(en.document.back);
+    await phone.chooses(phone.camera.picture('back'));
+    await phone.sees(en.confirm.title);
+    expect(broken).toBe(1);
+  });
+
   it('of somebody with another person’s card is refused in plain words, and begun anew', async () => {
     await before('stranger');
     expect(await phone.showsTheFace()).toEqual({ status: 422, code: 'enrolment-refused/face-mismatch' });
