@@ -1,6 +1,6 @@
-import { Problem, Unreachable } from '../../lib/api/client';
-import type { Enrolment } from '../../lib/api/types';
-import { said, t } from '../../lib/i18n/locale.svelte';
+import { Problem, Unreachable } from '../lib/api/client';
+import type { Enrolment } from '../lib/api/types';
+import { said, t } from '../lib/i18n/locale.svelte';
 
 /** What the person is told when something did not work. */
 export function words(error: unknown): string {
