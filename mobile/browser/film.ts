@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, readdirSync, renameSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -37,6 +37,11 @@ export class Camera {
   pictures(film: 'later' | 'stranger'): Uint8Array<ArrayBuffer>[] {
     const names = readdirSync(this.#folder).filter((name) => name.startsWith(`${film}-`));
     return names.sort().map((name) => new Uint8Array(readFileSync(join(this.#folder, name))));
+  }
+
+  /** Deletes its films, some 50 MB. */
+  forget(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 
   #develop(film: Film, input: string[], filter: string): void {

@@ -80,6 +80,7 @@ export class Phone {
 
   forget(): void {
     rmSync(this.#memory, { recursive: true, force: true });
+    this.camera.forget();
   }
 
   /** The screen with this heading is shown. */
