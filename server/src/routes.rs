@@ -5,7 +5,7 @@ use actix_web::Route;
 use actix_web::web::{ServiceConfig, delete, get, post, put, resource, to};
 
 use crate::http::{
-    accounts, approvals, attestations, certificates, codes, contacts, devices, enrolments, face_groups,
+    accounts, approvals, apps, attestations, certificates, codes, contacts, devices, enrolments, face_groups,
     faces, health, issuer, ledger, liveness_sessions, offers, orders, paper, payments, persons, prices,
     problem, recoveries, redemptions, relying_parties, revocations, sandbox, sponsorships, standing_numbers,
     statements, status_lists, transparency_log, webhooks,
@@ -135,6 +135,11 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/log/tile/{path:.*}",                         get().to(transparency_log::tile));
     at(api, "/v1/crl/{ca}",                                get().to(issuer::crl));
     at(api, "/.well-known/ecert",                          get().to(issuer::metadata));
+    at(api, "/",                                           get().to(apps::hint));
+    at(api, "/wallet",                                     get().to(apps::to_wallet));
+    at(api, "/wallet/",                                    get().to(apps::wallet_page));
+    at(api, "/wallet/{file}",                              get().to(apps::wallet));
+    at(api, "/app/{file}",                                 get().to(apps::shared));
     at(api, "/healthz",                                    get().to(health::alive));
     at(api, "/readyz",                                     get().to(health::ready));
 }

@@ -27,13 +27,16 @@ fn keys(app: &TestApp, flags: &[String], arguments: &[&str]) -> anyhow::Result<O
     Ok(command.args(["--database", app.database()]).output()?)
 }
 
-/// What is on record of the ceremonies: act and outcome, in their order.
+/// What is on record of the ceremonies: act and outcome, in the order of the alphabet.
 fn recorded(app: &TestApp) -> anyhow::Result<Vec<(String, String)>> {
     use ecert_server::store::schema::audit::dsl as a;
     let acts = ["key.rotate", "key.retire", "key.move", "key.reseal"];
-    let found = a::audit.filter(a::action.eq_any(acts)).order(a::id).select((a::action, a::outcome));
+    let found = a::audit.filter(a::action.eq_any(acts)).select((a::action, a::outcome));
     let store = &app.context.rp_store;
-    store.read(|conn| Ok(found.clone().load(conn)?)).map_err(anyhow::Error::from)
+    let mut found: Vec<(String, String)> = store.read(|conn| Ok(found.clone().load(conn)?))?;
+    // Two lines of a millisecond have no order among them.
+    found.sort();
+    Ok(found)
 }
 
 /// The same, expected to go well; its JSON.
@@ -222,15 +225,9 @@ async fn what_is_taken_back_is_refused_by_somebody_elses_verifier() -> Test {
     assert!(good, "{words}");
     let unknown = Answer::to(reqwest::Client::new().get(format!("{}/v1/crl/nobody", app.base))).await?;
     assert_eq!(unknown.refusal(), "404 not-found");
-    let of = |acts: &[(&str, &str)]| -> Vec<_> {
-        acts.iter().map(|(act, end)| ((*act).into(), (*end).into())).collect()
-    };
-    let (failed, rotated) = (
-        [("key.retire", "begun"), ("key.retire", "failed")],
-        [("key.rotate", "begun"), ("key.rotate", "done")],
-    );
-    let retired = [("key.retire", "begun"), ("key.retire", "done")];
-    assert_eq!(recorded(&app)?, of(&[failed, rotated, retired].concat()));
+    let retired = ["begun", "begun", "done", "failed"].map(|end| ("key.retire".to_owned(), end.to_owned()));
+    let rotated = ["begun", "done"].map(|end| ("key.rotate".to_owned(), end.to_owned()));
+    assert_eq!(recorded(&app)?, [&retired[..], &rotated].concat());
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 
 mod accuracy;
 mod approvals;
+mod apps;
 mod attestation;
 mod bad_input;
 mod billing;

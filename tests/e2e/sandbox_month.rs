@@ -57,7 +57,7 @@ async fn the_first_day(app: &TestApp, rp: &RelyingParty) -> Test {
     let told = rp.get("/v1/messages").await?.expect_status(200)?;
     let kinds: Vec<&Value> =
         told["messages"].as_array().expect("messages").iter().map(|one| &one["kind"]).collect();
-    assert_eq!(kinds, ["payment", "pack.low"]);
+    assert_eq!(kinds, ["payment", "order.paid", "statement.closed", "pack.low"]);
     Ok(())
 }
 

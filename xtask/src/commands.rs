@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::cache::Cache;
+use crate::mobile;
 use crate::packages::Source;
 use crate::peer::{self, Peer};
 use crate::postgres;
@@ -54,6 +55,7 @@ const TEST_POSTGRES: &str = "ECERT_TEST_POSTGRES";
 /// Sets up, then builds and runs `ecert serve` with `arguments`.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let cache = ready_cache()?;
+    mobile::build(&Progress::new());
     let mut cargo = cargo(&cache);
     cargo.args(["run", "--package", "ecert-server", "--bin", "ecert", "--", "serve"]).args(arguments);
     hand_over(cargo)
@@ -62,6 +64,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
 /// Sets up, then builds and runs the demo.
 pub(crate) fn demo(arguments: &[OsString]) -> Result<()> {
     let cache = ready_cache()?;
+    mobile::build(&Progress::new());
     build_service(&cache)?;
     let mut cargo = cargo(&cache);
     cargo.args(["run", "--quiet", "--package", "ecert-tests", "--bin", "ecert-demo", "--"]).args(arguments);
@@ -72,6 +75,7 @@ pub(crate) fn demo(arguments: &[OsString]) -> Result<()> {
 /// python-cwt, and the second run, only where what they need can be had.
 pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
     let cache = ready_cache()?;
+    mobile::build(&Progress::new());
     build_service(&cache)?;
     let mut suite = cargo(&cache);
     match peer::python(&cache, Peer::OpenCv, &Progress::new()) {
@@ -105,10 +109,14 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
         Err(error) => eprintln!("MISSING: pypdf, so nobody else reads our statements on paper\n{error:#}\n"),
     }
     suite.arg("test").args((!chosen).then_some("--workspace")).args(arguments);
-    if chosen || std::env::var_os(TEST_POSTGRES).is_some() {
+    if chosen {
         return hand_over(suite);
     }
     ensure!(suite.status().context("cannot start cargo")?.success(), "tests failed");
+    mobile::test(&cache)?;
+    if std::env::var_os(TEST_POSTGRES).is_some() {
+        return Ok(());
+    }
     let postgres = match postgres::start(&Progress::new()) {
         Ok(postgres) => postgres,
         Err(error) => {
@@ -231,6 +239,16 @@ pub(crate) fn build_service(cache: &Cache) -> Result<()> {
     Ok(())
 }
 
+/// Builds the service and the program that draws what a browser's camera is to see; where both are.
+pub(crate) fn build_for_browser(cache: &Cache) -> Result<(PathBuf, PathBuf)> {
+    build_service(cache)?;
+    let mut film = cargo(cache);
+    film.args(["build", "--package", "ecert-tests", "--bin", "ecert-film"]);
+    ensure!(film.status().context("cannot start cargo")?.success(), "`ecert-film` could not be built");
+    let built = target_folder()?.join("debug");
+    Ok((built.join("ecert"), built.join("ecert-film")))
+}
+
 /// The cache of models, made whole.
 ///
 /// # Errors
@@ -260,7 +278,6 @@ fn plain_cargo() -> Command {
 ///
 /// # Errors
 /// When cargo cannot say.
-#[cfg(unix)]
 pub(crate) fn target_folder() -> Result<PathBuf> {
     let mut command = plain_cargo();
     command.args(["metadata", "--no-deps", "--format-version", "1"]).stderr(Stdio::inherit());
@@ -271,7 +288,7 @@ pub(crate) fn target_folder() -> Result<PathBuf> {
 }
 
 /// The folder above this crate's, which cargo names when it runs us; without cargo, the current folder has to do.
-fn workspace() -> Option<PathBuf> {
+pub(crate) fn workspace() -> Option<PathBuf> {
     let crate_folder = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR")?);
     crate_folder.parent().map(PathBuf::from)
 }

@@ -11,6 +11,7 @@ mod flatbuffer;
 #[cfg(unix)]
 mod fuzz;
 mod manifest;
+mod mobile;
 mod onnx_graph;
 mod packages;
 mod peer;

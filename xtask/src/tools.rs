@@ -27,6 +27,8 @@ pub(crate) enum Tool {
     Wenkai,
     Zenhei,
     OcrB,
+    Chromium,
+    Ffmpeg,
 }
 
 impl Tool {
@@ -53,6 +55,8 @@ impl Tool {
             Self::Wenkai => &["test", "-f", "/usr/share/fonts/truetype/lxgw-wenkai/LXGWWenKai-Regular.ttf"],
             Self::Zenhei => &["test", "-f", "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc"],
             Self::OcrB => &["test", "-f", "/usr/share/fonts/opentype/ocr-b/OCRB.otf"],
+            Self::Chromium => &["chromium", "--version"],
+            Self::Ffmpeg => &["ffmpeg", "-version"],
         }
     }
 
@@ -74,6 +78,8 @@ impl Tool {
             Self::Wenkai => "fonts-lxgw-wenkai",
             Self::Zenhei => "fonts-wqy-zenhei",
             Self::OcrB => "fonts-ocr-b",
+            Self::Chromium => "chromium",
+            Self::Ffmpeg => "ffmpeg",
         }
     }
 
@@ -95,6 +101,8 @@ impl Tool {
             Self::Wenkai => "the font LXGW WenKai",
             Self::Zenhei => "the font WenQuanYi Zen Hei",
             Self::OcrB => "the font OCR-B",
+            Self::Chromium => "Chromium, a browser for the stories of mobile/",
+            Self::Ffmpeg => "ffmpeg, which makes films for its camera",
         }
     }
 

@@ -185,7 +185,7 @@ pub(super) fn run(config: &Config, action: KeysAction) -> anyhow::Result<()> {
         config.data_dir.display()
     );
     let (keys, now) = (open_keys(config, &SystemClock)?, SystemClock.now());
-    let ceremony = |action, object: &str| Ceremony::begin(config, action, object, now);
+    let ceremony = |action, object: &str| Ceremony::begin(config, action, object);
     match action {
         KeysAction::List { json } => show(&keys.list(now)?, json),
         KeysAction::Rotate(RotateAction::Signer { at, json }) => {
@@ -229,13 +229,12 @@ struct Ceremony {
     store: Store,
     action: &'static str,
     object: String,
-    now: Timestamp,
 }
 
 impl Ceremony {
-    fn begin(config: &Config, action: &'static str, object: &str, now: Timestamp) -> anyhow::Result<Self> {
+    fn begin(config: &Config, action: &'static str, object: &str) -> anyhow::Result<Self> {
         let store = open_stores(config, 1)?.rps;
-        let ceremony = Ceremony { store, action, object: object.to_owned(), now };
+        let ceremony = Ceremony { store, action, object: object.to_owned() };
         ceremony.note(object, "begun").context("nothing was done, since it can't be put on the record")?;
         Ok(ceremony)
     }
@@ -251,8 +250,9 @@ impl Ceremony {
     }
 
     fn note(&self, object: &str, outcome: &str) -> anyhow::Result<()> {
+        let now = SystemClock.now();
         let noted =
-            self.store.write(|conn| Ok(audit::append(conn, "cli", self.action, object, outcome, self.now)?));
+            self.store.write(|conn| Ok(audit::append(conn, "cli", self.action, object, outcome, now)?));
         noted.map_err(anyhow::Error::from)
     }
 }

@@ -12,6 +12,7 @@ use crate::app::{self, Ports};
 use crate::config::{Config, LogFormat};
 use crate::edge::otlp::Exporter;
 use crate::edge::traces;
+use crate::http::apps;
 
 /// Serves until SIGTERM or Ctrl-C, then finishes what is under way.
 pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
@@ -30,8 +31,10 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
 
 fn welcome(url: &str, config: &Config) -> String {
     let data_dir = config.data_dir.display();
+    let wallet = if apps::is_built() { "" } else { "  (not built: it says there what is missing)" };
     format!(
         "E-Cert is serving at {url}\n\n  \
+         the wallet              {url}/wallet/{wallet}\n  \
          issuer, keys, consent   {url}/.well-known/ecert\n  \
          health, readiness       {url}/healthz  {url}/readyz\n  \
          metrics                 {url}/metrics\n  \

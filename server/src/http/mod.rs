@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod approvals;
+pub mod apps;
 pub mod attestations;
 pub mod callers;
 pub mod certificates;

@@ -1,0 +1,75 @@
+import { decode, encode } from '../wire/base64url';
+import { type Frame, form } from '../wire/capture';
+import type { Share } from '../wire/codes';
+import { type Caller, call, callTwice } from './client';
+import type { Challenge, Enrolled, EnrolmentShown, Fields, Holder, Issuer, Started, Told } from './types';
+
+/** Who the issuer is, and what is agreed to. */
+export async function issuer(): Promise<Issuer> {
+  return call('/.well-known/ecert');
+}
+
+/** Begins an enrolment with a new key; all purposes were agreed to. */
+export async function startEnrolment(key: CryptoKeyPair, { consent }: Issuer): Promise<Started> {
+  const { locale, timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  const device = { os: 'web', locale: locale.slice(0, 64), time_zone: timeZone.slice(0, 64) };
+  const agreed = { version: consent.version, purposes: consent.purposes.map(({ id }) => id) };
+  return call('/v1/enrolments', { body: { consent: agreed, device }, caller: { key } });
+}
+
+type Progress = (part: number) => void;
+
+export async function submitDocument(
+  caller: Caller,
+  id: string,
+  sides: { front: Blob; back: Blob },
+  progress: Progress,
+): Promise<Fields> {
+  const body = new FormData();
+  body.append('front', sides.front, 'front.jpg');
+  body.append('back', sides.back, 'back.jpg');
+  const read = await callTwice<{ fields: Fields }>(`/v1/enrolments/${id}/document`, { body, caller, progress });
+  return read.fields;
+}
+
+/** What was read is right; what the face must show now. */
+export async function confirm(caller: Caller, id: string): Promise<Challenge> {
+  return callTwice(`/v1/enrolments/${id}/confirmation`, { method: 'POST', caller });
+}
+
+export async function submitCapture(
+  caller: Caller,
+  id: string,
+  nonce: string,
+  frames: Frame[],
+  progress: Progress,
+): Promise<Enrolled> {
+  const body = await form(nonce, frames, caller.key.privateKey);
+  return callTwice(`/v1/enrolments/${id}/captures`, { body, caller, progress });
+}
+
+export async function showEnrolment(caller: Caller, id: string): Promise<EnrolmentShown> {
+  return call(`/v1/enrolments/${id}`, { caller });
+}
+
+/** A handle for each public key, in their order. */
+export async function handlesFor(caller: Caller, keys: Uint8Array[]): Promise<Uint8Array<ArrayBuffer>[]> {
+  const body = { keys: keys.map(encode) };
+  const { handles } = await call<{ handles: string[] }>('/v1/me/handles', { body, caller });
+  return handles.map(decode);
+}
+
+/** Sixteen digits, good once and until then. */
+export async function mintDigits(caller: Caller, share: Share): Promise<{ code: string; expires_at: string }> {
+  return call('/v1/me/codes', { body: { share }, caller });
+}
+
+/** The last hundred notices, newest first. */
+export async function notices(caller: Caller): Promise<Told[]> {
+  return (await call<{ notices: Told[] }>('/v1/me/notices', { caller })).notices;
+}
+
+/** Another token; the one before ends when this one is first used. */
+export async function renewToken(caller: Caller): Promise<Holder> {
+  return call('/v1/me/token', { method: 'POST', caller });
+}
