@@ -3,16 +3,20 @@ import { defineConfig } from 'vitest/config';
 
 import { budget } from './build/budget.ts';
 import { compressed } from './build/compressed.ts';
+import { browserLoader, faceModel } from './build/face_model.ts';
 import { serviceWorker } from './build/service_worker.ts';
 
-// An app a folder, each with its page; `src/lib` is what they share. The scanner and the console get a line each.
-const apps = { wallet: 'wallet/index.html' };
+// An app a folder, each with its page; `src/lib` is what they share. The console gets a line.
+const apps = { wallet: 'wallet/index.html', scanner: 'scanner/index.html' };
 
 export default defineConfig({
   plugins: [
     svelte(),
+    faceModel(),
     serviceWorker('wallet'),
+    serviceWorker('scanner'),
     budget({ page: 'wallet/index.html', also: ['home/Home.svelte'], kilobytes: 60 }),
+    budget({ page: 'scanner/index.html', also: ['scanner/Scan.svelte'], kilobytes: 60 }),
     compressed(),
   ],
   build: {
@@ -27,6 +31,7 @@ export default defineConfig({
     rollupOptions: { input: apps },
     reportCompressedSize: false,
   },
+  worker: { format: 'es', plugins: () => [browserLoader()] },
   server: { proxy: { '/v1': 'http://127.0.0.1:8080', '/.well-known': 'http://127.0.0.1:8080' } },
   test: { include: ['src/**/*.test.ts'], environment: 'node' },
 });

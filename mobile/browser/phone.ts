@@ -10,7 +10,7 @@ import { PNG } from 'pngjs';
 import { en } from '../src/lib/i18n/en';
 import type { Camera, Film } from './film';
 
-const FLAGS = [
+export const FLAGS = [
   '--headless',
   '--no-sandbox',
   '--disable-gpu',
@@ -36,14 +36,16 @@ export class Phone {
   constructor(
     readonly base: string,
     readonly camera: Camera,
+    /** Which of the apps it has open. */
+    readonly app: 'wallet' | 'scanner' = 'wallet',
   ) {}
 
-  /** Switched on, or on again: what is in its memory is there. Its camera may be broken. */
-  async open(seeing = true): Promise<void> {
+  /** Switched on, or on again: what is in its memory is there. Its camera may be broken, and the browser told more. */
+  async open(seeing = true, ...flags: string[]): Promise<void> {
     const camera = ['--use-fake-device-for-media-stream', `--use-file-for-fake-video-capture=${this.camera.file}`];
     this.#context = await chromium.launchPersistentContext(this.#memory, {
       executablePath: process.env['ECERT_CHROMIUM'] ?? '/usr/bin/chromium',
-      args: [...FLAGS, ...(seeing ? camera : [])],
+      args: [...FLAGS, ...flags, ...(seeing ? camera : [])],
       viewport: { width: 360, height: 780 },
       deviceScaleFactor: 2,
       isMobile: true,
@@ -60,7 +62,7 @@ export class Phone {
       if (line.type() === 'error') this.complaints.push(line.text());
     });
     this.page.on('pageerror', (error) => this.complaints.push(String(error)));
-    await this.page.goto(`${this.base}/wallet/`);
+    await this.page.goto(`${this.base}/${this.app}/`);
   }
 
   async close(): Promise<void> {
@@ -76,6 +78,35 @@ export class Phone {
 
   async network(there: boolean): Promise<void> {
     await this.#context.setOffline(!there);
+  }
+
+  /** Has a platform authenticator from now on, as its maker would build in: with a secret for apps (PRF), or without. */
+  async passkeys(prf: boolean): Promise<{ strangerComes(): Promise<void>; remove(): Promise<void> }> {
+    const devtools = await this.#context.newCDPSession(this.page);
+    await devtools.send('WebAuthn.enable');
+    const options = {
+      protocol: 'ctap2', ctap2Version: 'ctap2_1', transport: 'internal', hasResidentKey: true, hasUserVerification: true,
+      hasPrf: prf, isUserVerified: true, automaticPresenceSimulation: true,
+    } as const;
+    const { authenticatorId } = await devtools.send('WebAuthn.addVirtualAuthenticator', { options });
+    return {
+      strangerComes: async () => void (await devtools.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: false })),
+      remove: async () => void (await devtools.send('WebAuthn.removeVirtualAuthenticator', { authenticatorId })),
+    };
+  }
+
+  /** Lies out of sight for so long. */
+  async outOfSight(milliseconds: number): Promise<void> {
+    await this.page.evaluate((milliseconds) => {
+      let hidden = true;
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
+      document.dispatchEvent(new Event('visibilitychange'));
+      const now = Date.now;
+      Date.now = () => now() + milliseconds;
+      hidden = false;
+      document.dispatchEvent(new Event('visibilitychange'));
+      Date.now = now;
+    }, milliseconds);
   }
 
   forget(): void {
@@ -97,6 +128,8 @@ export class Phone {
     await this.page.locator('h1').waitFor();
     await this.taps(en.welcome.begin);
     await this.sees(en.consent.title);
+    // What is agreed to comes from the service, after the title.
+    await this.page.getByRole('checkbox').first().waitFor();
     for (const box of await this.page.getByRole('checkbox').all()) await box.check();
     await this.taps(en.consent.agree);
     await this.sees(en.document.front);
@@ -123,10 +156,23 @@ export class Phone {
     await this.sees(en.face.title);
   }
 
+  /** From nothing to the home screen, with an E-cert and the code on paper. */
+  async enrols(): Promise<void> {
+    await this.reachesTheFace('enrolment');
+    // On a machine that is busy a camera may stumble; a person tries again.
+    for (let said = en.face.begin, tries = 3; (await this.showsTheFace(said)).status !== 200; said = en.common.retry) {
+      if ((tries -= 1) === 0) throw new Error('the face was not taken in three tries');
+    }
+    await this.sees(en.paper.title);
+    await this.taps(en.paper.kept);
+    await this.sees(en.home.title);
+    await this.qr();
+  }
+
   /** Shows the face; what the service answers to the capture. */
-  async showsTheFace(): Promise<{ status: number; code: string }> {
+  async showsTheFace(button = en.face.begin): Promise<{ status: number; code: string }> {
     const answered = this.page.waitForResponse((answer) => answer.url().endsWith('/captures'), { timeout: 60_000 });
-    await this.taps(en.face.begin);
+    await this.taps(button);
     const answer = await answered;
     const body = (await answer.json()) as { code?: string; reason?: string };
     return { status: answer.status(), code: `${body.code}/${body.reason}` };
@@ -152,7 +198,7 @@ export class Phone {
   async speaks(language: string): Promise<void> {
     await this.page.locator('header button.open').click();
     await this.page.getByRole('radio', { name: language }).check();
-    await this.page.locator('dialog > button').click();
+    await this.page.locator('header dialog > button').click();
   }
 
   /** What axe has against the screen (WCAG 2.2 A and AA, and its best practices). */
@@ -162,6 +208,12 @@ export class Phone {
       const { violations } = await (globalThis as unknown as { axe: typeof axe }).axe.run();
       return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`);
     });
+  }
+
+  /** The very pixels of the QR on the screen. */
+  async pixels(): Promise<Uint8Array> {
+    await this.qr();
+    return this.page.locator('.symbol').screenshot();
   }
 
   /** What a scanner reads from the very pixels of the screen, as soon as there is something to be read. */

@@ -20,6 +20,9 @@ export async function asAdmin(service: Service, path: string, body: Json): Promi
   });
 }
 
+/** So many days from today. */
+const date = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+
 /** A shop that redeems codes over the API, as its till would. */
 export class RelyingParty {
   private constructor(
@@ -39,6 +42,26 @@ export class RelyingParty {
     return this.#post('/v1/redemptions', JSON.stringify({ code, purpose: 'check' }), { 'Content-Type': 'application/json' });
   }
 
+  /** Asks the holder on their own phone; the answer has the two digits that they enter there. */
+  async ask(code: string, micros?: number): Promise<{ id: string; number: string }> {
+    const amount = micros === undefined ? {} : { amount: { currency: 'CNY', micros } };
+    const body = JSON.stringify({ code, purpose: 'check', capture: 'holder', ...amount });
+    const answer = await this.#post('/v1/redemptions', body, { 'Content-Type': 'application/json' });
+    if (answer.status !== 201) throw new Error(`not asked: ${JSON.stringify(answer)}`);
+    return answer.body as { id: string; number: string };
+  }
+
+  /** Takes a redemption back. */
+  async cancel(id: string): Promise<Answer> {
+    return this.#post(`/v1/redemptions/${id}:cancel`, '');
+  }
+
+  /** How a redemption stands. */
+  async shows(id: string): Promise<Json> {
+    const answer = await fetch(`${this.base}/v1/redemptions/${id}`, { headers: { Authorization: `Bearer ${this.key}` } });
+    return (await answer.json()) as Json;
+  }
+
   /** Shows the face that stands at the till. */
   async judge(redemption: Json, pictures: Uint8Array<ArrayBuffer>[]): Promise<Answer> {
     const { nonce } = redemption['challenge'] as { nonce: string };
@@ -47,6 +70,27 @@ export class RelyingParty {
     parts.append('capture', new Blob([await statement(nonce, frames)]));
     frames.forEach(({ bytes }) => parts.append('frame', new Blob([bytes]), 'frame.jpg'));
     return this.#post(`/v1/redemptions/${String(redemption['id'])}/captures`, parts);
+  }
+
+  /** Adds a terminal; its id, and the link that activates it. */
+  async terminal(name: string): Promise<{ id: string; activation_link: string }> {
+    const body = JSON.stringify({ name });
+    const answer = await this.#post('/v1/terminals', body, { 'Content-Type': 'application/json' });
+    return answer.body as { id: string; activation_link: string };
+  }
+
+  /** Switches a terminal off. */
+  async revoke(terminal: string): Promise<void> {
+    const headers = { Authorization: `Bearer ${this.key}` };
+    await fetch(`${this.base}/v1/terminals/${terminal}`, { method: 'DELETE', headers });
+  }
+
+  /** How many uses it was charged for. */
+  async charged(): Promise<number> {
+    const headers = { Authorization: `Bearer ${this.key}` };
+    const answer = await fetch(`${this.base}/v1/usage?from=${date(-2)}&to=${date(2)}`, { headers });
+    const { usage } = (await answer.json()) as { usage: { uses: number }[] };
+    return usage.reduce((sum, { uses }) => sum + uses, 0);
   }
 
   async #post(path: string, body: string | FormData, headers: Record<string, string> = {}): Promise<Answer> {

@@ -7,10 +7,11 @@ import { join } from 'node:path';
 /** A real `ecert serve` in a process of its own, over an empty database. */
 export class Service {
   private constructor(
+    private readonly words: string[],
     /** As a browser names it: WebAuthn and proofs want a name, not a number. */
     readonly base: string,
     private readonly folder: string,
-    private readonly process: ChildProcess,
+    private process: ChildProcess,
   ) {}
 
   static async start(flags: string[] = []): Promise<Service> {
@@ -18,9 +19,7 @@ export class Service {
     const base = `http://localhost:${port}`;
     const folder = mkdtempSync(join(tmpdir(), 'ecert-browser-'));
     const place = ['--listen', `127.0.0.1:${port}`, '--public-url', base, '--data-dir', folder];
-    const env = { ...process.env, ECERT_LOG: 'error' };
-    const child = spawn(binary(), ['serve', ...place, ...flags], { env, stdio: ['ignore', 'ignore', 'inherit'] });
-    const service = new Service(base, folder, child);
+    const service = new Service(['serve', ...place, ...flags], base, folder, serve(['serve', ...place, ...flags]));
     await service.#untilReady();
     return service;
   }
@@ -30,10 +29,21 @@ export class Service {
     return execFileSync(binary(), [...words, '--data-dir', this.folder], { encoding: 'utf8' });
   }
 
-  async stop(): Promise<void> {
+  /** Stops serving; what it knows stays. */
+  async halt(): Promise<void> {
     const ended = new Promise((resolve) => this.process.once('exit', resolve));
     this.process.kill('SIGTERM');
     await ended;
+  }
+
+  /** Serves again, at the same address. */
+  async resume(): Promise<void> {
+    this.process = serve(this.words);
+    await this.#untilReady();
+  }
+
+  async stop(): Promise<void> {
+    if (this.process.exitCode === null) await this.halt();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -54,9 +64,13 @@ export function needed(name: string, what: string): string {
   return value;
 }
 
+function serve(words: string[]): ChildProcess {
+  return spawn(binary(), words, { env: { ...process.env, ECERT_LOG: 'error' }, stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
 const binary = () => needed('ECERT_BINARY', 'the binary `ecert`');
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
       const address = server.address();

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 
-import type { Plugin } from 'vite';
+import type { Plugin, Rollup } from 'vite';
+
+/** What only helps, and is large: it is loaded when it is needed, and not kept for a time without a network. */
+const LATE = /^app\/face_(landmarker|worker)-/;
+
+/** What may name another file. */
+const TEXT = /\.(html|css|js)$/;
 
 /** Writes `APP/sw.js`: the worker of `build/service_worker.js` with the list of everything that the app is made of. */
 export function serviceWorker(app: string): Plugin {
@@ -11,7 +18,7 @@ export function serviceWorker(app: string): Plugin {
     generateBundle: {
       order: 'post',
       handler(_, bundle) {
-        const built = Object.values(bundle).filter((file) => !file.fileName.endsWith('.map'));
+        const built = reached(bundle, app).filter(({ fileName }) => !LATE.test(fileName));
         const files = built.map((file) => `/${file.fileName}`).sort();
         const contents = built.map((file) => (file.type === 'chunk' ? file.code : file.source));
         const hash = createHash('sha256');
@@ -26,4 +33,21 @@ export function serviceWorker(app: string): Plugin {
       },
     },
   };
+}
+
+type File = Rollup.OutputAsset | Rollup.OutputChunk;
+
+/** What an app is made of: its page, what that names, and so on. The names have hashes in them, so a name that occurs is meant. */
+function reached(bundle: Rollup.OutputBundle, app: string): File[] {
+  const files = new Map<string, File>();
+  const add = (file: File) => {
+    files.set(file.fileName, file);
+    const text = file.type === 'chunk' ? file.code : TEXT.test(file.fileName) ? String(file.source) : '';
+    const named = Object.values(bundle).filter(({ fileName }) => !files.has(fileName) && text.includes(basename(fileName)));
+    named.filter(({ fileName }) => fileName.startsWith('app/')).forEach(add);
+  };
+  const page = bundle[`${app}/index.html`];
+  if (!page) throw new Error(`no page of ${app} was built`);
+  add(page);
+  return [...files.values()].sort((one, other) => (one.fileName < other.fileName ? -1 : 1));
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, Data, JsonConfig, PathConfig};
+use actix_web::web::{self, Data, JsonConfig, PathConfig, QueryConfig};
 use actix_web::{App, HttpServer};
 use actix_web_prom::PrometheusMetricsBuilder;
 use anyhow::{Context as _, anyhow, bail};
 use jiff::tz::TimeZone;
 use prometheus::{IntGauge, PullingGauge, Registry};
+use tokio::signal::unix::{SignalKind, signal};
 use wallet_core::ids::ReplicaId;
 use wallet_core::onnx::Models;
 
@@ -22,6 +23,7 @@ use crate::edge::face_index::FaceIndexes;
 use crate::edge::keyring::Keyring;
 use crate::edge::keys::pass_phrase::SecretSource;
 use crate::edge::keys::{Keys, StoreSettings};
+use crate::edge::listeners::Listeners;
 use crate::edge::machine;
 use crate::edge::mail::{Mailer, Smtp};
 use crate::edge::metrics::{BUCKETS, Metrics};
@@ -152,6 +154,7 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
         face_indexes: FaceIndexes::in_folder(config.data_dir.join("face-groups")),
         misses: Misses::new(config.numeric_breaker),
         caches: Caches::default(),
+        listeners: Arc::new(Listeners::new(config.event_streams)),
         replica: ReplicaId::new(clock.now(), &mut rand::rng()),
         press: Press::in_folder(config.model_dir().ok()),
         signer,
@@ -228,9 +231,24 @@ impl Running {
     /// Serves until it is stopped, then lets the jobs finish.
     pub async fn serve(self) -> anyhow::Result<()> {
         let jobs = jobs::start(&self.context);
+        let farewell = tokio::spawn(end_streams_on_sigterm(self.context.clone()));
         let served = self.server.await;
+        farewell.abort();
         jobs.stop().await;
         Ok(served?)
+    }
+}
+
+/// On SIGTERM the server lets requests finish, and a stream of events would go on for minutes.
+async fn end_streams_on_sigterm(ctx: Data<Context>) {
+    match signal(SignalKind::terminate()) {
+        Ok(mut sent) => {
+            sent.recv().await;
+            ctx.listeners.close();
+        }
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM is not heard of; streams of events may hold up the end")
+        }
     }
 }
 
@@ -243,6 +261,12 @@ fn registry(config: &Config, ctx: &Context, uploads: &Data<Uploads>) -> anyhow::
     // Holders kept apart are in a database of their own kind of load; its pool has no metrics yet.
     ctx.rp_store.register_metrics(&registry)?;
     ctx.models.load().register(&registry)?;
+    let listeners = Arc::clone(&ctx.listeners);
+    registry.register(Box::new(PullingGauge::new(
+        "ecert_event_streams",
+        "Wallets that listen",
+        Box::new(move || u32::try_from(listeners.count()).map_or(f64::MAX, f64::from)),
+    )?))?;
     let now = uploads.clone();
     let most = IntGauge::new("ecert_uploads_max", "Uploads that may be in memory at once")?;
     most.set(i64::try_from(uploads.most())?);
@@ -267,6 +291,8 @@ pub fn start(config: &Config, ports: Ports) -> anyhow::Result<Running> {
         .registry(registry(config, &context, &uploads)?)
         .buckets(&BUCKETS)
         .mask_unmatched_patterns("-")
+        // A stream lasts for minutes by its nature; among answers it would look like a slow one.
+        .exclude("/v1/me/events")
         .build();
     let metrics = metrics.map_err(|error| anyhow!("metrics: {error}"))?;
     let data = context.clone();
@@ -279,6 +305,7 @@ pub fn start(config: &Config, ports: Ports) -> anyhow::Result<Running> {
                     .limit(MAX_JSON_BYTES)
                     .error_handler(|error, _| problem::of_json(&error).into()),
             )
+            .app_data(QueryConfig::default().error_handler(|_, _| problem::of_query().into()))
             .app_data(PathConfig::default().error_handler(|_, _| problem::of_path().into()))
             // The last is the outermost.
             .wrap(from_fn(deadline::requests))

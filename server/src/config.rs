@@ -126,6 +126,9 @@ pub struct Config {
     /// Uploads (documents, captures) in memory at once, each up to 24 MiB; more are refused with 503
     #[arg(long, env = "ECERT_UPLOADS", default_value_t = 32, global = true)]
     pub uploads: usize,
+    /// Wallets that may listen at once for what waits for them; more are refused with 503 and ask now and then instead
+    #[arg(long, env = "ECERT_EVENT_STREAMS", default_value_t = 4096, global = true)]
+    pub event_streams: usize,
     /// A file with a line `NAME whsec_…` for each payment gateway whose notices are taken (docs/OPERATIONS.md) [default: none]
     #[arg(long, env = "ECERT_PAYMENT_GATEWAYS", global = true)]
     pub payment_gateways: Option<PathBuf>,

@@ -6,6 +6,8 @@ pub mod cli;
 pub mod config;
 pub mod routes;
 
+pub mod openapi;
+
 pub mod http;
 pub mod jobs;
 

@@ -1,19 +1,20 @@
 //! The whole API, a line each. A redemption is `http/redemptions.rs` → `flow/redemptions.rs` (and `flow/settlement.rs`, where it is
 //! decided and charged) → `store/redemptions.rs`. Beside them stand `flow/{idempotency,codes,captures}.rs`; docs/ARCHITECTURE.md lists all.
 
-use actix_web::Route;
 use actix_web::web::{ServiceConfig, delete, get, post, put, resource, to};
+use actix_web::{App, Route};
 
 use crate::http::{
-    accounts, approvals, apps, attestations, certificates, codes, contacts, devices, enrolments, face_groups,
-    faces, health, issuer, ledger, liveness_sessions, offers, orders, paper, payments, persons, prices,
-    problem, recoveries, redemptions, relying_parties, revocations, sandbox, sponsorships, standing_numbers,
-    statements, status_lists, transparency_log, webhooks,
+    accounts, api_keys, approvals, apps, attestations, certificates, codes, contacts, devices, enrolments,
+    events, face_groups, faces, health, issuer, ledger, liveness_sessions, offers, orders, paper, payments,
+    persons, prices, problem, recoveries, redemptions, relying_parties, revocations, sandbox, sponsorships,
+    standing_numbers, statements, status_lists, terminals, transparency_log, webhooks,
 };
+use crate::openapi::serve;
 
 /// What is bought and used, and the money for it. Above [`routes`], where those stand that need a caller.
 #[rustfmt::skip]
-fn buying(api: &mut ServiceConfig) {
+fn buying(api: &mut Table<'_>) {
     // Relying parties
     at(api, "/v1/prices",                                  get().to(prices::list));
     at(api, "/v1/quotes",                                  post().to(orders::quote));
@@ -39,6 +40,8 @@ fn buying(api: &mut ServiceConfig) {
     pair(api, "/v1/contacts",                              get().to(contacts::list), post().to(contacts::create));
     at(api, "/v1/contacts/{id}:confirm",                   post().to(contacts::confirm));
     at(api, "/v1/contacts/{id}",                           delete().to(contacts::remove));
+    pair(api, "/v1/keys",                                  get().to(api_keys::list), post().to(api_keys::create));
+    at(api, "/v1/keys/{id}",                               delete().to(api_keys::revoke));
     at(api, "/v1/statements",                              get().to(statements::list));
     at(api, "/v1/statements/{period}",                     get().to(statements::show));
     at(api, "/v1/statements/{period}/lines",               get().to(statements::lines));
@@ -62,10 +65,30 @@ fn buying(api: &mut ServiceConfig) {
     at(api, "/v1/admin/refunds/{id}:reject",               post().to(payments::reject_refund));
 }
 
+/// What a till does, and tills themselves.
+#[rustfmt::skip]
+fn redeeming(api: &mut Table<'_>) {
+    // Relying parties, and their terminals for what they opened themselves: an Idempotency-Key with every POST that may charge
+    at(api, "/v1/redemptions",                             post().to(redemptions::open));
+    at(api, "/v1/redemptions/{id}:cancel",                 post().to(redemptions::cancel));
+    at(api, "/v1/redemptions/{id}",                        get().to(redemptions::show));
+    at(api, "/v1/redemptions/{id}/captures",               post().to(redemptions::submit_capture));
+    at(api, "/v1/redemptions/{id}/receipt",                get().to(redemptions::receipts));
+
+    pair(api, "/v1/terminals",                             get().to(terminals::list), post().to(terminals::create));
+    at(api, "/v1/terminals/{id}",                          delete().to(terminals::revoke));
+    // Terminals: a DPoP proof by their own key
+    at(api, "/v1/terminals:activate",                      post().to(terminals::activate));
+    at(api, "/v1/terminal",                                get().to(terminals::show));
+    at(api, "/v1/terminal/token",                          post().to(terminals::renew_token));
+}
+
 /// Everything the service answers to. /metrics is added by the metrics middleware.
 #[rustfmt::skip]
-pub fn routes(api: &mut ServiceConfig) {
+fn everything(api: &mut Table<'_>) {
     buying(api);
+    redeeming(api);
+    apps(api);
 
     // Holders: a DPoP proof by the device key with every request
     at(api, "/v1/enrolments",                              post().to(enrolments::start));
@@ -77,6 +100,7 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/v1/recoveries/{id}",                         get().to(recoveries::show));
     at(api, "/v1/recoveries/{id}/captures",                post().to(recoveries::submit_capture));
     at(api, "/v1/me/token",                                post().to(devices::renew_token));
+    at(api, "/v1/me/events",                               get().to(events::listen));
     at(api, "/v1/me/devices",                              get().to(devices::list));
     at(api, "/v1/me/devices/{jkt}",                        delete().to(devices::revoke));
     at(api, "/v1/me/notices",                              get().to(devices::notices));
@@ -85,18 +109,13 @@ pub fn routes(api: &mut ServiceConfig) {
     trio(api, "/v1/me/number", get().to(standing_numbers::show), post().to(standing_numbers::make), delete().to(standing_numbers::switch_off));
     at(api, "/v1/me/redemptions",                          get().to(approvals::list));
     at(api, "/v1/me/redemptions/{id}",                     get().to(approvals::show));
+    at(api, "/v1/me/redemptions/{id}/log",                 get().to(approvals::log));
     at(api, "/v1/me/redemptions/{id}/approval",            post().to(approvals::decide));
     at(api, "/v1/me/redemptions/{id}/captures",            post().to(approvals::submit_capture));
     at(api, "/v1/me/certificates/{id}/revocation",         post().to(certificates::revoke_by_holder));
     at(api, "/v1/me/log",                                  get().to(transparency_log::of_holder));
 
     // Relying parties: an API key; an Idempotency-Key with every POST
-    at(api, "/v1/redemptions",                             post().to(redemptions::open));
-    at(api, "/v1/redemptions/{id}:cancel",                 post().to(redemptions::cancel));
-    at(api, "/v1/redemptions/{id}",                        get().to(redemptions::show));
-    at(api, "/v1/redemptions/{id}/captures",               post().to(redemptions::submit_capture));
-    at(api, "/v1/redemptions/{id}/receipt",                get().to(redemptions::receipts));
-
     at(api, "/v1/persons:verify",                          post().to(persons::verify));
     at(api, "/v1/liveness-sessions",                       post().to(liveness_sessions::open));
     at(api, "/v1/liveness-sessions/{id}",                  get().to(liveness_sessions::show));
@@ -114,7 +133,10 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/v1/sponsorships/{id}/revocation",            post().to(sponsorships::revoke));
 
     // Admins: a bearer token
-    at(api, "/v1/admin/relying-parties",                   post().to(relying_parties::admit));
+    pair(api, "/v1/admin/relying-parties",                 get().to(relying_parties::list), post().to(relying_parties::admit));
+    pair(api, "/v1/admin/relying-parties/{id}/suspension", post().to(relying_parties::suspend), delete().to(relying_parties::resume));
+    pair(api, "/v1/admin/relying-parties/{id}/keys",       get().to(api_keys::list_of), post().to(api_keys::create_for));
+    at(api, "/v1/admin/relying-parties/{id}/keys/{key}",   delete().to(api_keys::revoke_of));
     at(api, "/v1/admin/relying-parties/{id}/sponsorships/revocation", post().to(sponsorships::revoke_all));
     at(api, "/v1/admin/holders/{id}/revocation",           post().to(revocations::revoke_holder));
     at(api, "/v1/admin/certificates:revoke",               post().to(revocations::revoke_csv));
@@ -135,28 +157,62 @@ pub fn routes(api: &mut ServiceConfig) {
     at(api, "/log/tile/{path:.*}",                         get().to(transparency_log::tile));
     at(api, "/v1/crl/{ca}",                                get().to(issuer::crl));
     at(api, "/.well-known/ecert",                          get().to(issuer::metadata));
-    at(api, "/",                                           get().to(apps::hint));
-    at(api, "/wallet",                                     get().to(apps::to_wallet));
-    at(api, "/wallet/",                                    get().to(apps::wallet_page));
-    at(api, "/wallet/{file}",                              get().to(apps::wallet));
-    at(api, "/app/{file}",                                 get().to(apps::shared));
     at(api, "/healthz",                                    get().to(health::alive));
     at(api, "/readyz",                                     get().to(health::ready));
 }
 
+/// The apps for people and the API's own pages, for anybody.
+#[rustfmt::skip]
+fn apps(api: &mut Table<'_>) {
+    at(api, "/",                                           get().to(apps::hint));
+    at(api, "/wallet",                                     get().to(apps::to_wallet));
+    at(api, "/wallet/",                                    get().to(apps::wallet_page));
+    at(api, "/wallet/{file}",                              get().to(apps::wallet));
+    at(api, "/scanner",                                    get().to(apps::to_scanner));
+    at(api, "/scanner/",                                   get().to(apps::scanner_page));
+    at(api, "/scanner/{file}",                             get().to(apps::scanner));
+    at(api, "/app/{file}",                                 get().to(apps::shared));
+    at(api, "/openapi.json",                               get().to(serve::json));
+    at(api, "/docs",                                       get().to(serve::page));
+}
+
+/// Puts the routes into the service.
+pub fn routes(config: &mut ServiceConfig) {
+    everything(&mut Table { config, paths: &mut Vec::new() });
+}
+
+/// Every address of the table, for who compares it with what is described.
+pub fn addresses() -> Vec<String> {
+    let mut paths = Vec::new();
+    drop(App::new().configure(|config| everything(&mut Table { config, paths: &mut paths })));
+    paths
+}
+
+/// Where the routes go, and the addresses that went there.
+struct Table<'a> {
+    config: &'a mut ServiceConfig,
+    paths: &'a mut Vec<String>,
+}
+
+impl Table<'_> {
+    fn service(&mut self, path: &str, routes: impl IntoIterator<Item = Route>) {
+        self.paths.push(path.to_owned());
+        let resource = routes.into_iter().fold(resource(path), |resource, route| resource.route(route));
+        self.config.service(resource.default_service(to(problem::wrong_method)));
+    }
+}
+
 /// One address with one method; another method is a 405 in the form of every other refusal.
-fn at(api: &mut ServiceConfig, path: &str, route: Route) {
-    api.service(resource(path).route(route).default_service(to(problem::wrong_method)));
+fn at(api: &mut Table<'_>, path: &str, route: Route) {
+    api.service(path, [route]);
 }
 
 /// One address with two methods.
-fn pair(api: &mut ServiceConfig, path: &str, one: Route, other: Route) {
-    api.service(resource(path).route(one).route(other).default_service(to(problem::wrong_method)));
+fn pair(api: &mut Table<'_>, path: &str, one: Route, other: Route) {
+    api.service(path, [one, other]);
 }
 
 /// One address with three methods.
-fn trio(api: &mut ServiceConfig, path: &str, one: Route, other: Route, third: Route) {
-    api.service(
-        resource(path).route(one).route(other).route(third).default_service(to(problem::wrong_method)),
-    );
+fn trio(api: &mut Table<'_>, path: &str, one: Route, other: Route, third: Route) {
+    api.service(path, [one, other, third]);
 }

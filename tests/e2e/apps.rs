@@ -36,7 +36,7 @@ async fn whoever_types_the_bare_address_is_led_to_the_wallet() -> Test {
 #[actix_web::test]
 async fn every_page_may_load_from_its_own_address_alone() -> Test {
     let app = TestApp::start().await?;
-    for path in ["/", "/wallet/"] {
+    for path in ["/", "/wallet/", "/scanner/"] {
         let page = get(&app, path, &[]).await?;
         let policy = page.headers["content-security-policy"].to_str()?;
         assert!(policy.starts_with("default-src 'none'; script-src 'self'; "), "{policy}");
@@ -54,6 +54,8 @@ async fn every_page_may_load_from_its_own_address_alone() -> Test {
 async fn without_node_the_wallet_says_what_is_missing_and_with_it_it_is_served() -> Test {
     let app = TestApp::start().await?;
     let page = get(&app, "/wallet/", &[]).await?;
+    assert_eq!(get(&app, "/scanner/", &[]).await?.status, page.status);
+    assert_eq!(get(&app, "/scanner", &[]).await?.headers["location"], "/scanner/");
     if !is_built() {
         eprintln!("MISSING: the apps are not built, so only that is shown (`cargo xtask test` builds them)");
         assert!(page.status == 404 && page.body.as_str().unwrap().contains("npm run build"), "{page:?}");
@@ -85,6 +87,13 @@ async fn a_file_with_its_hash_in_its_name_is_kept_for_ever_and_sent_compressed()
     assert_eq!(plain.headers["cache-control"], "public, max-age=31536000, immutable");
     assert_eq!(plain.headers["content-type"], "text/javascript; charset=utf-8");
     assert!(!plain.headers.contains_key("content-encoding"));
+    // Started as a worker it may run WebAssembly, which no page may, and is held to our address all the same.
+    let policy = plain.headers["content-security-policy"].to_str()?;
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self';"),
+        "{policy}"
+    );
+    assert!(policy.ends_with("trusted-types 'none'") && !policy.contains("http"), "{policy}");
     for (accepted, sent) in [("br, gzip", "br"), ("gzip", "gzip")] {
         let answer = get(&app, &script, &[("Accept-Encoding", accepted)]).await?;
         assert_eq!(answer.headers["content-encoding"], sent);

@@ -14,7 +14,7 @@ use wallet_core::dpop::{Request, prove};
 type Test = anyhow::Result<()>;
 
 /// The routes of the API that need a caller, read from the route table itself, so that a new one can't be forgotten.
-fn guarded_routes() -> Vec<(Method, String)> {
+pub(crate) fn guarded_routes() -> Vec<(Method, String)> {
     let table = include_str!("../../server/src/routes.rs");
     let (guarded, _) = table.split_once("// Anybody").expect("the table's last part");
     let methods = [
@@ -68,6 +68,7 @@ async fn credentials_of_one_kind_open_no_route_of_another() -> Test {
         let path = path.replace("{id}", "enr_01ARZ3NDEKTSV4RRFFQ69G5FAV");
         let of_rps = [
             "redemptions",
+            "terminals",
             "persons",
             "liveness-sessions",
             "face",
@@ -84,6 +85,7 @@ async fn credentials_of_one_kind_open_no_route_of_another() -> Test {
             "caps",
             "webhooks",
             "contacts",
+            "keys",
             "statements",
             "test-clock",
             "sandbox",

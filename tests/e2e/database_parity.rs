@@ -19,7 +19,7 @@ const PARTITIONED: [&str; 3] = ["attempts", "audit", "charges"];
 /// Indexes over times that grow with the table: a BRIN says of each block what it spans, and costs next to nothing.
 const BY_BLOCK: [&str; 3] = ["idempotency_keys_created_at", "redemptions_opened_at", "spent_codes_spent_at"];
 /// Columns that PostgreSQL is told to compare byte by byte, as SQLite does anyhow.
-const BYTEWISE: [&str; 106] = [
+const BYTEWISE: [&str; 109] = [
     "announcements.id",
     "announcements.told_up_to",
     "api_keys.rp_id",
@@ -104,6 +104,7 @@ const BYTEWISE: [&str; 106] = [
     "redemptions.certificate_id",
     "redemptions.id",
     "redemptions.rp_id",
+    "redemptions.terminal_id",
     "refunds.id",
     "refunds.payment_id",
     "refunds.rp_id",
@@ -125,6 +126,8 @@ const BYTEWISE: [&str; 106] = [
     "statements.period",
     "statements.rp_id",
     "subscriptions.rp_id",
+    "terminals.id",
+    "terminals.rp_id",
     "test_clocks.rp_id",
 ];
 

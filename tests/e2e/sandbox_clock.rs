@@ -6,7 +6,7 @@ use ecert_tests::clients::RelyingParty;
 use ecert_tests::clients::buying::yuan;
 use futures_util::future::{join, join_all};
 use jiff::SignedDuration;
-use serde_json::json;
+use serde_json::{Value, json};
 use wallet_core::code::test_people::TestPerson;
 
 use crate::sandbox::holds;
@@ -68,6 +68,27 @@ async fn a_use_costs_what_is_known_to_be_in_force_at_the_moment_of_the_clock() -
     let bills = rp.get("/v1/statements").await?.expect_status(200)?;
     assert_eq!(bills["statements"][1]["amount"]["micros"], 1_200_000);
     crate::replay::agrees(&app).await
+}
+
+#[actix_web::test]
+async fn how_a_service_is_billed_is_shown_as_of_the_clock() -> Test {
+    let app = TestApp::start().await?;
+    let rp = app.admin.admit_to_the_sandbox().await?;
+    rp.stop_clock().await?.expect_status(200)?;
+    let wanted = json!({ "service": "ecert.redeem", "cycle": "monthly" });
+    app.admin.post("/v1/admin/billing-cycles", &wanted).await?.expect_status(201)?;
+    let cycle = async || -> anyhow::Result<Value> {
+        let shown = rp.get("/v1/prices").await?.expect_status(200)?;
+        let mut cycles = shown["cycles"]["in_force"].as_array().into_iter().flatten();
+        Ok(cycles
+            .find(|one| one["service"] == "ecert.redeem")
+            .map(|one| one["cycle"].clone())
+            .unwrap_or_default())
+    };
+    assert_eq!(cycle().await?, "daily");
+    rp.advance(DAY * 32).await?;
+    assert_eq!(cycle().await?, "monthly");
+    Ok(())
 }
 
 #[actix_web::test]

@@ -4,11 +4,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use ecert_server::edge::clock::SystemClock;
 use ecert_server::edge::models::Lane;
-use ecert_tests::app::{TestApp, later_frames};
-use ecert_tests::clients::{Answer, root};
+use ecert_tests::app::{TestApp, card, enrolment_frames, later_frames};
+use ecert_tests::clients::{Answer, Holder, root};
 use ecert_tests::samples::variants;
 use ecert_tests::service::Service;
+use ecert_tests::specimen::Specimen;
 use reqwest::Client;
 use wallet_core::attributes::Share;
 
@@ -165,6 +167,21 @@ async fn it_stops_when_asked_and_comes_back_with_the_same_keys() -> Test {
         assert!(asked.success() && ended(&mut service.process)?.success());
     }
     assert_eq!(keys[0], keys[1]);
+    Ok(())
+}
+
+#[actix_web::test]
+async fn it_stops_when_asked_although_a_wallet_listens() -> Test {
+    let folder = tempfile::tempdir()?;
+    let mut service = Service::start_in(folder.path())?;
+    service.command(&["register", "add", &Specimen::franck().name, &Specimen::franck().number])?;
+    let mut holder = Holder::new(&service.base, Arc::new(SystemClock));
+    holder.enrol(card(), &enrolment_frames()).await?;
+    let mut events = holder.listen().await?;
+    assert_eq!(events.told().await?, []);
+    let asked = Command::new("kill").args(["-TERM", &service.process.id().to_string()]).status()?;
+    assert_eq!((asked.success(), events.next().await?), (true, None));
+    assert!(ended(&mut service.process)?.success());
     Ok(())
 }
 

@@ -115,6 +115,10 @@ async fn a_redemption_is_in_the_log_and_both_sides_can_prove_it() -> Test {
     let key = Reader(&app).key().await?;
     let judged = ("redemption.judge".to_owned(), "passed".to_owned());
     assert_eq!(proven(&evidence(&receipt["log"])?, &key)?, std::slice::from_ref(&judged));
+    let own = holder.get(&format!("/v1/me/redemptions/{id}/log")).await?.expect_status(200)?;
+    assert_eq!(proven(&evidence(&own["log"])?, &key)?, std::slice::from_ref(&judged));
+    let elses = holder.get("/v1/me/redemptions/red_01ARZ3NDEKTSV4RRFFQ69G5FAV/log").await?;
+    assert_eq!(elses.refusal(), "404 not-found");
     holder.revoke().await?.expect_status(204)?;
     log::sequence(&app.context)?;
     let of_holder = log_of(&holder, "").await?.expect_status(200)?;

@@ -16,7 +16,7 @@ use ecert_server::edge::webhooks::Names;
 use ecert_server::flow::{Context, admins};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
-use wallet_core::document::CitizenNumber;
+use wallet_core::document::DocumentNumber;
 
 use crate::clients::{Admin, Holder, RelyingParty};
 use crate::samples::Samples;
@@ -232,10 +232,14 @@ impl TestApp {
 
     /// Puts a person into the local register.
     pub fn register(&self, specimen: &Specimen) -> anyhow::Result<()> {
+        self.register_person(&specimen.name, &specimen.number)
+    }
+
+    /// Puts a name and a number into the local register.
+    pub fn register_person(&self, name: &str, number: &str) -> anyhow::Result<()> {
         let register = LocalRegister::new(self.context.holder_store.clone(), self.context.secrets.register);
-        let number =
-            CitizenNumber::parse(&specimen.number).ok().context("the specimen's number is faulty")?;
-        register.add(&specimen.name, &number, self.clock.now())?;
+        let number = DocumentNumber::parse(number).ok().context("the specimen's number is faulty")?;
+        register.add(name, &number, self.clock.now())?;
         Ok(())
     }
 

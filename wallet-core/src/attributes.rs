@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// One fact about the holder that a relying party can receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Attribute {
     /// Eighteen or older on the day of the redemption: a yes or a no, never the date.
@@ -134,6 +135,7 @@ impl FromStr for Attribute {
 /// What the holder chose, before showing the code, that it may share. A code carries the choice under the device's
 /// signature, so no relying party can widen it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Share {
     /// Only whether the holder has reached an age.

@@ -19,6 +19,7 @@ const MAX_SPAN_MS: u32 = 60_000;
 
 /// What a capture says of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CaptureStatement))]
 pub struct Statement {
     /// The server's nonce: 16 bytes, base64url.
     pub nonce: String,
@@ -28,6 +29,7 @@ pub struct Statement {
 
 /// What a capture says of one frame.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = FrameStatement))]
 pub struct FrameStatement {
     /// Milliseconds since the capture began; strictly rising.
     pub at_ms: u32,

@@ -27,8 +27,8 @@ fn milliseconds(time: Timestamp) -> u64 {
 }
 
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
-        $(#[$doc])*
+    ($($(#[doc = $doc:literal])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[doc = $doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Ulid);
 
@@ -94,6 +94,9 @@ macro_rules! ids {
                 text.parse().map_err(serde::de::Error::custom)
             }
         }
+
+        #[cfg(feature = "openapi")]
+        text_schema!($name, concat!("^", $prefix, "_[0-7][0-9A-HJKMNP-TV-Z]{25}$"), concat!($($doc),*).trim());
     )*};
 }
 
@@ -102,6 +105,8 @@ ids! {
     RelyingPartyId = "rp";
     /// An API key of a relying party (its public half; the secret follows it in the bearer token).
     ApiKeyId = "key";
+    /// A till or tablet of a relying party.
+    TerminalId = "trm";
     /// An admin.
     AdminId = "adm";
     /// One identity proofing of one person.

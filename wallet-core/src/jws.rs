@@ -47,6 +47,7 @@ impl From<BadSignature> for JwsError {
 
 /// The public half of a P-256 key as JWK (RFC 7517). Unknown members are ignored, a private one (`d`) is refused.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Jwk {
     kty: String,
     crv: String,

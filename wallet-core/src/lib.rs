@@ -3,6 +3,11 @@
 //! Invariant: no I/O, no clock, no randomness of its own, no async: `now` and `rng` are arguments. Only [`onnx`] reads
 //! files, the model files. The order below is the reading order.
 
+// First, for its macro.
+#[cfg(feature = "openapi")]
+#[macro_use]
+mod schema;
+
 // Words: what is named, counted, shared and refused.
 pub mod attributes;
 pub mod ids;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// The only currency billed today; the field exists on the wire so that a second one is no breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Currency {
     /// Renminbi yuan (ISO 4217).
     #[serde(rename = "CNY")]
@@ -24,6 +25,7 @@ impl Currency {
 
 /// Micro-yuan: 1 CNY = 1,000,000. An `i64` holds ± 9.2 × 10¹² CNY.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct Micros(i64);
 
@@ -108,6 +110,7 @@ impl Micros {
 
 /// An amount as it stands on the wire: `{"currency":"CNY","micros":182000}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Amount {
     /// The currency of `micros`.
     pub currency: Currency,
@@ -126,6 +129,7 @@ impl fmt::Display for Amount {
 
 /// The same of any currency and size, as somebody sends it: to be refused by name where it does not do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SentAmount {
     /// ISO 4217.

@@ -81,6 +81,7 @@ impl fmt::Display for Occasion {
 
 /// The money part of a receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReceiptCharge {
     /// The charge.
     pub id: ChargeId,

@@ -1,5 +1,4 @@
-//! Every way the product says no. A refusal is data: nothing is broken, nothing is charged, and the caller is told what
-//! to do. What *is* broken travels as an error instead (`Stop` in the server). HTTP is not known here.
+//! Every way the product says no: as data, with nothing broken and nothing charged. What *is* broken is an error (`Stop` in the server).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use crate::face::Unusable;
 
 /// A sentence for the person holding the phone, in both of the product's languages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HolderMessage {
     /// Chinese.
     pub zh: String,
@@ -73,6 +73,8 @@ pub enum Refusal {
         /// When.
         at: Timestamp,
     },
+    /// The terminal was its relying party's, and was switched off.
+    TerminalRevoked,
     /// The holder has not agreed to what this request needs.
     ConsentMissing,
     /// The relying party has no such purpose.
@@ -188,6 +190,7 @@ impl Refusal {
             Refusal::Unauthenticated { .. } => "unauthenticated",
             Refusal::DeviceEnded { replaced: true, .. } => "device-replaced",
             Refusal::DeviceEnded { replaced: false, .. } => "device-revoked",
+            Refusal::TerminalRevoked => "terminal-revoked",
             Refusal::ConsentMissing => "consent-missing",
             Refusal::PurposeNotRegistered => "purpose-not-registered",
             Refusal::AttributeNotAllowed => "attribute-not-allowed",
@@ -275,6 +278,7 @@ impl Refusal {
             Refusal::IdempotencyKeyMissing => {
                 "send an Idempotency-Key of 1 to 64 characters, new for each operation"
             }
+            Refusal::TerminalRevoked => "this terminal was switched off; activate it anew with another link",
             Refusal::ConsentMissing => "all three purposes must be agreed to, in the text's current version",
             Refusal::PurposeNotRegistered => "register the purpose for this relying party first",
             Refusal::AttributeNotAllowed => "the registered purpose does not cover every attribute asked for",
@@ -350,20 +354,14 @@ impl Refusal {
             Refusal::CertificateRevoked => Some(
                 ("该电子证已失效，请重新申领", "This E-cert is no longer valid; please enrol again").into(),
             ),
-            Refusal::NumberMismatch { .. } => Some(
-                (
-                    "数字不符：请核对对方屏幕上的数字；如果不是您本人操作，请拒绝",
-                    "Compare with the number on their screen; if this is not you, refuse",
-                )
-                    .into(),
-            ),
-            Refusal::CertificateSuspended => Some(
-                (
-                    "该电子证已被暂停使用，请联系签发机构",
-                    "This E-cert is suspended; please ask the issuer about it",
-                )
-                    .into(),
-            ),
+            Refusal::NumberMismatch { .. } => Some(HolderMessage::from((
+                "数字不符：请核对对方屏幕上的数字；如果不是您本人操作，请拒绝",
+                "Compare with the number on their screen; if this is not you, refuse",
+            ))),
+            Refusal::CertificateSuspended => Some(HolderMessage::from((
+                "该电子证已被暂停使用，请联系签发机构",
+                "This E-cert is suspended; please ask the issuer about it",
+            ))),
             Refusal::MediaUnsupported | Refusal::CaptureTooLarge => {
                 Some(("照片无法使用，请重新拍摄", "The picture can't be used; please take another").into())
             }

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 /// A reason, as an admin, a sponsor or the holder gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "kebab-case"))]
 pub enum RevocationReason {
     /// The phone is lost; who has it is not known.
     LostDevice,

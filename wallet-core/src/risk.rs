@@ -20,6 +20,13 @@ pub struct Short(String);
 #[error("1 to 64 characters")]
 pub struct NotShort;
 
+#[cfg(feature = "openapi")]
+text_schema!(
+    Short,
+    r"^[^\x00-\x1f\x7f-\x9f]{1,64}$",
+    "1 to 64 characters, none of them a control character."
+);
+
 impl TryFrom<String> for Short {
     type Error = NotShort;
 
@@ -37,6 +44,7 @@ impl From<Short> for String {
 
 /// The kind of system that a wallet runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Os {
     Android,
@@ -47,6 +55,7 @@ pub enum Os {
 
 /// What a device is connected by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Network {
     Wifi,
@@ -58,6 +67,7 @@ pub enum Network {
 
 /// What a wallet says of its device; whatever it does not know it leaves out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DeviceSignals {
     /// The system.

@@ -45,6 +45,7 @@ pub struct Statement {
 
 /// Charges that have service, price list and pack in common.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = StatementItem))]
 pub struct Item {
     /// What was used.
     pub service: String,

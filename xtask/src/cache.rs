@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use base16ct::lower;
 use sha2::{Digest, Sha256};
 
 /// The folder that `setup` fills.
@@ -140,7 +141,7 @@ pub(crate) fn remove_folder(path: &Path) -> Result<()> {
 
 /// The SHA-256 of `bytes` in lower-case hexadecimal.
 pub(crate) fn hash(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    lower::encode_string(&Sha256::digest(bytes))
 }
 
 fn hash_file(path: &Path) -> std::io::Result<String> {
@@ -152,14 +153,10 @@ fn hash_file(path: &Path) -> std::io::Result<String> {
     loop {
         let read = file.read(&mut piece)?;
         if read == 0 {
-            return Ok(hex(&digest.finalize()));
+            return Ok(lower::encode_string(&digest.finalize()));
         }
         digest.update(piece.get(..read).unwrap_or_default());
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::cache::Cache;
 use crate::mobile;
+use crate::openapi;
 use crate::packages::Source;
 use crate::peer::{self, Peer};
 use crate::postgres;
@@ -23,6 +24,8 @@ const BENCHES: [(&str, &[&str]); 1] =
 
 /// The benches of the charged redemption without the face, which measure a service in a process of its own.
 const WITHOUT_FACE: [&str; 2] = ["db", "billing"];
+/// The bench of the apps, which Node runs.
+const WEB: &str = "web";
 /// What a bench needs beside itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
@@ -55,7 +58,7 @@ const TEST_POSTGRES: &str = "ECERT_TEST_POSTGRES";
 /// Sets up, then builds and runs `ecert serve` with `arguments`.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let cache = ready_cache()?;
-    mobile::build(&Progress::new());
+    mobile::build(&cache, &Progress::new());
     let mut cargo = cargo(&cache);
     cargo.args(["run", "--package", "ecert-server", "--bin", "ecert", "--", "serve"]).args(arguments);
     hand_over(cargo)
@@ -64,7 +67,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
 /// Sets up, then builds and runs the demo.
 pub(crate) fn demo(arguments: &[OsString]) -> Result<()> {
     let cache = ready_cache()?;
-    mobile::build(&Progress::new());
+    mobile::build(&cache, &Progress::new());
     build_service(&cache)?;
     let mut cargo = cargo(&cache);
     cargo.args(["run", "--quiet", "--package", "ecert-tests", "--bin", "ecert-demo", "--"]).args(arguments);
@@ -75,8 +78,9 @@ pub(crate) fn demo(arguments: &[OsString]) -> Result<()> {
 /// python-cwt, and the second run, only where what they need can be had.
 pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
     let cache = ready_cache()?;
-    mobile::build(&Progress::new());
+    mobile::build(&cache, &Progress::new());
     build_service(&cache)?;
+    openapi::check()?;
     let mut suite = cargo(&cache);
     match peer::python(&cache, Peer::OpenCv, &Progress::new()) {
         Ok(python) => drop(suite.env("ECERT_OPENCV_PYTHON", python)),
@@ -107,6 +111,12 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
     match peer::python(&cache, Peer::Pdf, &Progress::new()) {
         Ok(python) => drop(suite.env("ECERT_PDF_PYTHON", python)),
         Err(error) => eprintln!("MISSING: pypdf, so nobody else reads our statements on paper\n{error:#}\n"),
+    }
+    match peer::python(&cache, Peer::OpenApi, &Progress::new()) {
+        Ok(python) => drop(suite.env("ECERT_OPENAPI_PYTHON", python)),
+        Err(error) => {
+            eprintln!("MISSING: schemathesis, so nobody tries the API by its description\n{error:#}\n")
+        }
     }
     suite.arg("test").args((!chosen).then_some("--workspace")).args(arguments);
     if chosen {
@@ -144,8 +154,11 @@ pub(crate) fn bench(name: &str, json: bool, arguments: &[OsString]) -> Result<()
     if let Some((name, needs)) = PROGRAMS.iter().find(|(known, _)| *known == name) {
         return bench_program(name, *needs, json, arguments);
     }
+    if name == WEB {
+        return mobile::bench(&ready_cache()?, json, arguments);
+    }
     let Some((_, place)) = BENCHES.iter().find(|(known, _)| *known == name) else {
-        let benches = BENCHES.iter().map(|(known, _)| *known).chain(WITHOUT_FACE);
+        let benches = BENCHES.iter().map(|(known, _)| *known).chain(WITHOUT_FACE).chain([WEB]);
         let known: Vec<&str> = benches.chain(PROGRAMS.iter().map(|(known, _)| *known)).collect();
         bail!("there is no bench {name:?}; known: {}", known.join(", "));
     };

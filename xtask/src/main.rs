@@ -13,6 +13,7 @@ mod fuzz;
 mod manifest;
 mod mobile;
 mod onnx_graph;
+mod openapi;
 mod packages;
 mod peer;
 mod pins;
@@ -77,12 +78,19 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Write the description of the API (docs/openapi.json) and the apps' types of it anew
+    #[command(after_help = "Example: cargo xtask openapi\n         cargo xtask openapi --check")]
+    Openapi {
+        /// Write nothing, and fail where something would be written
+        #[arg(long)]
+        check: bool,
+    },
     /// Set up, then measure
     #[command(
         after_help = "Example: cargo xtask bench face --json\n         cargo xtask bench db -- --quick"
     )]
     Bench {
-        /// What to measure: face, serving, attacks, documents, search, pictures, codes, db
+        /// What to measure: face, serving, attacks, documents, search, pictures, codes, log, db, billing, web
         name: String,
         /// Print the figures as JSON
         #[arg(long)]
@@ -132,6 +140,7 @@ fn main() -> ExitCode {
         Task::Run { arguments } => commands::run(&arguments),
         Task::Demo { arguments } => commands::demo(&arguments),
         Task::Test { arguments } => commands::test(&arguments),
+        Task::Openapi { check } => openapi::run(check),
         Task::Bench { name, json, arguments } => commands::bench(&name, json, &arguments),
         #[cfg(unix)]
         Task::Faults { arguments } => commands::faults(&arguments),

@@ -20,6 +20,7 @@ struct Manifest {
     samples: BTreeMap<&'static str, Plain>,
     fonts: BTreeMap<&'static str, Plain>,
     peers: BTreeMap<&'static str, Plain>,
+    apps: BTreeMap<&'static str, Plain>,
 }
 
 #[derive(Serialize)]
@@ -67,6 +68,7 @@ pub(crate) fn render(pins: &[&'static Pin]) -> Result<Vec<u8>> {
         samples: BTreeMap::new(),
         fonts: BTreeMap::new(),
         peers: BTreeMap::new(),
+        apps: BTreeMap::new(),
     };
     for pin in pins {
         match pin.role {
@@ -78,6 +80,7 @@ pub(crate) fn render(pins: &[&'static Pin]) -> Result<Vec<u8>> {
             Role::Peer => drop(manifest.peers.insert(pin.key, plain(pin))),
             Role::Sample => drop(manifest.samples.insert(pin.key, plain(pin))),
             Role::Font => drop(manifest.fonts.insert(pin.key, plain(pin))),
+            Role::App => drop(manifest.apps.insert(pin.key, plain(pin))),
         }
     }
     let mut json = serde_json::to_vec_pretty(&manifest)?;
@@ -142,7 +145,7 @@ mod tests {
         for machine in [Machine::X86_64, Machine::Aarch64] {
             let pins = pins(machine);
             let json: serde_json::Value = serde_json::from_slice(&render(&pins).unwrap()).unwrap();
-            let sections = ["models", "samples", "fonts", "peers"];
+            let sections = ["models", "samples", "fonts", "peers", "apps"];
             let listed: usize = sections.iter().map(|name| json[name].as_object().unwrap().len()).sum();
             assert_eq!(listed + 1, pins.len(), "the runtime stands for itself");
             assert_eq!(json["runtime"]["version"], "1.31.1");

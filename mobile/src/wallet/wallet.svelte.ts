@@ -1,11 +1,14 @@
 import { type Caller, Problem } from '../lib/api/client';
 import * as api from '../lib/api/holder';
-import type { Enrolment, Holder, Issued } from '../lib/api/types';
+import type { Challenge, Enrolment, Holder, Issued, Issuer } from '../lib/api/types';
 import * as handles from '../lib/device/handles';
 import { deviceKey, newDeviceKey } from '../lib/device/key';
+import { Locked, close, lockOf, turnOff, turnOn, unlock } from '../lib/device/lock';
+import { makePasskey, secretOf } from '../lib/device/passkey';
 import {
   type Card,
   type Paper,
+  type PhoneEnd,
   type Standing,
   type Store,
   erase,
@@ -28,6 +31,8 @@ const STANDINGS: Record<string, Standing> = {
   revoked: 'revoked',
 };
 
+const PHONE_ENDS: readonly PhoneEnd[] = ['device-replaced', 'device-revoked'];
+
 /** What this phone knows, and what can be done with it. Everything is in the store first, and on the screen then. */
 export class Wallet {
   readonly store: Store;
@@ -35,41 +40,100 @@ export class Wallet {
   card: Card | undefined = $state.raw();
   paper: Paper | undefined = $state.raw();
   standing: Standing = $state('active');
+  /** There is a lock, and it is closed: nothing of the card is in memory. */
+  locked = $state(false);
   #holder: Holder | undefined;
+  #hasLock = false;
+  /** What other tabs are told when a lock was put on or taken off: what they have in memory does not hold any more. */
+  readonly #tabs = new BroadcastChannel('ecert-lock');
 
   private constructor(store: Store) {
     this.store = store;
+    this.#tabs.onmessage = () => location.reload();
   }
 
-  /** As it was left. */
+  /** As it was left, or locked. */
   static async load(): Promise<Wallet> {
     const wallet = new Wallet(await open());
-    const [holder, enrolment, card, paper, standing] = await Promise.all([
-      get(wallet.store, 'holder'),
-      get(wallet.store, 'enrolment'),
-      get(wallet.store, 'card'),
-      get(wallet.store, 'paper'),
-      get(wallet.store, 'standing'),
-    ]);
-    wallet.#holder = holder;
-    Object.assign(wallet, { enrolment, card, paper, standing: standing ?? 'active' });
+    wallet.#hasLock = wallet.locked = (await lockOf(wallet.store)) !== undefined;
+    await wallet.#read();
     return wallet;
   }
 
-  /** What a request is made with. Throws before there is an enrolment. */
+  async #read(): Promise<void> {
+    const { store } = this;
+    const sealed = async <T>(read: () => Promise<T>) => (this.locked ? undefined : read());
+    const [holder, card, enrolment, paper, standing] = await Promise.all([
+      sealed(() => get(store, 'holder')),
+      sealed(() => get(store, 'card')),
+      get(store, 'enrolment'),
+      get(store, 'paper'),
+      get(store, 'standing'),
+    ]);
+    this.#holder = holder;
+    Object.assign(this, { enrolment, card, paper, standing: standing ?? 'active' });
+  }
+
+  /** Asks the person for their face, finger or screen lock, and opens what was sealed. */
+  async unlock(): Promise<void> {
+    const passkey = await lockOf(this.store);
+    if (passkey) await unlock(this.store, await secretOf(passkey));
+    this.locked = false;
+    await this.#read();
+  }
+
+  /** Closes what there is a lock for, and forgets what was read of it. At once, before anything else looks at the card. */
+  lock(): void {
+    if (!this.card || !this.#hasLock) return;
+    close(this.store);
+    this.#holder = undefined;
+    Object.assign(this, { card: undefined, locked: true });
+  }
+
+  /** Puts a lock on: from now on the card, the token and the handles are sealed under a secret that a passkey of this phone gives. */
+  async lockWithPasskey(): Promise<void> {
+    const { passkey, secret } = await makePasskey();
+    await turnOn(this.store, passkey, secret);
+    this.#hasLock = true;
+    this.#tabs.postMessage('on');
+  }
+
+  /** Takes it off, after the person was asked once more: whoever holds an open phone for a moment can't. */
+  async takeLockOff(): Promise<void> {
+    const passkey = await lockOf(this.store);
+    if (!passkey) return;
+    await unlock(this.store, await secretOf(passkey));
+    await turnOff(this.store);
+    this.#hasLock = false;
+    this.#tabs.postMessage('off');
+  }
+
+  /** What a request is made with. Throws before there is an enrolment, and while it is locked. */
   async caller(): Promise<Caller> {
+    if (this.locked) throw new Locked();
     const key = await deviceKey(this.store);
     if (!key) throw new Error('this phone has no key yet');
     return { key, holder: this.#holder };
   }
 
   /** Begins an enrolment, after everything was agreed to. */
-  async begin(issuer: Parameters<typeof api.startEnrolment>[1]): Promise<void> {
+  async begin(issuer: Issuer): Promise<void> {
     const key = await newDeviceKey(this.store);
     const { id, access_token, token_expires_at, enrolment_expires_at } = await api.startEnrolment(key, issuer);
     this.#holder = { access_token, token_expires_at };
     await put(this.store, 'holder', this.#holder);
     await this.step({ id, expires_at: enrolment_expires_at, step: 'document' });
+  }
+
+  /** Begins to move an E-cert here from another phone: what the face must show. Begun anew, it stays with the same key. */
+  async beginRecovery(issuer: Issuer, number: string): Promise<{ id: string; challenge: Challenge }> {
+    const key = (await deviceKey(this.store)) ?? (await newDeviceKey(this.store));
+    const started = await api.startRecovery(key, issuer, number);
+    const { id, challenge, access_token, token_expires_at, enrolment_expires_at } = started;
+    this.#holder = { access_token, token_expires_at };
+    await put(this.store, 'holder', this.#holder);
+    await this.step({ id, kind: 'recovery', expires_at: enrolment_expires_at, step: 'face' });
+    return { id, challenge };
   }
 
   /** The enrolment is here now. */
@@ -97,7 +161,8 @@ export class Wallet {
   async startAnew(): Promise<void> {
     await erase(this.store);
     this.#holder = undefined;
-    Object.assign(this, { enrolment: undefined, card: undefined, paper: undefined, standing: 'active' });
+    this.#hasLock = false;
+    Object.assign(this, { enrolment: undefined, card: undefined, paper: undefined, standing: 'active', locked: false });
   }
 
   /**
@@ -118,6 +183,8 @@ export class Wallet {
       const ids = await api.handlesFor(await this.caller(), keys.map(({ sec1 }) => sec1));
       await handles.add(this.store, ids, keys);
     } catch (error) {
+      const end = PHONE_ENDS.find((end) => error instanceof Problem && error.is(end));
+      if (end) await this.#stands(end);
       // Without a network the codes that are there do.
       return error instanceof Problem ? error : undefined;
     }
@@ -127,7 +194,11 @@ export class Wallet {
   async #learnStanding(): Promise<void> {
     const told = await api.notices(await this.caller());
     const standing = told.map(({ kind }) => STANDINGS[kind]).find((known) => known !== undefined);
-    if (!standing || standing === this.standing) return;
+    if (standing) await this.#stands(standing);
+  }
+
+  async #stands(standing: Standing): Promise<void> {
+    if (standing === this.standing) return;
     await put(this.store, 'standing', standing);
     this.standing = standing;
   }

@@ -18,9 +18,11 @@ mod templates;
 
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{self, Config};
+use crate::openapi;
 
 /// E-Cert: enrol once, show a code, be verified by face on every use.
 #[derive(Parser)]
@@ -82,6 +84,9 @@ enum Action {
     /// The transparency log: its checkpoint, whether it is whole, proofs out of it
     #[command(subcommand)]
     Log(log::LogAction),
+    /// Print the description of the API (OpenAPI 3.1), as it is served at /openapi.json
+    #[command(after_help = "Example:\n  ecert openapi > openapi.json")]
+    Openapi,
     /// Receipts
     #[command(subcommand)]
     Receipts(receipts::ReceiptsAction),
@@ -132,6 +137,7 @@ fn try_run() -> anyhow::Result<ExitCode> {
         Action::Models(action) => models::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Templates(action) => templates::run(&cli.settings, action).map(|()| ExitCode::SUCCESS),
         Action::Log(action) => log::run(&cli.settings, action),
+        Action::Openapi => print_openapi().map(|()| ExitCode::SUCCESS),
         Action::Receipts(action) => receipts::run(action),
     }
 }
@@ -142,6 +148,12 @@ fn matches() -> anyhow::Result<ArgMatches> {
     let first = command.clone().ignore_errors(true).get_matches();
     let file = first.get_one::<String>("config").cloned();
     Ok(config::with_file(command, file.as_deref())?.get_matches())
+}
+
+fn print_openapi() -> anyhow::Result<()> {
+    let document = openapi::document().map_err(|names| anyhow!("several types have one name: {names:?}"))?;
+    println!("{}", serde_json::to_string_pretty(&document)?);
+    Ok(())
 }
 
 fn print_config(matches: &ArgMatches, json: bool) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Subcommand;
-use wallet_core::document::CitizenNumber;
+use wallet_core::document::DocumentNumber;
 
 use crate::app::{open_keys, open_stores};
 use crate::config::Config;
@@ -14,14 +14,17 @@ use crate::edge::source::LocalRegister;
 #[derive(Subcommand)]
 pub(super) enum RegisterAction {
     /// Add one person
-    #[command(after_help = "Example:\n  ecert register add 林知远 990000199003070013")]
+    #[command(after_help = "\
+Examples:
+  ecert register add 林知远 990000199003070013
+  ecert register add 'ERIKSSON, ANNA MARIA' UTO-L898902C3")]
     Add {
-        /// The name as on the document
+        /// The name as on the document; of a passport in the letters of the lines at its foot, a comma after the surname
         name: String,
-        /// The 18 characters
+        /// The 18 characters of a citizen number, or a passport's number behind its state
         number: String,
     },
-    /// Add everybody in a file of `name,number` lines
+    /// Add everybody in a file of `name,number` lines; the last comma counts
     #[command(after_help = "Example:\n  ecert register import people.csv")]
     Import {
         /// The file, UTF-8, without a heading
@@ -45,19 +48,20 @@ pub(super) fn run(config: &Config, action: RegisterAction) -> anyhow::Result<()>
     Ok(())
 }
 
-fn read(file: &std::path::Path) -> anyhow::Result<Vec<(String, CitizenNumber)>> {
+fn read(file: &std::path::Path) -> anyhow::Result<Vec<(String, DocumentNumber)>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))?;
     let line = |(index, line): (usize, &str)| {
-        let (name, number) = line.split_once(',').ok_or_else(|| anyhow!("line {}: no comma", index + 1))?;
+        let (name, number) = line.rsplit_once(',').ok_or_else(|| anyhow!("line {}: no comma", index + 1))?;
         person(name.trim(), number.trim()).with_context(|| format!("line {}", index + 1))
     };
     text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(line).collect()
 }
 
-fn person(name: &str, number: &str) -> anyhow::Result<(String, CitizenNumber)> {
+fn person(name: &str, number: &str) -> anyhow::Result<(String, DocumentNumber)> {
     if name.is_empty() {
         bail!("the name is empty");
     }
-    let number = CitizenNumber::parse(number).map_err(|problem| anyhow!("the number: {}", problem.code()))?;
+    let number =
+        DocumentNumber::parse(number).map_err(|problem| anyhow!("the number: {}", problem.code()))?;
     Ok((name.to_owned(), number))
 }

@@ -35,7 +35,9 @@ fn welcome(url: &str, config: &Config) -> String {
     format!(
         "E-Cert is serving at {url}\n\n  \
          the wallet              {url}/wallet/{wallet}\n  \
+         the scanner of a shop   {url}/scanner/{wallet}\n  \
          issuer, keys, consent   {url}/.well-known/ecert\n  \
+         the API                 {url}/docs  {url}/openapi.json\n  \
          health, readiness       {url}/healthz  {url}/readyz\n  \
          metrics                 {url}/metrics\n  \
          the API                 docs/API.md\n  \

@@ -31,6 +31,12 @@ pub enum Kind {
     PriceAnnounced,
     /// A service will be billed by another cycle.
     CycleAnnounced,
+    /// An API key was made.
+    KeyCreated,
+    /// An admin suspended the relying party.
+    Suspended,
+    /// It is served again.
+    Resumed,
     /// A webhook was switched off by us.
     WebhookDisabled,
     /// A contact was switched off by us.
@@ -41,7 +47,7 @@ pub enum Kind {
 
 impl Kind {
     /// Those that can be chosen.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 16] = [
         Kind::RedemptionJudged,
         Kind::RedemptionCancelled,
         Kind::PackLow,
@@ -53,6 +59,9 @@ impl Kind {
         Kind::ArrearsEnded,
         Kind::PriceAnnounced,
         Kind::CycleAnnounced,
+        Kind::KeyCreated,
+        Kind::Suspended,
+        Kind::Resumed,
         Kind::WebhookDisabled,
         Kind::ContactDisabled,
     ];
@@ -71,6 +80,9 @@ impl Kind {
             Kind::ArrearsEnded => "arrears.ended",
             Kind::PriceAnnounced => "price.announced",
             Kind::CycleAnnounced => "cycle.announced",
+            Kind::KeyCreated => "api_key.created",
+            Kind::Suspended => "relying_party.suspended",
+            Kind::Resumed => "relying_party.resumed",
             Kind::WebhookDisabled => "webhook.disabled",
             Kind::ContactDisabled => "contact.disabled",
             Kind::ContactConfirmation => "contact.confirmation",

@@ -35,6 +35,12 @@ fn sentence(kind: Kind) -> (&'static str, &'static str) {
         Kind::ArrearsEnded => ("欠费已结清，服务正常", "Nothing is owed any more; service goes on"),
         Kind::PriceAnnounced => ("价格调整预告", "A change of prices was announced"),
         Kind::CycleAnnounced => ("计费周期调整预告", "A change of a billing cycle was announced"),
+        Kind::KeyCreated => (
+            "新建了 API 密钥；若非本人操作，请立即吊销",
+            "An API key was made; revoke it if that was not you",
+        ),
+        Kind::Suspended => ("服务已被管理员暂停", "The service was suspended by an admin"),
+        Kind::Resumed => ("服务已恢复", "The service goes on"),
         Kind::WebhookDisabled => {
             ("Webhook 持续失败，已停用", "A webhook was switched off after failing persistently")
         }

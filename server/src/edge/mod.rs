@@ -6,6 +6,7 @@ pub mod clock;
 pub mod face_index;
 pub mod keyring;
 pub mod keys;
+pub mod listeners;
 pub mod machine;
 pub mod mail;
 pub mod metrics;

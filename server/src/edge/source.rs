@@ -1,6 +1,6 @@
 //! The authoritative source: whoever may confirm that a name and a number belong together.
 
-use wallet_core::document::CitizenNumber;
+use wallet_core::document::DocumentNumber;
 use wallet_core::ecert::AssuranceLevel;
 use wallet_core::pairwise::keyed;
 
@@ -21,7 +21,7 @@ pub trait AuthoritativeSource: Send + Sync {
     /// How the source is named to the holder, before they agree.
     fn name(&self) -> &'static str;
     /// Asks.
-    fn confirm(&self, name: &str, number: &CitizenNumber) -> Flow<Confirmation>;
+    fn confirm(&self, name: &str, number: &DocumentNumber) -> Flow<Confirmation>;
 }
 
 /// A table of keyed hashes of name and number, filled by `ecert register`.
@@ -37,12 +37,12 @@ impl LocalRegister {
     }
 
     /// Adds a person; `false` when they stood there already.
-    pub fn add(&self, name: &str, number: &CitizenNumber, now: jiff::Timestamp) -> Flow<bool> {
+    pub fn add(&self, name: &str, number: &DocumentNumber, now: jiff::Timestamp) -> Flow<bool> {
         let person = self.person(name, number);
         self.store.write(|conn| Ok(register::add(conn, &person, now)?))
     }
 
-    fn person(&self, name: &str, number: &CitizenNumber) -> [u8; 32] {
+    fn person(&self, name: &str, number: &DocumentNumber) -> [u8; 32] {
         keyed(&self.key, &[name.as_bytes(), number.as_str().as_bytes()])
     }
 }
@@ -52,7 +52,7 @@ impl AuthoritativeSource for LocalRegister {
         "local register"
     }
 
-    fn confirm(&self, name: &str, number: &CitizenNumber) -> Flow<Confirmation> {
+    fn confirm(&self, name: &str, number: &DocumentNumber) -> Flow<Confirmation> {
         let person = self.person(name, number);
         let found = self.store.read(|conn| Ok(register::contains(conn, &person)?))?;
         Ok(if found { Confirmation::Confirmed(AssuranceLevel::Ial2) } else { Confirmation::NotFound })
@@ -67,7 +67,7 @@ impl AuthoritativeSource for DocumentOnly {
         "none (document only)"
     }
 
-    fn confirm(&self, _name: &str, _number: &CitizenNumber) -> Flow<Confirmation> {
+    fn confirm(&self, _name: &str, _number: &DocumentNumber) -> Flow<Confirmation> {
         Ok(Confirmation::Confirmed(AssuranceLevel::Ial1))
     }
 }

@@ -4,6 +4,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 use wallet_core::ids::PackId;
 use wallet_core::money::{Amount, Micros};
 use wallet_core::refusal::Refusal;
@@ -21,7 +22,7 @@ use crate::store::{balances, packs, relying_parties, statements};
 const MOST_DAYS: i64 = 366;
 
 /// The account of a relying party.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Account {
     balance: Amount,
     /// `clear`, `in_arrears`, or `suspended`.
@@ -38,7 +39,7 @@ pub struct Account {
 }
 
 /// Of one statement.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Owed {
     period: String,
     due_at: Timestamp,
@@ -78,7 +79,7 @@ pub fn show(ctx: &Context, rp: &RelyingParty) -> Flow<Account> {
 }
 
 /// A pack of a relying party.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Pack {
     id: PackId,
     service: &'static str,

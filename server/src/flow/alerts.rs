@@ -4,10 +4,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 use wallet_core::ids::RelyingPartyId;
 
 use super::Context;
-use super::amounts::{bounded, invalid};
+use super::amounts::invalid;
 use super::callers::RelyingParty;
 use super::telling::{self, Moments};
 use super::test_clocks::Hold;
@@ -21,7 +22,8 @@ use crate::store::relying_parties::Whose;
 use crate::store::{Conn, packs};
 
 /// An alert as a relying party sets it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Alert)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// For the packs of which service; all of them without it.
@@ -49,7 +51,7 @@ pub fn set(ctx: &Context, rp: &RelyingParty, wanted: &[Wanted]) -> Flow<Vec<Want
     ctx.rp_store.write(|conn| {
         let mut known = pack_alerts::of(conn, rp.id)?;
         for one in wanted {
-            let threshold = Threshold::try_from(bounded("threshold", one.threshold, 1, 99)?)
+            let threshold = Threshold::try_from(one.threshold)
                 .map_err(|_| invalid("threshold", "a whole percentage from 1 to 99"))?;
             let services = match &one.service {
                 None => Service::ALL.to_vec(),

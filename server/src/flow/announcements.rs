@@ -1,28 +1,12 @@
 //! Telling everybody who buys a service that something about it will be otherwise: a price, a cycle. There may be many of them, so a job tells
 //! some at a time, and notes with them how far it is: each is told once, whatever dies in between.
 
-use jiff::Timestamp;
-use serde_json::Value;
-
 use super::{Context, telling};
-use crate::billing::price::Service;
-use crate::delivery::event::Kind;
 use crate::stop::Flow;
 use crate::store::{Conn, announcements};
 
 /// Relying parties that are told in one transaction.
 const AT_ONCE: i64 = 500;
-
-/// Has it told to all who have bought one of the services. In the transaction of what is announced.
-pub(super) fn add(
-    conn: &mut Conn,
-    kind: Kind,
-    services: &[Service],
-    body: &Value,
-    now: Timestamp,
-) -> Flow<()> {
-    Ok(announcements::insert(conn, kind.as_str(), services, body, now)?)
-}
 
 /// Whether somebody is to be told something.
 pub fn any_waits(ctx: &Context) -> Flow<bool> {
@@ -39,10 +23,9 @@ pub fn tell(ctx: &Context) -> Flow<()> {
 fn tell_some(ctx: &Context, conn: &mut Conn) -> Flow<bool> {
     let now = ctx.now();
     let Some(next) = announcements::waiting(conn)? else { return Ok(false) };
-    let kind = next.kind.parse().map_err(|_| anyhow::anyhow!("an announcement of no kind"))?;
     let listeners = announcements::listeners(conn, &next, AT_ONCE)?;
     for rp in &listeners {
-        telling::message(conn, *rp, kind, &next.body, now.into())?;
+        telling::message(conn, *rp, next.kind, &next.body, now.into())?;
     }
     let up_to = listeners.last().map_or_else(|| next.told_up_to.clone(), ToString::to_string);
     let is_last = i64::try_from(listeners.len()).is_ok_and(|told| told < AT_ONCE);

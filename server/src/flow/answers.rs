@@ -5,6 +5,7 @@ use std::mem::replace;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 use wallet_core::attributes::Attribute;
 use wallet_core::ecert::AssuranceLevel;
 use wallet_core::face::{Judgement, Thresholds};
@@ -38,7 +39,8 @@ pub(super) enum Kept {
 }
 
 /// Passed or failed.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = JudgedRedemption)]
 pub struct Judged {
     /// The redemption.
     pub id: RedemptionId,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use rand::RngExt as _;
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 use wallet_core::capture::Capture;
 use wallet_core::face::challenge::Asked;
 use wallet_core::ids::{ApiKeyId, CertificateId, RedemptionId, RelyingPartyId};
@@ -89,7 +90,8 @@ pub enum Decision {
 }
 
 /// The approval after the holder's answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApprovalAnswer)]
 pub struct Decided {
     id: RedemptionId,
     state: &'static str,

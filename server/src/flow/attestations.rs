@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::attestation::{Expected, Verdict, challenge, verify_android};
 use wallet_core::jws::{base64url, from_base64url};
 use wallet_core::refusal::Refusal;
@@ -10,7 +11,8 @@ use super::callers::Device;
 use super::{Context, random};
 
 /// What a wallet sends of it, by the kind of its phone.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = AttestationEvidence)]
 #[serde(tag = "format", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Evidence {
     /// Android Key Attestation.
@@ -21,7 +23,8 @@ pub enum Evidence {
 }
 
 /// For which a phone is to make its key.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AttestationChallenge)]
 pub struct Challenge {
     challenge: String,
     expires_at: Timestamp,

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use wallet_core::ids::{ApiKeyId, RelyingPartyId};
@@ -44,6 +45,7 @@ pub struct Caches {
 pub(super) struct KnownKey {
     pub(super) rp: Arc<RelyingParty>,
     pub(super) secret_hash: Vec<u8>,
+    pub(super) expires_at: Option<Timestamp>,
     /// How often relying parties had been changed before it was read.
     pub(super) changes: i64,
 }

@@ -14,8 +14,9 @@ use super::caches::KnownKey;
 use crate::stop::Flow;
 pub use crate::store::devices::Device;
 use crate::store::devices::{EndedWhy, TokenHolder};
+use crate::store::relying_parties::ByKey;
 pub use crate::store::relying_parties::RelyingParty;
-use crate::store::{Conn, admins, changes, devices};
+use crate::store::{Conn, admins, changes, devices, relying_parties, terminals};
 
 /// What an RP's API key begins with.
 const LIVE_KEY_PREFIX: &str = "ek_live_";
@@ -47,12 +48,13 @@ pub fn relying_party(ctx: &Context, api_key: &str) -> Flow<Arc<RelyingParty>> {
     };
     let fresh = ctx.caches.relying_parties.get(&id).filter(|known| known.changes == changes);
     if let Some(known) = fresh {
-        return Ok(proven(&known, &parts)?);
+        return Ok(proven(ctx, &known, &parts)?);
     }
-    let (rp, secret_hash) = ctx.rounds.relying_parties.join(id)?.ok_or_else(no_such_key)?;
-    let known = Arc::new(KnownKey { rp: Arc::new(rp), secret_hash, changes });
+    let ByKey { rp, secret_hash, expires_at } =
+        ctx.rounds.relying_parties.join(id)?.ok_or_else(no_such_key)?;
+    let known = Arc::new(KnownKey { rp: Arc::new(rp), secret_hash, expires_at, changes });
     ctx.caches.relying_parties.insert(id, Arc::clone(&known));
-    Ok(proven(&known, &parts)?)
+    Ok(proven(ctx, &known, &parts)?)
 }
 
 /// The same, if it can be said without asking the database; `None` if it can't.
@@ -63,7 +65,7 @@ pub fn known_relying_party(ctx: &Context, api_key: &str) -> Option<Result<Arc<Re
     };
     let changes = ctx.caches.changes.get(&())?;
     let known = ctx.caches.relying_parties.get(&parts.id).filter(|known| known.changes == changes)?;
-    Some(proven(&known, &parts))
+    Some(proven(ctx, &known, &parts))
 }
 
 fn no_such_key() -> Refusal {
@@ -86,9 +88,14 @@ fn parts(api_key: &str) -> Result<KeyParts<'_>, Refusal> {
 }
 
 /// The id of a key is public, its secret is not: only the comparison of the secret must take the same time for all.
-fn proven(known: &KnownKey, sent: &KeyParts<'_>) -> Result<Arc<RelyingParty>, Refusal> {
+fn proven(ctx: &Context, known: &KnownKey, sent: &KeyParts<'_>) -> Result<Arc<RelyingParty>, Refusal> {
     let matches: bool = sha256(sent.secret.as_bytes()).as_slice().ct_eq(&known.secret_hash).into();
-    if matches && known.rp.sandbox == sent.sandbox { Ok(Arc::clone(&known.rp)) } else { Err(no_such_key()) }
+    let is_good = known.expires_at.is_none_or(|end| ctx.now() < end);
+    if matches && is_good && known.rp.sandbox == sent.sandbox {
+        Ok(Arc::clone(&known.rp))
+    } else {
+        Err(no_such_key())
+    }
 }
 
 /// The admin of a token.
@@ -117,6 +124,45 @@ pub fn holder(ctx: &Context, token: &str, proof: &str, method: &str, url: &str) 
         })?;
     }
     Ok(device)
+}
+
+/// The terminal behind an access token and a fresh DPoP proof: its relying party, with what the terminal may ask for and no more. Nothing
+/// of it is remembered, so that one that was revoked is refused everywhere at once.
+pub fn terminal(ctx: &Context, token: &str, proof: &str, method: &str, url: &str) -> Flow<Terminal> {
+    let proof = verified(ctx, proof, Request { method, url, access_token: Some(token) })?;
+    let (token_hash, now) = (sha256(token.as_bytes()), ctx.now());
+    let found = ctx.rp_store.read(|conn| {
+        let Some(found) = terminals::by_token(conn, &token_hash)? else { return Ok(None) };
+        let rp = relying_parties::find(conn, found.terminal.rp)?;
+        Ok(rp.map(|rp| (found, rp)))
+    })?;
+    let ours = found.filter(|(found, _)| found.device.key == proof.key && now < found.expires_at);
+    let (found, mut rp) =
+        ours.ok_or_else(|| unauthenticated("the access token is not valid for this terminal's key"))?;
+    use_up(ctx, &found.device.jkt, &proof)?;
+    if found.terminal.revoked_at.is_some() {
+        return Err(Refusal::TerminalRevoked.into());
+    }
+    if found.is_next {
+        ctx.rp_store.write_guarded(|conn| {
+            Ok(terminals::take_offered_token(conn, &found.terminal, &token_hash, found.expires_at)?)
+        })?;
+    }
+    if let Some(allowed) = &found.terminal.purposes {
+        rp.purposes.retain(|purpose, _| allowed.contains(purpose));
+    }
+    rp.terminal = Some(found.terminal.id);
+    Ok(Terminal { terminal: found.terminal, device: found.device, rp: Arc::new(rp) })
+}
+
+/// A terminal that proved itself.
+pub struct Terminal {
+    /// As it is known.
+    pub terminal: terminals::Terminal,
+    /// Its key.
+    pub device: Device,
+    /// Whose it is, and what the terminal may ask for.
+    pub rp: Arc<RelyingParty>,
 }
 
 /// A device that has no access token yet: it proves only that it holds its key.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 use wallet_core::ids::{CapId, RelyingPartyId};
 use wallet_core::money::{Amount, Micros};
 use wallet_core::refusal::Refusal;
@@ -29,7 +30,8 @@ const MOST: usize = 50;
 const FIELD: &str = "caps";
 
 /// A cap as a relying party asks for it, and sees it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = Cap)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// `relying_party`, `key` or `purpose`.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::capture::{Capture, StatedFrame};
 use wallet_core::face::challenge::{self, Ask, Asked};
 use wallet_core::face::judgement::check_capture;
@@ -21,7 +22,7 @@ pub const LIMITS: CaptureLimits =
     CaptureLimits { min_frames: 2, max_frames: wallet_core::capture::MAX_FRAMES };
 
 /// A challenge on the wire.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Challenge {
     /// 16 bytes, base64url.
     nonce: String,
@@ -36,7 +37,8 @@ pub struct Challenge {
 }
 
 /// A step on the wire.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ChallengeStep)]
 struct Step {
     /// The label of its frames.
     step: String,

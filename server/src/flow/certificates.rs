@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::code::test_people::TestPerson;
 use wallet_core::ids::{AdminId, CertificateId, HolderId, SponsorshipId};
 use wallet_core::pairwise::Eid;
@@ -20,7 +21,8 @@ use crate::store::{Conn, audit, holders, notices, outbox};
 const MAX_NOTE: usize = 200;
 
 /// Why, as a caller says it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Why)]
 #[serde(deny_unknown_fields)]
 pub struct Said {
     /// A word of [`RevocationReason`].
@@ -133,7 +135,8 @@ fn change(
 }
 
 /// A certificate as admins see it: no personal data.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Certificate)]
 pub struct Shown {
     id: CertificateId,
     holder_id: HolderId,
@@ -158,7 +161,8 @@ pub struct Shown {
 }
 
 /// Where a certificate stands in the published lists.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StatusPlace)]
 struct Place {
     uri: String,
     index: i64,

@@ -9,6 +9,7 @@ use wallet_core::receipt::{Occasion, Receipt, ReceiptCharge};
 use wallet_core::refusal::Refusal;
 
 use super::callers::RelyingParty;
+use super::limits::limit;
 use super::test_clocks::Moment;
 use super::{Context, caps, cycles, prices};
 use crate::billing::cycles::in_force;
@@ -18,7 +19,10 @@ use crate::billing::posting::Balanced;
 use crate::billing::price::{self, Service};
 use crate::stop::{Flow, Stop};
 use crate::store::charges::Charge;
-use crate::store::{Conn, packs, throttles};
+use crate::store::{Conn, packs};
+
+/// Services other than redemptions do their work in the sandbox as well, and nobody pays for it: so often a day, by the real time.
+const TRIALS: (i64, i64) = (86_400, 500);
 
 /// Before any work: is this relying party served, has it bought this, and may it spend what it costs?
 pub(super) fn gate(ctx: &Context, rp: &RelyingParty, service: Service, purpose: Option<&str>) -> Flow<()> {
@@ -35,24 +39,9 @@ pub(super) fn gate(ctx: &Context, rp: &RelyingParty, service: Service, purpose: 
     }
     caps::gate(ctx, rp, service, purpose, moment.at)?;
     if rp.sandbox && service != Service::EcertRedeem {
-        allow_a_trial(ctx, rp.id)?;
+        limit(ctx, &format!("sandbox-uses/{}", rp.id), TRIALS, ctx.now())?;
     }
     Ok(())
-}
-
-/// Services other than redemptions do their work in the sandbox as well, and nobody pays for it: so often a day, by the real time.
-fn allow_a_trial(ctx: &Context, rp: RelyingPartyId) -> Flow<()> {
-    const MOST: i64 = 500;
-    const DAY: i64 = 86_400;
-    let (now, subject) = (ctx.now().as_second(), format!("sandbox-uses/{rp}"));
-    let day = now / DAY * DAY;
-    ctx.rp_store.write(|conn| {
-        if throttles::read(conn, &subject, day)? >= MOST {
-            let wait = u32::try_from(day + DAY - now).unwrap_or(1).max(1);
-            return Err(Refusal::RateLimited { retry_after: wait }.into());
-        }
-        Ok(throttles::count(conn, &subject, day)?)
-    })
 }
 
 /// The moments of a use.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 use wallet_core::attributes::Share;
 use wallet_core::code::Code;
 use wallet_core::code::numeric::{LIFETIME, NumericCode};
@@ -20,7 +21,8 @@ use crate::store::standing_numbers::{self, Standing};
 use crate::store::{certificates, revocations};
 
 /// Sixteen digits for the holder to read out.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NumericCode)]
 pub struct NumericCodeAnswer {
     /// In four groups of four.
     pub code: String,

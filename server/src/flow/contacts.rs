@@ -1,15 +1,19 @@
 //! Contacts of a relying party: mail addresses that are told of what happens, once somebody there has shown that they want to be.
 
+use base16ct::lower;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
+use utoipa::ToSchema;
 use wallet_core::ids::{ContactId, EventId};
 use wallet_core::pairwise::keyed;
 use wallet_core::refusal::Refusal;
 
+use super::amounts::invalid;
 use super::callers::RelyingParty;
-use super::webhooks::{Target, invalid, limit, remove, wanted};
+use super::limits::limit;
+use super::webhooks::{Target, remove, wanted};
 use super::{Context, later};
 use crate::delivery::event::{Kind, payload};
 use crate::delivery::schedule::Health;
@@ -30,7 +34,8 @@ const TO_ONE: (i64, i64) = (86_400, 3);
 const TOKEN_BYTES: usize = 16;
 
 /// A contact that is wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ContactRequest)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
     address: String,
@@ -40,7 +45,8 @@ pub struct Asked {
 }
 
 /// A contact as its relying party sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Contact)]
 pub struct Shown {
     id: String,
     address: String,
@@ -73,14 +79,10 @@ fn shown(ctx: &Context, endpoint: Endpoint) -> Flow<Shown> {
     })
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// What a contact is sent to show that it wants to be told. Derived, so that it is stored nowhere.
 pub(super) fn token(ctx: &Context, id: EndpointId) -> String {
     let bytes = keyed(&ctx.secrets.contact, &[b"token", id.to_string().as_bytes()]);
-    hex(bytes.split_at(TOKEN_BYTES).0)
+    lower::encode_string(bytes.split_at(TOKEN_BYTES).0)
 }
 
 /// Adds a contact, and asks it. Until it answers it is sent nothing else.
@@ -100,7 +102,7 @@ pub fn create(ctx: &Context, rp: &RelyingParty, asked: &Asked) -> Flow<Shown> {
     limit(ctx, &format!("contacts/{}", rp.id), OF_ONE, now)?;
     // Counted by what can't be read back: the counters are no list of addresses.
     let counted = keyed(&ctx.secrets.contact, &[b"address", target.address.to_ascii_lowercase().as_bytes()]);
-    limit(ctx, &format!("contact-mails/{}", hex(&counted)), TO_ONE, now)?;
+    limit(ctx, &format!("contact-mails/{}", lower::encode_string(&counted)), TO_ONE, now)?;
     let endpoint = Endpoint {
         rp: rp.id,
         id,
@@ -142,7 +144,8 @@ pub fn list(ctx: &Context, rp: &RelyingParty) -> Flow<Vec<Shown>> {
 }
 
 /// What shows that the mail was read.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ContactConfirmation)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
     token: String,

@@ -5,22 +5,24 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 use wallet_core::ids::AdminId;
 
 use super::amounts::invalid;
-use super::{Context, announcements, later};
+use super::{Context, later};
 use crate::billing::cycles::{Change, boundary, in_force};
 use crate::billing::periods::Cycle;
 use crate::billing::price::Service;
 use crate::delivery::event::Kind;
 use crate::stop::Flow;
-use crate::store::{Conn, audit, cycles};
+use crate::store::{Conn, announcements, audit, cycles};
 
 /// A change is announced for later than any replica may still not know it.
 const NOTICE: SignedDuration = SignedDuration::from_mins(1);
 
 /// A change that is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = CycleChange)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     service: String,
@@ -31,7 +33,8 @@ pub struct Wanted {
 }
 
 /// How a service is billed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BillingCycle)]
 pub struct Listed {
     service: &'static str,
     cycle: &'static str,
@@ -41,7 +44,8 @@ pub struct Listed {
 }
 
 /// What is in force for each service, then what is announced.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BillingCycles)]
 pub struct Cycles {
     in_force: Vec<Listed>,
     announced: Vec<Listed>,
@@ -53,9 +57,8 @@ impl Listed {
     }
 }
 
-/// How services are billed.
-pub fn list(ctx: &Context) -> Flow<Cycles> {
-    let now = ctx.now();
+/// How services are billed at this moment, and after it.
+pub fn list(ctx: &Context, now: Timestamp) -> Flow<Cycles> {
     ctx.rp_store.read(|conn| {
         let known = cycles::all(conn)?;
         let (mut current, mut announced) = (Vec::new(), Vec::new());
@@ -86,7 +89,7 @@ pub fn change(ctx: &Context, admin: AdminId, wanted: &Wanted) -> Flow<Listed> {
         let outcome = format!("{} from {}", cycle.as_str(), change.since);
         audit::append(conn, admin, "cycle.change", service.as_str(), &outcome, now)?;
         let body = json!({ "service": service.as_str(), "cycle": cycle.as_str(), "since": change.since });
-        announcements::add(conn, Kind::CycleAnnounced, &[service], &body, now)?;
+        announcements::insert(conn, Kind::CycleAnnounced, &[service], &body, now)?;
         Ok(change)
     })?;
     ctx.caches.cycles.invalidate(&service);

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::attestation::Verdict;
 use wallet_core::es256::sha256;
 use wallet_core::face::Mode;
@@ -86,7 +87,7 @@ pub(super) fn liveness(usual: Mode, risk: Option<&str>) -> Mode {
 }
 
 /// A token that takes the place of the present one.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct RenewedToken {
     access_token: String,
     token_type: &'static str,
@@ -107,13 +108,14 @@ pub fn renew_token(ctx: &Context, device: &Device) -> Flow<RenewedToken> {
 }
 
 /// The devices of a holder.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct DeviceList {
     devices: Vec<ShownDevice>,
 }
 
 /// A device on the wire.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Device)]
 struct ShownDevice {
     jkt: String,
     /// The one that asks.
@@ -185,12 +187,13 @@ pub fn revoke(ctx: &Context, device: &Device, jkt: &str) -> Flow<()> {
 }
 
 /// What a holder was told.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct NoticeList {
     notices: Vec<ShownNotice>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Notice)]
 struct ShownNotice {
     id: NoticeId,
     kind: String,

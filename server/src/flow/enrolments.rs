@@ -2,14 +2,15 @@
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::capture::Capture;
-use wallet_core::document::IdCard;
+use wallet_core::document::Document;
 use wallet_core::face::challenge::Asked;
 use wallet_core::face::judgement::reference_template;
 use wallet_core::face::{Observation, Template};
 use wallet_core::ids::{EnrolmentId, SponsorshipId};
 use wallet_core::jws::base64url;
-use wallet_core::onnx::{Engine, IdCardReading, ModelError};
+use wallet_core::onnx::{Engine, IdCardReading, ModelError, PassportReading, Portrait};
 use wallet_core::refusal::{Reason, Refusal};
 
 use super::callers::Device;
@@ -28,17 +29,33 @@ use crate::stop::{Flow, Stop};
 use crate::store;
 use crate::store::enrolments::{self, Enrolment, State};
 
+/// Photographs of a document.
+pub enum Photographs {
+    /// Both sides of an identity card.
+    IdCard {
+        /// The side with the portrait.
+        front: Vec<u8>,
+        /// The other.
+        back: Vec<u8>,
+    },
+    /// The page of a passport with the portrait.
+    Passport(Vec<u8>),
+}
+
 /// What was read from the document, for the holder to confirm.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct DocumentRead {
     state: &'static str,
-    fields: IdCard,
+    /// `id-card` or `passport`.
+    kind: &'static str,
+    fields: Document,
 }
 
 /// What an enrolment keeps of the document, sealed.
 #[derive(Serialize, Deserialize)]
 struct SealedDocument {
-    card: IdCard,
+    #[serde(alias = "card")]
+    document: Document,
     portrait: Vec<u8>,
     /// The picture itself, JPEG in base64url.
     #[serde(default)]
@@ -67,34 +84,53 @@ pub fn start(
     begin(ctx, device, &seemed, &enrolment, "enrolment.start", now)
 }
 
-/// Reads both sides of the card. A card that can't be used leaves the enrolment where it is, for another photograph.
+/// Reads the document. One that can't be used leaves the enrolment where it is, for another photograph.
 pub fn submit_document(
     ctx: &Context,
     device: &Device,
     id: EnrolmentId,
-    front: Vec<u8>,
-    back: Vec<u8>,
+    photographs: Photographs,
 ) -> Flow<DocumentRead> {
     let is_due = |state: &State| matches!(state, State::Started | State::DocumentRead { .. });
     let enrolment =
         ctx.metrics.stage(Stage::EnrolmentClaim, || begin_try(ctx, device, id, Kind::Document, is_due))?;
     let today = ctx.today();
-    let read = move |engine: &mut Engine| read_card(engine, &front, &back, today);
+    let read = move |engine: &mut Engine| read_document(engine, &photographs, today);
     let read = ctx.metrics.stage(Stage::EnrolmentDocument, || ctx.models.run(Lane::Enrolment, read));
-    let IdCardReading { card, portrait, screen_suspected, .. } = or_give_back(ctx, id, read)???;
-    if let Err(refusal) = of_age(card.birth, today) {
+    let Reading { document, portrait, screen_suspected } = or_give_back(ctx, id, read)???;
+    if let Err(refusal) = of_age(document.birth(), today) {
         return refuse(ctx, &enrolment, "enrolment.document", refusal);
     }
     let picture = portrait.jpeg.map(|jpeg| base64url(&jpeg));
-    let document = SealedDocument { card, portrait: portrait.template.to_bytes().to_vec(), picture };
-    let to = State::DocumentRead { sealed_document: ctx.vault.seal_json(&seal_context(id), &document)? };
+    let sealed = SealedDocument { document, portrait: portrait.template.to_bytes().to_vec(), picture };
+    let to = State::DocumentRead { sealed_document: ctx.vault.seal_json(&seal_context(id), &sealed)? };
     // Kept for whoever looks into it later: the measure is no proof, so that nobody is refused by it.
     let outcome = if screen_suspected { "read-screen-suspected" } else { "read" };
     advance(ctx, &enrolment, &to, "enrolment.document", outcome)?;
-    Ok(DocumentRead { state: to.name(), fields: document.card })
+    Ok(DocumentRead { state: to.name(), kind: sealed.document.kind(), fields: sealed.document })
+}
+
+/// A document as read, and the face of its portrait.
+struct Reading {
+    document: Document,
+    portrait: Portrait,
+    screen_suspected: bool,
 }
 
 type Read<T> = Result<Result<T, Refusal>, ModelError>;
+
+fn read_document(engine: &mut Engine, photographs: &Photographs, today: Date) -> Read<Reading> {
+    match photographs {
+        Photographs::IdCard { front, back } => Ok(read_card(engine, front, back, today)?.map(|read| {
+            let IdCardReading { card, portrait, screen_suspected, .. } = read;
+            Reading { document: Document::IdCard(card), portrait, screen_suspected }
+        })),
+        Photographs::Passport(page) => Ok(read_passport(engine, page, today)?.map(|read| {
+            let PassportReading { passport, portrait, screen_suspected } = read;
+            Reading { document: Document::Passport(passport), portrait, screen_suspected }
+        })),
+    }
+}
 
 /// Both sides of a card, and the face of its portrait. On a model worker.
 pub(super) fn read_card(engine: &mut Engine, front: &[u8], back: &[u8], today: Date) -> Read<IdCardReading> {
@@ -103,6 +139,13 @@ pub(super) fn read_card(engine: &mut Engine, front: &[u8], back: &[u8], today: D
         (Err(refusal), _) | (_, Err(refusal)) => return Ok(Err(refusal)),
     };
     Ok(engine.read_id_card(&front, &back, today)?.map_err(Refusal::from))
+}
+
+fn read_passport(engine: &mut Engine, page: &[u8], today: Date) -> Read<PassportReading> {
+    match pictures::decode(page) {
+        Ok(page) => Ok(engine.read_passport(&page, today)?.map_err(Refusal::from)),
+        Err(refusal) => Ok(Err(refusal)),
+    }
 }
 
 /// The holder confirms what was read, and is challenged to show their face. Asked again, it challenges anew.
@@ -149,8 +192,8 @@ fn judge_capture(
     let State::Challenged { sealed_document, .. } = &enrolment.state else {
         return Err(not_at_this_step(&enrolment.state));
     };
-    let document: SealedDocument = ctx.vault.open_json(&seal_context(id), sealed_document)?;
-    let portrait = Template::from_bytes(&document.portrait)?;
+    let sealed: SealedDocument = ctx.vault.open_json(&seal_context(id), sealed_document)?;
+    let portrait = Template::from_bytes(&sealed.portrait)?;
     let compare = move |engine: &mut Engine, frames: &mut [Observation]| {
         // Every embedder, since these frames may become the reference.
         engine.complete(frames)?;
@@ -171,11 +214,11 @@ fn judge_capture(
         reference_template(seen.to_keep(), captures::LIMITS, &ctx.models.scale(), &ctx.models.thresholds());
     let template = template.map_err(Refusal::from)?;
     // The source may be slow or away: it is asked before the transaction, never inside.
-    let confirm = || ctx.source.confirm(&document.card.name, &document.card.number);
+    let confirm = || ctx.source.confirm(sealed.document.name(), &sealed.document.number());
     match ctx.metrics.stage(Stage::EnrolmentSource, confirm)? {
         Confirmation::Confirmed(assurance) => {
             let proven =
-                Proven::by_document(ctx, &document.card, document.picture, &template, assurance, now);
+                Proven::by_document(ctx, &sealed.document, sealed.picture, &template, assurance, now);
             let issue = || issuance::issue(ctx, device, &enrolment, &proven);
             let issued = match or_give_back(ctx, id, ctx.metrics.stage(Stage::EnrolmentIssue, issue)) {
                 Err(Stop::Refused(held @ Refusal::EnrolmentRefused(_))) => {

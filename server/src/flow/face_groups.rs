@@ -2,6 +2,7 @@
 //! face is its template, sealed; a search proposes by an index and decides by exact comparison.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::es256::sha256;
 use wallet_core::face::protection::{SALT_BYTES, Stored};
 use wallet_core::face::{Template, Tier};
@@ -33,7 +34,8 @@ pub const CANDIDATES: usize = 8;
 const SERVICE: Service = Service::FaceSearch;
 
 /// A group as its owner sees it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = FaceGroup)]
 pub struct Group {
     id: FaceGroupId,
     name: String,
@@ -95,7 +97,8 @@ pub fn forget_erased(ctx: &Context) -> Flow<()> {
 }
 
 /// A face that was put into a group.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = FaceAdded)]
 pub struct Added {
     id: GroupFaceId,
     label: String,
@@ -142,7 +145,7 @@ pub fn remove_face(ctx: &Context, rp: &RelyingParty, group: FaceGroupId, id: Gro
 }
 
 /// What a search found.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Found {
     /// The best first; none when nobody in the group reaches the threshold.
     matches: Vec<Match>,
@@ -154,7 +157,7 @@ pub struct Found {
 }
 
 /// A face of the group that looks like the one searched for.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Match {
     face: GroupFaceId,
     label: String,

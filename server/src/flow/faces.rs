@@ -1,6 +1,7 @@
 //! Pictures of faces, looked at for a relying party: two compared, one described. Nothing of them is kept.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::face::attributes::Appearance;
 use wallet_core::face::{Comparison, FaceBox, Quality, Template, Unusable, quality};
 use wallet_core::onnx::{Engine, Located, ModelError};
@@ -17,7 +18,7 @@ use crate::edge::models::Lane;
 use crate::stop::Flow;
 
 /// A face as it was found in a picture.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Face {
     /// In pixels of the upright picture.
     #[serde(rename = "box")]
@@ -32,7 +33,7 @@ impl Face {
 }
 
 /// Two faces compared.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Compared {
     /// Whether the score reaches the threshold.
     same: bool,
@@ -70,7 +71,8 @@ pub fn compare(
 }
 
 /// A face described.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = FaceDescription)]
 pub struct Description {
     face: Face,
     #[serde(flatten)]

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use wallet_core::code::handles::{BATCH, KEPT, REFILL_BELOW};
 use wallet_core::code::qr::handle_hash;
 use wallet_core::es256::PublicKey;
@@ -23,7 +24,8 @@ const BATCHES_A_DAY: i64 = 16;
 const DAY: i64 = 86_400;
 
 /// Handles, one for each key that was sent, in that order.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Handles)]
 pub struct Refilled {
     /// 16 bytes each, base64url.
     handles: Vec<String>,

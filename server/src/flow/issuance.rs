@@ -3,11 +3,12 @@
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::attributes::{Attribute, Source, has_reached};
 use wallet_core::code::paper::PaperCode;
 use wallet_core::code::qr::serial_hash;
 use wallet_core::code::sheet::Sheet;
-use wallet_core::document::{IdCard, Sex};
+use wallet_core::document::{Document, Sex};
 use wallet_core::ecert::{AssuranceLevel, Claims, Disclosure, StatusReference, sign::sign};
 use wallet_core::face::Template;
 use wallet_core::face::protection::Stored;
@@ -32,7 +33,7 @@ const ANSWERED: SignedDuration = SignedDuration::from_hours(1);
 
 /// What the wallet receives. Of the revocation code the server keeps only a hash, and for [`ANSWERED`] the whole answer, sealed. Handles
 /// for codes are the wallet's to ask for.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct Issued {
     certificate_id: CertificateId,
     /// The E-cert: a tagged COSE_Sign1, base64url.
@@ -63,16 +64,16 @@ impl Proven {
     /// By a document and the face on it.
     pub(super) fn by_document(
         ctx: &Context,
-        card: &IdCard,
+        document: &Document,
         picture: Option<String>,
         template: &Template,
         assurance: AssuranceLevel,
         now: Timestamp,
     ) -> Proven {
         Proven {
-            eid: Eid::derive(&ctx.secrets.eid, card.number.as_str()),
-            values: values(card, picture),
-            birth: card.birth,
+            eid: Eid::derive(&ctx.secrets.eid, document.number().as_str()),
+            values: values(document, picture),
+            birth: document.birth(),
             template: Stored::protect(template, &ctx.secrets.template, random()),
             assurance,
             expires_at: later(whole_seconds(now), issuing_guard::LIFETIME),
@@ -275,21 +276,26 @@ fn claims(ctx: &Context, cti: [u8; 16], certificate: &Certificate, disclosures: 
     }
 }
 
-fn values(card: &IdCard, picture: Option<String>) -> Vec<(Attribute, String)> {
-    let sex = match card.sex {
+/// Only what the document says: a passport has no address and no ethnicity, and not always a sex.
+fn values(document: &Document, picture: Option<String>) -> Vec<(Attribute, String)> {
+    let sex = document.sex().map(|sex| match sex {
         Sex::Male => "男",
         Sex::Female => "女",
+    });
+    let (ethnicity, address) = match document {
+        Document::IdCard(card) => (Some(card.ethnicity.clone()), Some(card.address.clone())),
+        Document::Passport(_) => (None, None),
     };
     let written = [
-        (Attribute::Name, card.name.clone()),
-        (Attribute::Sex, sex.to_owned()),
-        (Attribute::Ethnicity, card.ethnicity.clone()),
-        (Attribute::BirthDate, card.birth.to_string()),
-        (Attribute::Address, card.address.clone()),
-        (Attribute::DocumentNumber, card.number.as_str().to_owned()),
+        (Attribute::Name, Some(document.name().to_owned())),
+        (Attribute::Sex, sex.map(str::to_owned)),
+        (Attribute::Ethnicity, ethnicity),
+        (Attribute::BirthDate, Some(document.birth().to_string())),
+        (Attribute::Address, address),
+        (Attribute::DocumentNumber, Some(document.number().as_str().to_owned())),
+        (Attribute::Portrait, picture),
     ];
-    let picture = picture.map(|picture| (Attribute::Portrait, picture));
-    written.into_iter().chain(picture).collect()
+    written.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect()
 }
 
 fn salted(name: Attribute, value: String) -> Disclosure {

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::jws::Jwk;
 use wallet_core::refusal::{HolderMessage, Refusal};
 
@@ -17,7 +18,7 @@ use crate::stop::Flow;
 pub const CONSENT_VERSION: &str = "2026-11";
 
 /// What the holder agrees to, each by itself (A3.7.2, T3.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConsentPurpose {
     /// Identity data is sent to us.
@@ -53,14 +54,14 @@ impl ConsentPurpose {
 }
 
 /// One purpose as shown to the holder.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct PurposeText {
     id: ConsentPurpose,
     text: HolderMessage,
 }
 
 /// What a wallet shows before anything is sent.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ConsentText {
     version: &'static str,
     purposes: Vec<PurposeText>,
@@ -68,7 +69,7 @@ pub struct ConsentText {
 }
 
 /// The issuer's public face.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct IssuerMetadata {
     issuer: String,
     /// DER in base64: signer, issuing CA, root.
@@ -83,7 +84,7 @@ pub struct IssuerMetadata {
 }
 
 /// Where the transparency log is, and by which key its checkpoints are verified.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct LogMetadata {
     url: String,
     /// `name+id+key`, as C2SP signed-note has it.
@@ -91,7 +92,7 @@ struct LogMetadata {
 }
 
 /// A key as verifiers look it up by the `kid` of a token.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct PublishedKey {
     #[serde(flatten)]
     jwk: Jwk,

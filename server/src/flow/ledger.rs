@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::ids::AdminId;
 
 use super::Context;
@@ -10,7 +11,7 @@ use crate::stop::Flow;
 use crate::store::{audit, ledger};
 
 /// Every account's balance, and their sum.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct TrialBalance {
     /// How many transactions there are.
     pub transactions: i64,

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 use wallet_core::money::Amount;
 
 use super::Context;
@@ -13,7 +14,7 @@ use crate::stop::Flow;
 use crate::store::liability;
 
 /// The most that all damages for a fault may come to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Liability {
     service: &'static str,
     fault_at: Timestamp,

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::capture::Capture;
 use wallet_core::face::challenge::Asked;
 use wallet_core::face::judgement::judge as judge_face;
@@ -24,7 +25,8 @@ use crate::store::liveness_sessions::{self as sessions, LivenessSession};
 use crate::store::{Conn, audit};
 
 /// A session as it stands.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LivenessSession)]
 pub struct Session {
     id: LivenessSessionId,
     state: &'static str,
@@ -53,7 +55,7 @@ fn is_open(session: &LivenessSession, now: Timestamp) -> bool {
 }
 
 /// What a session's capture came to.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct LivenessJudgement {
     session: LivenessSessionId,
     reasons: Vec<Reason>,

@@ -7,6 +7,7 @@ pub mod alerts;
 mod amounts;
 pub mod announcements;
 pub mod answers;
+pub mod api_keys;
 pub mod approvals;
 pub mod attestations;
 pub mod caches;
@@ -35,6 +36,8 @@ mod issuing_guard;
 pub mod jobs;
 pub mod ledger;
 pub mod liability;
+mod limits;
+pub mod listening;
 pub mod liveness_sessions;
 pub mod log;
 mod metering;
@@ -66,6 +69,7 @@ pub mod statements;
 pub mod status_lists;
 pub mod telling;
 pub mod templates;
+pub mod terminals;
 pub mod test_clocks;
 mod test_people;
 mod tokens;
@@ -88,6 +92,7 @@ use crate::edge::clock::Clock;
 use crate::edge::face_index::FaceIndexes;
 use crate::edge::keyring::Keyring;
 use crate::edge::keys::Secrets;
+use crate::edge::listeners::Listeners;
 use crate::edge::mail::Mailer;
 use crate::edge::metrics::Metrics;
 use crate::edge::models::ModelWorkers;
@@ -150,6 +155,8 @@ pub struct Context {
     pub misses: misses::Misses,
     /// What may be a second old.
     pub caches: caches::Caches,
+    /// The wallets that listen to this process.
+    pub listeners: Arc<Listeners>,
     /// This process, among those that share the databases.
     pub replica: ReplicaId,
     /// The zone of billing days and birthdays.

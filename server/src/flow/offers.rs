@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::ids::AdminId;
 use wallet_core::money::{Amount, Micros, SentAmount};
 use wallet_core::refusal::Refusal;
@@ -64,7 +65,8 @@ fn insert(conn: &mut Conn, actor: impl ToString, offer: &Offer, now: Timestamp) 
 }
 
 /// An offer as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Offer)]
 pub struct Shown {
     id: String,
     valid_from: Timestamp,
@@ -99,7 +101,8 @@ pub(super) fn shown(conn: &mut Conn, now: Timestamp) -> Flow<Vec<Shown>> {
 }
 
 /// An offer to add.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewOffer)]
 #[serde(deny_unknown_fields)]
 pub struct New {
     id: String,

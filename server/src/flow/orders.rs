@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::ids::{LedgerTransactionId, OrderId, RelyingPartyId};
 use wallet_core::money::{Amount, Micros};
 use wallet_core::refusal::Refusal;
@@ -32,7 +33,8 @@ const PAGE: i64 = 50;
 const AT_ONCE: i64 = 500;
 
 /// What is asked to be quoted or ordered.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = OrderRequest)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
     /// The name of an offer.
@@ -50,7 +52,7 @@ pub struct Asked {
 }
 
 /// What something costs now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Quote {
     #[serde(skip_serializing_if = "Option::is_none")]
     offer: Option<String>,
@@ -166,7 +168,8 @@ fn quote_offer(conn: &mut Conn, rp: RelyingPartyId, asked: &Asked, now: Timestam
 }
 
 /// An order as its relying party sees it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = Order)]
 pub struct Shown {
     id: OrderId,
     offer: String,
@@ -285,7 +288,8 @@ pub fn show(ctx: &Context, rp: &RelyingParty, id: OrderId) -> Flow<Shown> {
 }
 
 /// A page of orders.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrderPage)]
 pub struct Page {
     orders: Vec<Shown>,
     /// Where to go on, with `before`.

@@ -7,9 +7,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 use wallet_core::attributes::{Attribute, released};
 use wallet_core::code::qr::Bound;
 use wallet_core::ids::{CertificateId, RedemptionId, RelyingPartyId};
+use wallet_core::log::entry::Evidence;
 use wallet_core::money::Amount;
 use wallet_core::redemption::{Cancellation, Device, State};
 use wallet_core::refusal::Refusal;
@@ -18,6 +20,7 @@ use super::callers::{Device as Phone, RelyingParty};
 use super::captures::Challenge;
 use super::certificates::in_force;
 use super::idempotency::Idempotency;
+use super::log::evidence_of;
 use super::redemptions::Opening;
 use super::{Context, approvals, codes};
 use crate::stop::{Flow, Stop};
@@ -35,14 +38,16 @@ const OVER_ASKINGS: i64 = 50;
 const MAX_PURPOSE: usize = 80;
 
 /// What is told of a relying party.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RelyingPartyName)]
 pub struct Who {
     id: RelyingPartyId,
     name: String,
 }
 
 /// A use of a code, as its holder sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Use)]
 pub struct SeenUse {
     id: RedemptionId,
     relying_party: Who,
@@ -69,7 +74,8 @@ pub struct SeenUse {
 }
 
 /// A request for more than was registered, which was refused.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OverAsking)]
 pub struct SeenOverAsking {
     relying_party: Who,
     at: Timestamp,
@@ -80,7 +86,7 @@ pub struct SeenOverAsking {
 }
 
 /// A page of a holder's uses.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Uses {
     /// What waits for the holder first, then newest first.
     redemptions: Vec<SeenUse>,
@@ -97,7 +103,7 @@ pub(super) struct OwnUse {
 }
 
 /// The certificate of a phone. A revoked one shows nothing: the phone may be in other hands.
-fn certificate_of(conn: &mut Conn, phone: &Phone, now: Timestamp) -> Flow<Certificate> {
+pub(super) fn certificate_of(conn: &mut Conn, phone: &Phone, now: Timestamp) -> Flow<Certificate> {
     let certificate = certificates::of_device(conn, &phone.jkt)?.ok_or(Refusal::NotFound)?;
     Ok(in_force(certificate, now)?)
 }
@@ -117,6 +123,12 @@ pub fn show(ctx: &Context, phone: &Phone, id: RedemptionId) -> Flow<SeenUse> {
     let now = ctx.now();
     let own = own_use(ctx, phone, id, now)?;
     Ok(seen(ctx, &[(own.rp, id)], now)?.pop().ok_or(Refusal::NotFound)?)
+}
+
+/// What was done in one use, each act with its proof: for ever, while [`super::log::acts_of_holder`] has uses of two days.
+pub fn log(ctx: &Context, phone: &Phone, id: RedemptionId) -> Flow<Vec<Evidence>> {
+    own_use(ctx, phone, id, ctx.now())?;
+    evidence_of(&ctx.rp_store, &ctx.secrets, &id.to_string())
 }
 
 /// The newest uses older than `before`, what waits for the holder first.

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 use wallet_core::ids::PaymentId;
 use wallet_core::money::{Micros, SentAmount};
 use wallet_core::refusal::Refusal;
@@ -17,7 +18,8 @@ use crate::store::payments::{self, CREDITED, Payment, RECORDED};
 use crate::store::{audit, relying_parties};
 
 /// What came of a notice.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NoticeOutcome)]
 pub struct Received {
     /// `topped-up`, `order-paid` … of a payment; `noted`, `confirmed` or `ignored` of anything else.
     outcome: String,

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 use wallet_core::ids::{AdminId, LedgerTransactionId, OrderId, PaymentId, RelyingPartyId};
 use wallet_core::money::{Amount, Micros, SentAmount};
 use wallet_core::refusal::Refusal;
@@ -23,7 +24,7 @@ pub(super) const BANK: &str = "bank";
 const MOST_SHOWN: i64 = 500;
 
 /// A bank transfer that was seen on the account.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Transfer {
     rp: RelyingPartyId,
@@ -36,7 +37,8 @@ pub struct Transfer {
 }
 
 /// A payment as admins see it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Payment)]
 pub struct Shown {
     id: PaymentId,
     rp: RelyingPartyId,
@@ -153,7 +155,8 @@ pub fn reject(ctx: &Context, admin: AdminId, id: PaymentId) -> Flow<Shown> {
 }
 
 /// What waits for a second person.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WaitingPayments)]
 pub struct Waiting {
     payments: Vec<Shown>,
     refunds: Vec<refunds::Shown>,

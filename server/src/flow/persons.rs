@@ -1,7 +1,9 @@
 //! Real-person verification for a relying party: an identity document and a live face, judged together. Nothing of them is kept.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::capture::Capture;
+use wallet_core::document::DocumentNumber;
 use wallet_core::ecert::AssuranceLevel;
 use wallet_core::face::judgement::judge as judge_face;
 use wallet_core::face::{Judgement, Observation, Thresholds};
@@ -31,7 +33,7 @@ pub struct Submission {
 }
 
 /// What a verification came to. Of the document's data nothing is repeated: the relying party has sent it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct PersonVerification {
     session: LivenessSessionId,
     /// Why it failed: those of the judgement, or `source-not-found`.
@@ -83,7 +85,7 @@ fn judge(ctx: &Context, rp: &RelyingParty, submission: Submission) -> Flow<Verdi
     let mut assurance_level = None;
     // The source is asked only about whoever showed their own card.
     if judgement.passed {
-        match ctx.source.confirm(&card.name, &card.number)? {
+        match ctx.source.confirm(&card.name, &DocumentNumber::Citizen(card.number.clone()))? {
             Confirmation::Confirmed(level) => assurance_level = Some(level),
             Confirmation::NotFound => reasons.push("source-not-found"),
         }

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 use wallet_core::ids::AdminId;
 use wallet_core::money::{Amount, Currency, Micros};
 use wallet_core::refusal::Refusal;
 
 use super::amounts::{MOST_PRICE, bounded, cny, invalid, name};
 use super::callers::RelyingParty;
-use super::{Context, announcements, cycles, later, offers};
+use super::{Context, cycles, later, offers};
 use crate::billing::price::{Price, Service, first_list, price_at};
 use crate::delivery::event::Kind;
 use crate::stop::Flow;
-use crate::store::{Conn, audit, charges};
+use crate::store::{Conn, announcements, audit, charges};
 
 /// A price is announced for later than any replica may still know the one before.
 const NOTICE: SignedDuration = SignedDuration::from_mins(1);
@@ -69,7 +70,8 @@ fn insert(conn: &mut Conn, actor: impl ToString, price: &Price, now: Timestamp) 
 }
 
 /// What a use costs from a moment on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Price)]
 pub struct Listed {
     service: &'static str,
     version: String,
@@ -86,7 +88,7 @@ impl From<&Price> for Listed {
 }
 
 /// What things cost.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct PriceList {
     /// A use of each service, now.
     in_force: Vec<Listed>,
@@ -111,11 +113,12 @@ pub fn list(ctx: &Context, rp: &RelyingParty) -> Flow<PriceList> {
         }
         Ok((in_force, announced, offers::shown(conn, now)?))
     })?;
-    Ok(PriceList { in_force, announced, offers, cycles: cycles::list(ctx)? })
+    Ok(PriceList { in_force, announced, offers, cycles: cycles::list(ctx, now)? })
 }
 
 /// A price list to be announced.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = PriceAnnouncement)]
 #[serde(deny_unknown_fields)]
 pub struct Announcement {
     version: String,
@@ -126,7 +129,8 @@ pub struct Announcement {
 }
 
 /// What a use of a service will cost.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = AnnouncedPrice)]
 #[serde(deny_unknown_fields)]
 pub struct Announced {
     service: String,
@@ -171,7 +175,7 @@ pub fn announce(ctx: &Context, admin: AdminId, announcement: &Announcement) -> F
         }
         let services: Vec<Service> = prices.iter().map(|price| price.service).collect();
         let told: Vec<Listed> = prices.iter().map(Listed::from).collect();
-        announcements::add(conn, Kind::PriceAnnounced, &services, &json!({ "prices": told }), now)
+        Ok(announcements::insert(conn, Kind::PriceAnnounced, &services, &json!({ "prices": told }), now)?)
     })?;
     for price in &prices {
         ctx.caches.prices.invalidate(&price.service);

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::ids::AdminId;
 use wallet_core::money::SentAmount;
 use wallet_core::refusal::Refusal;
@@ -14,7 +15,8 @@ use crate::stop::Flow;
 use crate::store::{audit, offers, promotions};
 
 /// A promotion to add: either `basis_points` or `amount` is taken off.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Promotion)]
 #[serde(deny_unknown_fields)]
 pub struct New {
     id: String,

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 use wallet_core::capture::Capture;
 use wallet_core::es256::sha256;
 use wallet_core::face::challenge::Asked;
@@ -38,7 +39,7 @@ const MAX_TRIES: i64 = 12;
 const GUARDIAN_AGE: i32 = 14;
 
 /// What the holder agreed to.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Consent {
     /// The version of the text that was shown.
@@ -55,7 +56,8 @@ impl Consent {
 }
 
 /// A started enrolment.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EnrolmentStarted)]
 pub struct Started {
     id: EnrolmentId,
     access_token: String,
@@ -68,7 +70,7 @@ pub struct Started {
 }
 
 /// How an enrolment ended.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Enrolled {
     /// A certificate was issued.
@@ -197,8 +199,19 @@ pub(super) fn refuse<T>(
     action: &'static str,
     refusal: Refusal,
 ) -> Flow<T> {
+    refuse_and(ctx, enrolment, action, refusal, |_, _| Ok(()))
+}
+
+/// The same, with something else in the same transaction.
+pub(super) fn refuse_and<T>(
+    ctx: &Context,
+    enrolment: &Enrolment,
+    action: &'static str,
+    refusal: Refusal,
+    also: impl FnMut(&mut Conn, Timestamp) -> Flow<()>,
+) -> Flow<T> {
     let to = State::Refused { reason: refusal.reason().unwrap_or("refused").to_owned() };
-    advance(ctx, enrolment, &to, action, "refused")?;
+    advance_and(ctx, enrolment, &to, (action, "refused"), also)?;
     Err(refusal.into())
 }
 
@@ -209,8 +222,19 @@ pub(super) fn advance(
     action: &'static str,
     outcome: &str,
 ) -> Flow<()> {
+    advance_and(ctx, from, to, (action, outcome), |_, _| Ok(()))
+}
+
+fn advance_and(
+    ctx: &Context,
+    from: &Enrolment,
+    to: &State,
+    (action, outcome): (&'static str, &str),
+    mut also: impl FnMut(&mut Conn, Timestamp) -> Flow<()>,
+) -> Flow<()> {
     let now = ctx.now();
     ctx.holder_store.write(|conn| {
+        also(conn, now)?;
         enrolments::advance(conn, from, to)?.map_err(|current| not_at_this_step(&current))?;
         Ok(audit::append(conn, &from.device_jkt, action, from.id, outcome, now)?)
     })
@@ -263,7 +287,8 @@ pub(super) fn find(
 }
 
 /// An enrolment as its device sees it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Enrolment)]
 pub struct Shown {
     id: EnrolmentId,
     state: &'static str,

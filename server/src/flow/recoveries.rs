@@ -5,9 +5,10 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 use wallet_core::attributes::Attribute;
 use wallet_core::capture::Capture;
-use wallet_core::document::CitizenNumber;
+use wallet_core::document::DocumentNumber;
 use wallet_core::ecert::Disclosure;
 use wallet_core::face::Observation;
 use wallet_core::face::challenge::Asked;
@@ -40,7 +41,7 @@ const BEGUN_A_DAY: i64 = 10;
 const DAY: i64 = 86_400;
 
 /// A recovery that began.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct RecoveryStarted {
     #[serde(flatten)]
     started: Started,
@@ -55,11 +56,15 @@ pub fn start(
     number: &str,
     introduced: &Introduction,
 ) -> Flow<RecoveryStarted> {
-    let number = CitizenNumber::parse(number).map_err(|_| Refusal::RequestInvalid {
+    let number = DocumentNumber::parse(number).map_err(|_| Refusal::RequestInvalid {
         field: "document_number",
-        expected: "the 18 characters of a citizen number".to_owned(),
+        expected: "the 18 characters of a citizen number, or a passport's number as in `UTO-L898902C3`"
+            .to_owned(),
     })?;
-    proofing::of_age(number.birth(), ctx.today())?;
+    // A passport's number does not say how old its holder is; nobody got a certificate by one who was too young.
+    if let DocumentNumber::Citizen(citizen) = &number {
+        proofing::of_age(citizen.birth(), ctx.today())?;
+    }
     let seemed = devices::impression(ctx, device, consent, introduced, "recovery.start")?;
     let now = ctx.now();
     let id = EnrolmentId::new(now, &mut rand::rng());
@@ -217,7 +222,7 @@ fn reissue(
             .map(|disclosure| disclosure.value.as_str())
             .ok_or_else(|| anyhow::anyhow!("an attribute is missing"))
     };
-    let number = CitizenNumber::parse(value(Attribute::DocumentNumber)?)
+    let number = DocumentNumber::parse(value(Attribute::DocumentNumber)?)
         .map_err(|_| anyhow::anyhow!("the number of a certificate is none"))?;
     // Without the parser's own words: they would quote the date into a log.
     let birth =
@@ -250,12 +255,11 @@ fn reissue(
     }
 }
 
-/// Ends a recovery, and tells the holder, if there is one, that somebody tried.
+/// Ends a recovery, and tells the holder, if there is one, that somebody tried: in one transaction, since a second would take its time for
+/// known numbers alone.
 fn refuse<T>(ctx: &Context, recovery: &Enrolment, of: Option<&Certificate>) -> Flow<T> {
-    let now = ctx.now();
-    if let Some(certificate) = of {
-        ctx.holder_store
-            .write(|conn| Ok(notices::append(conn, certificate.holder, "recovery-failed", now)?))?;
-    }
-    proofing::refuse(ctx, recovery, "recovery.capture", issuance::not_recovered())
+    proofing::refuse_and(ctx, recovery, "recovery.capture", issuance::not_recovered(), |conn, now| {
+        let Some(certificate) = of else { return Ok(()) };
+        Ok(notices::append(conn, certificate.holder, "recovery-failed", now)?)
+    })
 }

@@ -75,6 +75,10 @@ pub struct Opening {
 /// Whether the request was answered before is looked up only then: what stands in its way is what was done for it.
 pub fn open(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, opening: &Opening) -> Flow<Opened> {
     let now = ctx.now();
+    // A purpose that another of its terminals may ask for is no over-asking that a holder must hear of.
+    if rp.terminal.is_some() && !rp.purposes.contains_key(&opening.purpose) {
+        return Err(Refusal::PurposeNotRegistered.into());
+    }
     gate(ctx, rp, settlement::SERVICE, Some(&opening.purpose))?;
     ctx.models.has_room()?;
     let lease = idempotency.lease(rp.id, now);
@@ -216,6 +220,7 @@ fn challenged(
     Redemption {
         id,
         rp: rp.id,
+        terminal: rp.terminal,
         certificate: presented.certificate,
         purpose: opening.purpose.clone(),
         asked: asked.clone(),
@@ -256,6 +261,7 @@ pub(super) fn judge_on(
             return earlier.open(ctx, id);
         }
     };
+    let found = found.filter(|(redemption, _)| payer.opened(redemption.terminal));
     let judged = challenge_of(found, device, &capture, now).and_then(|(redemption, certificate)| {
         test_people::guard(payer, redemption.certificate)?;
         let certificate = InForce::of(ctx, redemption.certificate, certificate, now)?;

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::ids::{AdminId, LedgerTransactionId, PaymentId, RelyingPartyId};
 use wallet_core::money::{Amount, Micros};
 use wallet_core::refusal::Refusal;
@@ -18,14 +19,16 @@ use crate::store::refunds::{APPROVED, REJECTED, REQUESTED, Refund};
 use crate::store::{Conn, audit, balances, chargebacks, ledger, payments, refunds};
 
 /// How much shall go back: micro-yuan.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = RefundRequest)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     micros: i64,
 }
 
 /// A refund as admins see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Refund)]
 pub struct Shown {
     id: PaymentId,
     payment: PaymentId,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use csv::{ReaderBuilder, StringRecord};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 use wallet_core::ids::{AdminId, CertificateId, HolderId};
 use wallet_core::refusal::Refusal;
 
@@ -122,7 +123,8 @@ fn wrong(line: u64, what: &str) -> Refusal {
 }
 
 /// What became of a file.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = RevocationReport)]
 pub struct Report {
     /// Certificates that were named.
     pub lines: usize,
@@ -137,7 +139,7 @@ pub struct Report {
 }
 
 /// A line that changed nothing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Unchanged {
     /// Where it stands in the file, from 1.
     pub line: u64,

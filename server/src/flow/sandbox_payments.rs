@@ -1,6 +1,7 @@
 //! Money of the sandbox: a relying party pays itself in, as much as it likes. It is counted in its own books, and nowhere else.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::ids::{OrderId, PaymentId};
 use wallet_core::money::SentAmount;
 use wallet_core::refusal::Refusal;
@@ -10,13 +11,14 @@ use super::amounts::{MOST_PAYMENT, yuan};
 use super::callers::RelyingParty;
 use super::idempotency::{Idempotency, answered, finish};
 use super::payments::{Shown, credit};
+use super::test_clocks::sandbox_only;
 use crate::billing::account::{Provider, SANDBOX};
 use crate::stop::Flow;
 use crate::store::audit;
 use crate::store::payments::{self, Payment, RECORDED};
 
 /// What is paid in.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PayIn {
     amount: SentAmount,
@@ -27,9 +29,7 @@ pub struct PayIn {
 
 /// Pays in, at the moment of the relying party's clock: as if a transfer had come and been credited.
 pub fn pay_in(ctx: &Context, rp: &RelyingParty, idempotency: &Idempotency, paid: &PayIn) -> Flow<Shown> {
-    if !rp.sandbox {
-        return Err(Refusal::SandboxOnly.into());
-    }
+    sandbox_only(rp)?;
     let micros = yuan("amount", &paid.amount, 1, MOST_PAYMENT)?;
     let provider = Provider::parse(SANDBOX).ok_or_else(|| anyhow::anyhow!("the sandbox has no name"))?;
     let (now, moment) = (ctx.now(), ctx.moment_of(rp)?);

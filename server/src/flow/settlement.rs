@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Value, json};
@@ -257,31 +258,28 @@ fn disclose(
         let value = match attribute.source() {
             // A certificate from before portraits were kept is answered without.
             Source::Picture => issuance::portrait(ctx, certificate.id)?.map(|portrait| portrait.value.into()),
-            _ => Some(value(attribute, &disclosures, ctx.today())?),
+            _ => value(attribute, &disclosures, ctx.today())?,
         };
         answer.attributes.extend(value.map(|value| (attribute, value)));
     }
     Ok(())
 }
 
-fn value(attribute: Attribute, disclosures: &[Disclosure], today: Date) -> anyhow::Result<Value> {
+/// `None` for what is not on the holder's kind of document: a passport has no address.
+fn value(attribute: Attribute, disclosures: &[Disclosure], today: Date) -> anyhow::Result<Option<Value>> {
     let stored = |name: Attribute| {
-        let found = disclosures.iter().find(|disclosure| disclosure.name == name);
-        found
-            .map(|disclosure| disclosure.value.as_str())
-            .ok_or_else(|| anyhow::anyhow!("an attribute is missing"))
+        disclosures.iter().find(|disclosure| disclosure.name == name).map(|found| found.value.as_str())
     };
-    match attribute.source() {
-        Source::Document | Source::Picture => Ok(stored(attribute)?.into()),
-        Source::Masked(whole) => Ok(attribute.mask(stored(whole)?).into()),
+    Ok(match attribute.source() {
+        Source::Document | Source::Picture => stored(attribute).map(Value::from),
+        Source::Masked(whole) => stored(whole).map(|whole| attribute.mask(whole).into()),
         Source::Age(years) => {
+            let birth = stored(Attribute::BirthDate).context("the date of birth is missing")?;
             // Without the parser's own words: they would quote the date into a log.
-            let birth = stored(Attribute::BirthDate)?
-                .parse()
-                .map_err(|_| anyhow::anyhow!("a stored date is damaged"))?;
-            Ok(has_reached(years, birth, today).into())
+            let birth = birth.parse().map_err(|_| anyhow::anyhow!("a stored date is damaged"))?;
+            Some(has_reached(years, birth, today).into())
         }
-    }
+    })
 }
 
 /// Of another type in the sandbox, so that nobody who expects a result takes one of a person who was not there.

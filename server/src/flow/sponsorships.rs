@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 use wallet_core::ids::{AdminId, RelyingPartyId, SponsorshipId};
 use wallet_core::refusal::Refusal;
 
@@ -22,7 +23,8 @@ const MOST_OPEN: i64 = 10_000;
 const AT_ONCE: i64 = 1000;
 
 /// A sponsorship as its sponsor sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Sponsorship)]
 pub struct Shown {
     id: SponsorshipId,
     /// `open`, `used`, `expired`, `revoked`.
@@ -101,7 +103,7 @@ pub fn revoke(ctx: &Context, rp: &RelyingParty, id: SponsorshipId, said: &Said) 
 }
 
 /// What was ended.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub struct AllRevoked {
     /// Certificates.
     pub revoked: usize,

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 use wallet_core::attributes::Share;
 use wallet_core::code::standing::StandingNumber;
 use wallet_core::ids::{AdminId, CertificateId, HolderId};
@@ -15,7 +16,8 @@ use crate::store::standing_numbers::{self, Standing};
 use crate::store::{Conn, audit, certificates};
 
 /// A number, told once: the server keeps what stands for it only.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NumberMade)]
 pub struct Made {
     /// In four groups of four.
     number: String,
@@ -24,7 +26,8 @@ pub struct Made {
 }
 
 /// Whether there is a number.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Number)]
 pub struct Shown {
     on: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::refusal::Refusal;
 
 use super::amounts::invalid;
@@ -74,7 +75,8 @@ fn of(conn: &mut Conn, rp: &RelyingParty) -> Flow<TestClock> {
 }
 
 /// A clock as its relying party sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TestClock)]
 pub struct Shown {
     /// `real`: as the service's; `ready`: it stands; `advancing`.
     state: &'static str,
@@ -96,7 +98,7 @@ fn shown(ctx: &Context, clock: &TestClock) -> Shown {
     Shown { state, now: clock.at.unwrap_or(now), advancing_to: clock.target, furthest }
 }
 
-fn sandbox_only(rp: &RelyingParty) -> Result<(), Refusal> {
+pub(super) fn sandbox_only(rp: &RelyingParty) -> Result<(), Refusal> {
     if rp.sandbox { Ok(()) } else { Err(Refusal::SandboxOnly) }
 }
 
@@ -125,7 +127,8 @@ pub fn stop(ctx: &Context, rp: &RelyingParty) -> Flow<Shown> {
 }
 
 /// To which moment a clock is to be advanced.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = TestClockAdvance)]
 #[serde(deny_unknown_fields)]
 pub struct Advance {
     to: Timestamp,
@@ -155,7 +158,7 @@ pub fn advance(ctx: &Context, rp: &RelyingParty, advance: &Advance) -> Flow<Show
         audit::append(conn, rp.id, "test_clock.advance", rp.id, "begun", now)?;
         Ok(after)
     })?;
-    go(ctx, clock, Some(AT_ONCE), usize::MAX)?;
+    go(ctx, &cycles(ctx)?, clock, Some(AT_ONCE), usize::MAX)?;
     // Who has just come into arrears, or out of them, is not to be told otherwise for a second.
     ctx.caches.changes.invalidate(&());
     show(ctx, rp)
@@ -177,38 +180,44 @@ pub fn go_on(ctx: &Context) -> Flow<()> {
 
 /// The same, by so many steps of each clock at most.
 pub fn go_on_by(ctx: &Context, most: usize) -> Flow<()> {
+    let cycles = cycles(ctx)?;
     for clock in ctx.rp_store.read(|conn| Ok(clocks::advancing(conn, PAGE)?))? {
-        go(ctx, clock, Some(A_TURN), most)?;
+        go(ctx, &cycles, clock, Some(A_TURN), most)?;
     }
     Ok(())
 }
 
 /// The job: closes days of relying parties of the sandbox whose clock goes with the real time.
 pub fn close_due(ctx: &Context) -> Flow<()> {
-    let mut after = String::new();
+    let (cycles, mut after) = (cycles(ctx)?, String::new());
     loop {
         let page = ctx.rp_store.read(|conn| Ok(clocks::going(conn, &after, PAGE)?))?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.rp.to_string();
-        let cycles = cycles(ctx)?;
         for clock in page {
             if next_closing(ctx, &cycles, clock.through)?.0 <= ctx.now() {
-                go(ctx, clock, None, usize::MAX)?;
+                go(ctx, &cycles, clock, None, usize::MAX)?;
             }
         }
     }
 }
 
 /// Moves a clock on, step by step, until it is there, the time is up, so many steps are done, or somebody else has moved it.
-fn go(ctx: &Context, mut clock: TestClock, time: Option<Duration>, most: usize) -> Flow<()> {
-    let (began, cycles) = (Instant::now(), cycles(ctx)?);
+fn go(
+    ctx: &Context,
+    cycles: &[Cycle],
+    mut clock: TestClock,
+    time: Option<Duration>,
+    most: usize,
+) -> Flow<()> {
+    let began = Instant::now();
     let end = clock.target.unwrap_or_else(|| ctx.now());
     for _ in 0..most {
         let is_there = clock.target.is_none() && (clock.at.is_some() || clock.through >= end);
         if is_there || time.is_some_and(|time| began.elapsed() > time) {
             break;
         }
-        clock = match step(ctx, &cycles, &clock, end) {
+        clock = match step(ctx, cycles, &clock, end) {
             Err(Stop::Refused(Refusal::TestClockAdvancing)) => break,
             stepped => stepped?,
         };

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use wallet_core::attributes::Attribute;
 use wallet_core::code::Code;
 use wallet_core::code::test_people::{Face, Phone, Refused, TestPerson};
+use wallet_core::document::citizen_number::check_character;
 use wallet_core::ecert::{AssuranceLevel, Disclosure};
 use wallet_core::face::challenge::Asked;
 use wallet_core::face::{Judgement, Reason, Unusable};
@@ -95,9 +96,7 @@ fn attributes(person: TestPerson, today: Date) -> anyhow::Result<Vec<Disclosure>
 /// A citizen number (GB 11643) of a region that there is not, 990000.
 fn number(birth: Date, place: u32) -> String {
     let digits = format!("990000{}{place:03}", birth.strftime("%Y%m%d"));
-    // ISO 7064 MOD 11-2.
-    let rest = digits.bytes().fold(0, |rest, digit| (rest + u32::from(digit.wrapping_sub(b'0'))) * 2 % 11);
-    let check = char::from_digit((12 - rest) % 11, 10).unwrap_or('X');
+    let check = check_character(&digits).unwrap_or('X');
     format!("{digits}{check}")
 }
 

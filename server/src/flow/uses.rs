@@ -7,6 +7,7 @@ use std::cell::Cell;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::ids::{AttemptId, UseId};
 use wallet_core::receipt::ReceiptCharge;
 use wallet_core::refusal::{Reason, Refusal};
@@ -47,7 +48,7 @@ impl<T> Verdict<T> {
 }
 
 /// The answer to a call that was judged, and charged.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct Used<T> {
     /// Which use of the service this was.
     pub id: UseId,

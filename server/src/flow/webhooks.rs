@@ -3,10 +3,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::ids::{DeliveryId, EventId, RelyingPartyId, WebhookId};
 use wallet_core::refusal::Refusal;
 
+use super::amounts::invalid;
 use super::callers::RelyingParty;
+use super::limits::limit;
 use super::{Context, later, random, telling};
 use crate::delivery::event::Wanted;
 use crate::delivery::schedule::Health;
@@ -15,7 +18,7 @@ use crate::edge::vault::Vault;
 use crate::stop::Flow;
 use crate::store::deliveries::{self, Delivery, State};
 use crate::store::endpoints::{self, Endpoint, EndpointId};
-use crate::store::{Conn, audit, throttles};
+use crate::store::{Conn, audit};
 
 /// Webhooks that a relying party may have.
 const MOST: usize = 10;
@@ -73,7 +76,8 @@ impl Target {
 }
 
 /// A webhook that is wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = WebhookRequest)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
     url: String,
@@ -89,12 +93,9 @@ pub(super) fn wanted(events: Option<&[String]>) -> Result<Wanted, Refusal> {
     parsed.map_err(|_| invalid("events", "kinds of events (docs/API.md), or [\"*\"]"))
 }
 
-pub(super) fn invalid(field: &'static str, expected: impl Into<String>) -> Refusal {
-    Refusal::RequestInvalid { field, expected: expected.into() }
-}
-
 /// A webhook as its relying party sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Webhook)]
 pub struct Shown {
     id: String,
     url: String,
@@ -133,24 +134,13 @@ fn shown(ctx: &Context, endpoint: Endpoint, now: Timestamp) -> Flow<Shown> {
 }
 
 /// A webhook that was made.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = WebhookMade)]
 pub struct Made {
     #[serde(flatten)]
     webhook: Shown,
     /// Shown once.
     secret: String,
-}
-
-/// Counts something that a relying party may do so often in a window, before it is done.
-pub(super) fn limit(ctx: &Context, subject: &str, (window, most): (i64, i64), now: Timestamp) -> Flow<()> {
-    let start = now.as_second() / window * window;
-    ctx.rp_store.write(|conn| {
-        if throttles::read(conn, subject, start)? >= most {
-            let wait = u32::try_from(start + window - now.as_second()).unwrap_or(1).max(1);
-            return Err(Refusal::RateLimited { retry_after: wait }.into());
-        }
-        Ok(throttles::count(conn, subject, start)?)
-    })
 }
 
 /// Makes a webhook, at an address that everybody reaches.
@@ -238,7 +228,7 @@ pub fn enable(ctx: &Context, rp: &RelyingParty, id: WebhookId) -> Flow<Shown> {
 }
 
 /// A new secret.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct NewSecret {
     /// Shown once.
     secret: String,
@@ -280,7 +270,8 @@ fn change_secrets(
 }
 
 /// A delivery as its relying party sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Delivery)]
 pub struct ShownDelivery {
     id: DeliveryId,
     /// What receivers get as `webhook-id`.
@@ -318,7 +309,8 @@ impl From<Delivery> for ShownDelivery {
 }
 
 /// A page of deliveries.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeliveryPage)]
 pub struct Page {
     deliveries: Vec<ShownDelivery>,
     /// Where to go on, with `before`.

@@ -7,16 +7,19 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
+use utoipa::ToSchema;
+use wallet_core::ids::MessageId;
 use wallet_core::refusal::Refusal;
 
 use super::callers::{By, RelyingParty};
 use super::problem::Problem;
 use super::run;
 use crate::flow::Context;
-use crate::flow::accounts::{self, Account};
+use crate::flow::accounts::{self, Account, Pack};
 use crate::flow::liability::{self, Liability};
 use crate::flow::{alerts, caps};
+use crate::store::usage::Usage;
 
 /// The query of a request, in the form that is documented and no other.
 pub(super) fn query<T: DeserializeOwned>(request: &HttpRequest, expected: &str) -> Result<T, Refusal> {
@@ -30,16 +33,23 @@ pub async fn balance(By(rp, ()): By<RelyingParty, ()>, ctx: Data<Context>) -> Re
     run(ctx, move |ctx| accounts::show(ctx, &rp.0)).await.map(Json)
 }
 
+/// The packs of a relying party, the first to expire first.
+#[derive(Serialize, ToSchema)]
+pub struct Packs {
+    packs: Vec<Pack>,
+}
+
 /// `GET /v1/packs`
-pub async fn packs(By(rp, ()): By<RelyingParty, ()>, ctx: Data<Context>) -> Result<Json<Value>, Problem> {
+pub async fn packs(By(rp, ()): By<RelyingParty, ()>, ctx: Data<Context>) -> Result<Json<Packs>, Problem> {
     let packs = run(ctx, move |ctx| accounts::packs(ctx, &rp.0)).await?;
-    Ok(Json(json!({ "packs": packs })))
+    Ok(Json(Packs { packs }))
 }
 
 /// Which fault.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = LiabilityQuery)]
 #[serde(deny_unknown_fields)]
-struct Fault {
+pub struct Fault {
     service: String,
     fault_at: Timestamp,
 }
@@ -55,27 +65,35 @@ pub async fn liability(
 }
 
 /// Which days.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = UsageQuery)]
 #[serde(deny_unknown_fields)]
 pub struct Days {
     from: Date,
     to: Date,
 }
 
+/// What was used, by period and service.
+#[derive(Serialize, ToSchema)]
+pub struct UsageList {
+    usage: Vec<Usage>,
+}
+
 /// `GET /v1/usage`
 pub async fn usage(
     By(rp, request): By<RelyingParty, HttpRequest>,
     ctx: Data<Context>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<UsageList>, Problem> {
     let Days { from, to } = query(&request, "`from` and `to` as days like 2026-11-22")?;
     let usage = run(ctx, move |ctx| accounts::usage(ctx, &rp.0, from, to)).await?;
-    Ok(Json(json!({ "usage": usage })))
+    Ok(Json(UsageList { usage }))
 }
 
 /// Where a list goes on.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = AfterQuery)]
 #[serde(deny_unknown_fields)]
-pub(super) struct After {
+pub struct After {
     /// The last that was seen.
     #[serde(default)]
     pub(super) after: String,
@@ -84,21 +102,42 @@ pub(super) struct After {
 /// Of a list, at once.
 pub(super) const PAGE: i64 = 100;
 
+/// What a relying party was told, the oldest first.
+#[derive(Serialize, ToSchema)]
+pub struct MessageList {
+    messages: Vec<ShownMessage>,
+}
+
+/// A message.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Message)]
+struct ShownMessage {
+    id: MessageId,
+    /// The kind of event.
+    kind: String,
+    /// What it says; its form follows from the kind.
+    body: Value,
+    at: Timestamp,
+}
+
 /// `GET /v1/messages`
 pub async fn messages(
     By(rp, request): By<RelyingParty, HttpRequest>,
     ctx: Data<Context>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<MessageList>, Problem> {
     let After { after } = query(&request, "`after` as the id of a message")?;
     let messages = run(ctx, move |ctx| accounts::messages(ctx, &rp.0, &after, PAGE)).await?;
-    let shown = messages.into_iter().map(
-        |message| json!({ "id": message.id, "kind": message.kind, "body": message.body, "at": message.at }),
-    );
-    Ok(Json(json!({ "messages": shown.collect::<Vec<_>>() })))
+    let shown = messages.into_iter().map(|message| ShownMessage {
+        id: message.id,
+        kind: message.kind,
+        body: message.body,
+        at: message.at,
+    });
+    Ok(Json(MessageList { messages: shown.collect() }))
 }
 
 /// The caps of a relying party.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Caps {
     caps: Vec<caps::Wanted>,
@@ -120,7 +159,7 @@ pub async fn replace_caps(
 }
 
 /// The alerts of a relying party.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Alerts {
     alerts: Vec<alerts::Wanted>,

@@ -6,8 +6,10 @@ use actix_multipart::Multipart;
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Path, Query};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::attributes::Attribute;
 use wallet_core::ids::RedemptionId;
+use wallet_core::log::entry::Evidence;
 use wallet_core::refusal::Refusal;
 
 use super::callers::{By, Holder};
@@ -21,7 +23,8 @@ use crate::flow::approvals::{self, Decided, Decision};
 use crate::flow::past_uses::{self, SeenUse, Uses};
 
 /// Which page of the uses.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = UsesQuery)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
     #[serde(default)]
@@ -47,8 +50,24 @@ pub async fn show(
     run(ctx, move |ctx| past_uses::show(ctx, &holder.0, *id)).await.map(Json)
 }
 
+/// What was done in one use.
+#[derive(Serialize, ToSchema)]
+pub struct UseLog {
+    /// Each act with its proof, oldest first.
+    log: Vec<Evidence>,
+}
+
+/// `GET /v1/me/redemptions/{id}/log`
+pub async fn log(
+    By(holder, id): By<Holder, Path<RedemptionId>>,
+    ctx: Data<Context>,
+) -> Result<Json<UseLog>, Problem> {
+    let log = run(ctx, move |ctx| past_uses::log(ctx, &holder.0, *id)).await?;
+    Ok(Json(UseLog { log }))
+}
+
 /// The holder's answer.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalRequest {
     decision: Word,
@@ -57,7 +76,8 @@ pub struct ApprovalRequest {
     number: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ApprovalDecision)]
 #[serde(rename_all = "snake_case")]
 enum Word {
     Agree,
@@ -86,7 +106,8 @@ pub async fn decide(
 }
 
 /// What the holder is told of the judgement: nothing of what the relying party bought beside it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = HolderJudgement)]
 pub struct Judged {
     id: RedemptionId,
     outcome: String,

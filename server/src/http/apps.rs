@@ -27,6 +27,10 @@ struct Built;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; \
      connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'; trusted-types svelte-trusted-html ecert";
+/// Of files under `app/`. A browser looks at it where one is started as a worker, and only there WebAssembly may run: in a thread that
+/// sees no page and no key, never in a page.
+const WORKER_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; base-uri 'none'; \
+     require-trusted-types-for 'script'; trusted-types 'none'";
 /// The camera for our own pages; all else that a wallet has no use for is off.
 const PERMISSIONS: &str = "camera=(self), screen-wake-lock=(self), microphone=(), geolocation=(), payment=(), usb=(), serial=(), \
      bluetooth=(), hid=(), midi=(), display-capture=()";
@@ -59,6 +63,24 @@ pub async fn wallet(request: HttpRequest, file: Path<String>) -> Result<HttpResp
     serve(&request, &format!("wallet/{file}"))
 }
 
+/// `GET /scanner`: relative addresses want the slash.
+pub async fn to_scanner() -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((LOCATION, "/scanner/")).finish()
+}
+
+/// `GET /scanner/`
+pub async fn scanner_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    if !is_built() {
+        return Ok(page(StatusCode::NOT_FOUND, MISSING));
+    }
+    serve(&request, "scanner/index.html")
+}
+
+/// `GET /scanner/{file}`: what has to lie beside the page.
+pub async fn scanner(request: HttpRequest, file: Path<String>) -> Result<HttpResponse, Problem> {
+    serve(&request, &format!("scanner/{file}"))
+}
+
 /// `GET /app/{file}`: what the apps share.
 pub async fn shared(request: HttpRequest, file: Path<String>) -> Result<HttpResponse, Problem> {
     serve(&request, &format!("{HASHED}{file}"))
@@ -73,9 +95,13 @@ fn serve(request: &HttpRequest, path: &str) -> Result<HttpResponse, Problem> {
     let media_type = media_type(path).ok_or(Refusal::NotFound)?;
     let (coding, file) = found(request, path).ok_or(Refusal::NotFound)?;
     let tag = tag(&file);
-    let cached = if path.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let (cached, policy) = if path.starts_with(HASHED) {
+        ("public, max-age=31536000, immutable", WORKER_POLICY)
+    } else {
+        ("no-cache", POLICY)
+    };
     let is_known = is_known(request, &tag);
-    let mut answer = guarded(if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
+    let mut answer = guarded(if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK }, policy);
     answer
         .insert_header((ETAG, tag.to_string()))
         .insert_header((CACHE_CONTROL, cached))
@@ -113,13 +139,15 @@ fn media_type(path: &str) -> Option<&'static str> {
         "svg" => "image/svg+xml",
         "png" => "image/png",
         "wasm" => "application/wasm",
+        // A model of MediaPipe.
+        "task" => "application/octet-stream",
         _ => return None,
     })
 }
 
 fn tag(file: &EmbeddedFile) -> EntityTag {
-    let hash = file.metadata.sha256_hash();
-    EntityTag::new_strong(hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    let hash = base16ct::lower::encode_string(&file.metadata.sha256_hash());
+    EntityTag::new_strong(format!("{hash:.32}"))
 }
 
 fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
@@ -131,16 +159,16 @@ fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
 }
 
 fn page(status: StatusCode, html: &'static str) -> HttpResponse {
-    guarded(status)
+    guarded(status, POLICY)
         .insert_header((CACHE_CONTROL, "no-store"))
         .content_type("text/html; charset=utf-8")
         .body(html)
 }
 
-fn guarded(status: StatusCode) -> HttpResponseBuilder {
+fn guarded(status: StatusCode, policy: &'static str) -> HttpResponseBuilder {
     let mut answer = HttpResponse::build(status);
     answer
-        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((CONTENT_SECURITY_POLICY, policy))
         .insert_header(("Permissions-Policy", PERMISSIONS))
         .insert_header((REFERRER_POLICY, "no-referrer"))
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))

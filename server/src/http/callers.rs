@@ -20,6 +20,12 @@ use crate::flow::callers::{self, Device};
 /// A relying party that showed a valid API key.
 pub struct RelyingParty(pub Arc<callers::RelyingParty>);
 
+/// A relying party, by an API key, or by one of its terminals that proved itself: what a till may do.
+pub struct Till(pub Arc<callers::RelyingParty>);
+
+/// A terminal that proved itself.
+pub struct Terminal(pub callers::Terminal);
+
 /// A holder's device with a valid access token and a fresh DPoP proof.
 pub struct Holder(pub Device);
 
@@ -133,6 +139,41 @@ impl FromRequest for Holder {
             });
             holder.await.map(Holder)
         })
+    }
+}
+
+impl FromRequest for Terminal {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let (ctx, token, proof) = (context(request), credentials(request, "DPoP"), proof(request));
+        let (method, path) = (request.method().to_string(), request.path().to_owned());
+        Box::pin(async move {
+            let token = token.ok_or_else(|| unauthenticated("send `Authorization: DPoP …`"))?;
+            let proof = proof.ok_or_else(|| unauthenticated("send one DPoP proof"))?;
+            let terminal = run(ctx?, move |ctx| {
+                let url = format!("{}{path}", ctx.public_url);
+                let prove = || callers::terminal(ctx, &token, &proof, &method, &url);
+                ctx.metrics.stage(Stage::AuthenticateRelyingParty, prove)
+            });
+            terminal.await.map(Terminal)
+        })
+    }
+}
+
+impl FromRequest for Till {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        if credentials(request, "DPoP").is_some() {
+            let terminal = Terminal::from_request(request, payload);
+            Box::pin(async move { Ok(Till(terminal.await?.0.rp)) })
+        } else {
+            let rp = RelyingParty::from_request(request, payload);
+            Box::pin(async move { Ok(Till(rp.await?.0)) })
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json};
 use serde::Deserialize;
+use utoipa::ToSchema;
 use wallet_core::attributes::Share;
 
 use super::callers::{By, Holder};
@@ -12,7 +13,8 @@ use super::run;
 use crate::flow::{Context, codes, handles};
 
 /// What the code may share.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CodeRequest)]
 #[serde(deny_unknown_fields)]
 pub struct MintRequest {
     share: Share,
@@ -28,7 +30,8 @@ pub async fn mint(
 }
 
 /// Public keys that the wallet made, one for each handle.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = HandlesRequest)]
 #[serde(deny_unknown_fields)]
 pub struct RefillRequest {
     keys: Vec<String>,

@@ -3,7 +3,8 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 use wallet_core::ids::ContactId;
 
 use super::callers::{By, RelyingParty};
@@ -22,10 +23,19 @@ pub async fn create(
     Ok(HttpResponse::build(StatusCode::CREATED).json(made))
 }
 
+/// All contacts of a relying party.
+#[derive(Serialize, ToSchema)]
+pub struct ContactList {
+    contacts: Vec<Shown>,
+}
+
 /// `GET /v1/contacts`
-pub async fn list(By(rp, ()): By<RelyingParty, ()>, ctx: Data<Context>) -> Result<Json<Value>, Problem> {
+pub async fn list(
+    By(rp, ()): By<RelyingParty, ()>,
+    ctx: Data<Context>,
+) -> Result<Json<ContactList>, Problem> {
     let contacts = run(ctx, move |ctx| contacts::list(ctx, &rp.0)).await?;
-    Ok(Json(json!({ "contacts": contacts })))
+    Ok(Json(ContactList { contacts }))
 }
 
 /// `POST /v1/contacts/{id}:confirm`

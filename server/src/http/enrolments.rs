@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 use wallet_core::ids::{EnrolmentId, SponsorshipId};
 use wallet_core::risk::DeviceSignals;
 
@@ -22,7 +23,8 @@ use crate::flow::enrolments::{self, DocumentRead};
 use crate::flow::proofing::{self, Consent, Enrolled, Kind, Shown};
 
 /// The body that begins an enrolment.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = EnrolmentRequest)]
 #[serde(deny_unknown_fields)]
 pub struct StartRequest {
     consent: Consent,
@@ -60,7 +62,7 @@ pub async fn submit_document(
     let document = ctx.metrics.stage_async(Stage::EnrolmentUpload, document).await?;
     let read = run(ctx, move |ctx| {
         let _until_read = document.place;
-        enrolments::submit_document(ctx, &holder.0, *id, document.front, document.back)
+        enrolments::submit_document(ctx, &holder.0, *id, document.photographs)
     });
     read.await.map(Json)
 }

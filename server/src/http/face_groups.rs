@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 use wallet_core::ids::{FaceGroupId, GroupFaceId};
 use wallet_core::refusal::Refusal;
 
@@ -24,14 +25,16 @@ const MAX_NAME: usize = 80;
 const MAX_MATCHES: usize = 20;
 
 /// The body that makes a group.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = FaceGroupRequest)]
 #[serde(deny_unknown_fields)]
 pub struct CreateRequest {
     name: String,
 }
 
 /// How many matches a search may give.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = FaceSearchQuery)]
 pub struct SearchQuery {
     #[serde(default = "one")]
     matches: usize,

@@ -7,9 +7,11 @@ use super::problem::Problem;
 use super::run;
 use crate::flow::{Context, prices, status_lists};
 
+const TEXT: &str = "text/plain; charset=utf-8";
+
 /// `GET /healthz`: the process lives.
 pub async fn alive() -> HttpResponse {
-    HttpResponse::Ok().body("alive\n")
+    HttpResponse::Ok().content_type(TEXT).body("alive\n")
 }
 
 /// `GET /readyz`: the databases answer with what was put there at the start.
@@ -19,5 +21,5 @@ pub async fn ready(ctx: Data<Context>) -> Result<HttpResponse, Problem> {
         prices::readable(ctx)
     })
     .await?;
-    Ok(HttpResponse::Ok().body("ready\n"))
+    Ok(HttpResponse::Ok().content_type(TEXT).body("ready\n"))
 }

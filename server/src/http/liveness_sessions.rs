@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 use wallet_core::face::Mode;
 use wallet_core::ids::LivenessSessionId;
 
@@ -19,7 +20,8 @@ use crate::flow::Context;
 use crate::flow::liveness_sessions::{self, Session};
 
 /// The body that opens a session.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = LivenessSessionRequest)]
 #[serde(deny_unknown_fields)]
 pub struct OpenRequest {
     #[serde(default)]

@@ -3,6 +3,7 @@
 //! Invariant: a handler that needs a caller takes it as an argument ([`callers`]); there is no way to forget the check.
 
 pub mod accounts;
+pub mod api_keys;
 pub mod approvals;
 pub mod apps;
 pub mod attestations;
@@ -14,6 +15,7 @@ pub mod deadline;
 pub mod devices;
 pub mod enrolments;
 pub mod even_time;
+pub mod events;
 pub mod face_groups;
 pub mod faces;
 pub mod health;
@@ -38,6 +40,7 @@ pub mod sponsorships;
 pub mod standing_numbers;
 pub mod statements;
 pub mod status_lists;
+pub mod terminals;
 pub mod transparency_log;
 pub mod uploads;
 pub mod uses;

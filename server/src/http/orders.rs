@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 use wallet_core::ids::OrderId;
 
 use super::callers::{By, RelyingParty};
@@ -34,7 +35,8 @@ pub async fn place(
 }
 
 /// Where a page begins.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = OrdersQuery)]
 pub struct PageQuery {
     before: Option<OrderId>,
 }

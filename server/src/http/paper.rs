@@ -11,6 +11,7 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError as _}
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use utoipa::ToSchema;
 use wallet_core::code::sheet::escape;
 use wallet_core::es256::sha256;
 use wallet_core::ids::CertificateId;
@@ -35,9 +36,10 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// What a person typed.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PaperRevocation)]
 #[serde(deny_unknown_fields)]
-struct PaperRequest {
+pub struct PaperRequest {
     revocation_code: String,
     /// From the sheet; a form sends it empty.
     #[serde(default)]
@@ -91,7 +93,7 @@ fn from_form(body: &[u8]) -> Option<PaperRequest> {
 }
 
 /// What the sheet's QR adds to the page's address.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct Prefilled {
     certificate: Option<String>,
 }

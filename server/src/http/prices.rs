@@ -27,7 +27,7 @@ pub async fn announce(
 
 /// `GET /v1/admin/billing-cycles`
 pub async fn cycles(_: Admin, ctx: Data<Context>) -> Result<Json<Cycles>, Problem> {
-    run(ctx, cycles::list).await.map(Json)
+    run(ctx, |ctx| cycles::list(ctx, ctx.now())).await.map(Json)
 }
 
 /// `POST /v1/admin/billing-cycles`

@@ -8,6 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 use wallet_core::refusal::{HolderMessage, Refusal};
 
 use crate::stop::Stop;
@@ -38,6 +39,12 @@ pub fn of_json(error: &JsonPayloadError) -> Problem {
     Refusal::RequestInvalid { field: "body", expected }.into()
 }
 
+/// The answer to a query that is not the one that was asked for.
+pub fn of_query() -> Problem {
+    let expected = "the documented parameters, and no others".to_owned();
+    Refusal::RequestInvalid { field: "query", expected }.into()
+}
+
 /// The answer to an address with something in it that is no id.
 pub fn of_path() -> Problem {
     Refusal::NotFound.into()
@@ -50,8 +57,9 @@ pub struct Problem {
     body: Box<Body>,
 }
 
-#[derive(Debug, Serialize)]
-struct Body {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Body {
     r#type: String,
     title: String,
     status: u16,
@@ -73,12 +81,14 @@ struct Body {
 }
 
 /// The status of each refusal. No wildcard: a new refusal does not compile until it has its place here.
-fn status(refusal: &Refusal) -> StatusCode {
+pub(crate) fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::RequestInvalid { .. } | Refusal::CodeMalformed | Refusal::IdempotencyKeyMissing => {
             StatusCode::BAD_REQUEST
         }
-        Refusal::Unauthenticated { .. } | Refusal::DeviceEnded { .. } => StatusCode::UNAUTHORIZED,
+        Refusal::Unauthenticated { .. } | Refusal::DeviceEnded { .. } | Refusal::TerminalRevoked => {
+            StatusCode::UNAUTHORIZED
+        }
         Refusal::ConsentMissing
         | Refusal::PurposeNotRegistered
         | Refusal::AttributeNotAllowed

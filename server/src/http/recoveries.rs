@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 use wallet_core::ids::EnrolmentId;
 use wallet_core::risk::DeviceSignals;
 
@@ -21,7 +22,8 @@ use crate::flow::proofing::{self, Consent, Enrolled, Kind, Shown};
 use crate::flow::recoveries;
 
 /// The body that begins a recovery.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RecoveryRequest)]
 #[serde(deny_unknown_fields)]
 pub struct StartRequest {
     consent: Consent,

@@ -8,6 +8,7 @@ use actix_web::rt::time::Instant;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::attributes::Attribute;
 use wallet_core::code::Code;
 use wallet_core::face::Mode;
@@ -17,7 +18,7 @@ use wallet_core::money::{Amount, Micros};
 use wallet_core::redemption::Device;
 use wallet_core::refusal::Refusal;
 
-use super::callers::{By, RelyingParty};
+use super::callers::{By, Till};
 use super::even_time::on_the_beat;
 use super::idempotency::{idempotency, key};
 use super::problem::Problem;
@@ -26,11 +27,13 @@ use super::uploads::{self, Uploads};
 use crate::edge::metrics::Stage;
 use crate::flow::Context;
 use crate::flow::answers::{Answer, Judged};
+use crate::flow::callers::RelyingParty;
 use crate::flow::log;
 use crate::flow::redemptions::{self, Opened, Opening, Shown};
 
 /// The body that opens a redemption.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = RedemptionRequest)]
 #[serde(deny_unknown_fields)]
 pub struct OpenRequest {
     code: String,
@@ -50,7 +53,7 @@ pub struct OpenRequest {
 }
 
 /// On whose device the face is captured.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum CaptureOn {
     Rp,
@@ -81,14 +84,32 @@ impl OpenRequest {
     }
 }
 
+/// What a terminal opens bears its id; an API key may name any.
+fn by_terminal(body: &mut OpenRequest, rp: &RelyingParty) -> Result<(), Refusal> {
+    if let Some(id) = rp.terminal {
+        if body.terminal.is_some() {
+            let expected = "nothing: a terminal is known by its token".to_owned();
+            return Err(Refusal::RequestInvalid { field: "terminal", expected });
+        }
+        body.terminal = Some(id.to_string());
+    }
+    Ok(())
+}
+
+/// Stands in fingerprints, so that no terminal is given the answer to another one's request.
+fn terminal(rp: &RelyingParty) -> String {
+    rp.terminal.map(|id| id.to_string()).unwrap_or_default()
+}
+
 /// `POST /v1/redemptions`
 pub async fn open(
-    By(rp, body): By<RelyingParty, Json<OpenRequest>>,
+    By(rp, body): By<Till, Json<OpenRequest>>,
     request: HttpRequest,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     let began = Instant::now();
-    let body = body.into_inner();
+    let mut body = body.into_inner();
+    by_terminal(&mut body, &rp.0)?;
     let asked = serde_json::to_vec(&body).map_err(Problem::internal)?;
     let idempotency = idempotency(&ctx, &request, key(&request)?, &asked);
     body.check()?;
@@ -113,17 +134,18 @@ pub async fn open(
 
 /// `POST /v1/redemptions/{id}/captures`
 pub async fn submit_capture(
-    By(rp, (id, body)): By<RelyingParty, (Path<RedemptionId>, Multipart)>,
+    By(rp, (id, body)): By<Till, (Path<RedemptionId>, Multipart)>,
     request: HttpRequest,
     uploads: Data<Uploads>,
     ctx: Data<Context>,
-) -> Result<Json<Box<Judged>>, Problem> {
+) -> Result<Json<Judged>, Problem> {
     let key = key(&request)?;
     let uploads::SignedCapture { capture, place, .. } = ctx
         .metrics
         .stage_async(Stage::RedemptionUpload, uploads::capture(&uploads, request.headers(), body))
         .await?;
-    let idempotency = idempotency(&ctx, &request, key, &capture.fingerprint());
+    let fingerprint = [&capture.fingerprint()[..], terminal(&rp.0).as_bytes()].concat();
+    let idempotency = idempotency(&ctx, &request, key, &fingerprint);
     let answer = run(ctx, move |ctx| {
         let _until_judged = place;
         redemptions::judge(ctx, &rp.0, *id, &idempotency, capture)
@@ -132,7 +154,7 @@ pub async fn submit_capture(
     #[cfg(feature = "bench-without-face")]
     crate::failpoint::after_commit();
     match answer {
-        Answer::Judged(judged) => Ok(Json(judged)),
+        Answer::Judged(judged) => Ok(Json(*judged)),
         Answer::Unusable(unusable) => {
             Err(Problem::unusable(unusable.reason, unusable.hint).with_receipt(unusable.receipt))
         }
@@ -141,7 +163,7 @@ pub async fn submit_capture(
 
 /// `GET /v1/redemptions/{id}`
 pub async fn show(
-    By(rp, id): By<RelyingParty, Path<RedemptionId>>,
+    By(rp, id): By<Till, Path<RedemptionId>>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     match run(ctx, move |ctx| redemptions::show(ctx, &rp.0, *id)).await? {
@@ -152,14 +174,14 @@ pub async fn show(
 
 /// `POST /v1/redemptions/{id}:cancel`
 pub async fn cancel(
-    By(rp, id): By<RelyingParty, Path<RedemptionId>>,
+    By(rp, id): By<Till, Path<RedemptionId>>,
     ctx: Data<Context>,
 ) -> Result<Json<Opened>, Problem> {
     run(ctx, move |ctx| redemptions::cancel(ctx, &rp.0, *id)).await.map(Json)
 }
 
 /// The receipts of a redemption, and the proofs that what was done in it is in the transparency log.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Receipts {
     receipts: Vec<String>,
     log: Vec<Evidence>,
@@ -167,7 +189,7 @@ pub struct Receipts {
 
 /// `GET /v1/redemptions/{id}/receipt`
 pub async fn receipts(
-    By(rp, id): By<RelyingParty, Path<RedemptionId>>,
+    By(rp, id): By<Till, Path<RedemptionId>>,
     ctx: Data<Context>,
 ) -> Result<Json<Receipts>, Problem> {
     let receipts = run(ctx, move |ctx| {

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path};
 use serde::Deserialize;
+use utoipa::ToSchema;
 use wallet_core::attributes::Share;
 use wallet_core::ids::CertificateId;
 
@@ -15,7 +16,8 @@ use crate::flow::certificates::Said;
 use crate::flow::standing_numbers::{self, Shown};
 
 /// What the number may share.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NumberRequest)]
 #[serde(deny_unknown_fields)]
 pub struct MakeRequest {
     share: Share,

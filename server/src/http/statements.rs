@@ -5,8 +5,8 @@ use actix_web::http::header::{
 };
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::ids::ChargeId;
 use wallet_core::refusal::Refusal;
 
@@ -16,16 +16,22 @@ use super::problem::Problem;
 use super::run;
 use crate::edge::print::Language;
 use crate::flow::Context;
-use crate::flow::statements::{self, Lines, Proof};
+use crate::flow::statements::{self, Lines, Proof, Shown};
+
+/// Statements, the earliest first.
+#[derive(Serialize, ToSchema)]
+pub struct StatementList {
+    statements: Vec<Shown>,
+}
 
 /// `GET /v1/statements`
 pub async fn list(
     By(rp, request): By<RelyingParty, HttpRequest>,
     ctx: Data<Context>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<StatementList>, Problem> {
     let After { after } = query(&request, "`after` as the name of a period")?;
     let statements = run(ctx, move |ctx| statements::list(ctx, &rp.0, &after, PAGE)).await?;
-    Ok(Json(json!({ "statements": statements })))
+    Ok(Json(StatementList { statements }))
 }
 
 /// `GET /v1/statements/{period}`
@@ -60,9 +66,10 @@ pub async fn show(
 }
 
 /// In which language.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PrintQuery)]
 #[serde(deny_unknown_fields)]
-struct Print {
+pub struct Print {
     #[serde(default)]
     lang: Option<String>,
 }
@@ -85,9 +92,10 @@ fn language(request: &HttpRequest) -> Result<Language, Refusal> {
 }
 
 /// Which lines.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = LinesQuery)]
 #[serde(deny_unknown_fields)]
-struct LinesRequest {
+pub struct LinesRequest {
     #[serde(default)]
     after: Option<ChargeId>,
     #[serde(default = "hundred")]

@@ -6,6 +6,7 @@ use actix_web::http::header::{
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::run;
@@ -80,7 +81,8 @@ fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
 }
 
 /// Every list there is (Token Status List, "Status List Aggregation").
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = StatusLists)]
 pub struct Aggregation {
     status_lists: Vec<String>,
 }

@@ -4,6 +4,7 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Json, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 use wallet_core::log::tiles::TilePath;
 use wallet_core::refusal::Refusal;
 
@@ -34,7 +35,8 @@ pub async fn tile(path: Path<String>, ctx: Data<Context>) -> Result<HttpResponse
 }
 
 /// Which part of a holder's log.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = LogQuery)]
 #[serde(deny_unknown_fields)]
 pub struct PageRequest {
     /// The first leaf that is wanted; `next` of the page before.

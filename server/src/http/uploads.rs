@@ -14,6 +14,7 @@ use wallet_core::picture::MAX_BYTES;
 use wallet_core::refusal::Refusal;
 
 use super::problem::Problem;
+use crate::flow::enrolments::Photographs;
 
 /// All frames of a capture together: twelve of a phone's camera at good quality are about 6 MiB.
 const MAX_CAPTURE_BYTES: usize = 24 * 1024 * 1024;
@@ -51,13 +52,11 @@ impl Uploads {
     }
 }
 
-/// Both sides of a document.
+/// Photographs of a document.
 pub struct Document {
-    /// The side with the portrait.
-    pub front: Vec<u8>,
-    /// The side with the validity.
-    pub back: Vec<u8>,
-    /// Kept until both were read.
+    /// Of an identity card or a passport.
+    pub photographs: Photographs,
+    /// Kept until they were read.
     pub place: Place,
 }
 
@@ -89,17 +88,24 @@ impl From<MultipartError> for Problem {
     }
 }
 
-/// Reads the parts `front` and `back`.
+/// Reads the parts `front` and `back` of an identity card, or the part `passport`.
 pub async fn document(uploads: &Uploads, headers: &HeaderMap, body: Multipart) -> Result<Document, Problem> {
-    let Form { pictures: [front, back], place, .. } =
-        form(uploads, headers, body, ["front", "back"], &[]).await?;
-    Ok(Document { front, back, place })
+    let Form { pictures, place, .. } =
+        parts(uploads, headers, body, ["front", "back", "passport"], &[]).await?;
+    let photographs = match pictures {
+        [Some(front), Some(back), None] => Photographs::IdCard { front, back },
+        [None, None, Some(page)] => Photographs::Passport(page),
+        [.., Some(_)] => return Err(invalid("passport", "by itself, without `front` and `back`")),
+        [Some(_), None, None] => return Err(missing("back")),
+        [None, _, None] => return Err(missing("front")),
+    };
+    Ok(Document { photographs, place })
 }
 
 /// A form of pictures and words, each once.
-pub struct Form<const N: usize> {
+pub struct Form<const N: usize, P = Vec<u8>> {
     /// The pictures, in the order in which they were asked for.
-    pub pictures: [Vec<u8>; N],
+    pub pictures: [P; N],
     /// The words that were sent, by name.
     pub words: BTreeMap<&'static str, String>,
     /// Kept until the pictures were looked at.
@@ -117,6 +123,25 @@ pub async fn form<const N: usize>(
     pictures: [&'static str; N],
     words: &'static [&'static str],
 ) -> Result<Form<N>, Problem> {
+    let Form { pictures: sent, words, place } = parts(uploads, headers, body, pictures, words).await?;
+    if let Some((name, _)) = pictures.iter().zip(&sent).find(|(_, picture)| picture.is_none()) {
+        return Err(missing(name));
+    }
+    Ok(Form { pictures: sent.map(Option::unwrap_or_default), words, place })
+}
+
+fn missing(picture: &'static str) -> Problem {
+    invalid(picture, "a part with a picture")
+}
+
+/// Reads a form of which every part may be left out.
+async fn parts<const N: usize>(
+    uploads: &Uploads,
+    headers: &HeaderMap,
+    body: Multipart,
+    pictures: [&'static str; N],
+    words: &'static [&'static str],
+) -> Result<Form<N, Option<Vec<u8>>>, Problem> {
     require_multipart(headers)?;
     let place = uploads.place()?;
     let mut sent: [(&'static str, Option<Vec<u8>>); N] = pictures.map(|name| (name, None));
@@ -134,10 +159,7 @@ pub async fn form<const N: usize>(
         Err(invalid("body", format!("only the parts {}", known.join(", "))))
     })
     .await?;
-    if let Some((missing, _)) = sent.iter().find(|(_, picture)| picture.is_none()) {
-        return Err(invalid(missing, "a part with a picture"));
-    }
-    Ok(Form { pictures: sent.map(|(_, picture)| picture.unwrap_or_default()), words: said, place })
+    Ok(Form { pictures: sent.map(|(_, picture)| picture), words: said, place })
 }
 
 fn is_first(field: &'static str, first: bool) -> Result<(), Problem> {

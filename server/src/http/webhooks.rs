@@ -3,8 +3,8 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::ids::{DeliveryId, WebhookId};
 
 use super::accounts::query;
@@ -24,10 +24,19 @@ pub async fn create(
     Ok(HttpResponse::build(StatusCode::CREATED).json(made))
 }
 
+/// All webhooks of a relying party.
+#[derive(Serialize, ToSchema)]
+pub struct WebhookList {
+    webhooks: Vec<Shown>,
+}
+
 /// `GET /v1/webhooks`
-pub async fn list(By(rp, ()): By<RelyingParty, ()>, ctx: Data<Context>) -> Result<Json<Value>, Problem> {
+pub async fn list(
+    By(rp, ()): By<RelyingParty, ()>,
+    ctx: Data<Context>,
+) -> Result<Json<WebhookList>, Problem> {
     let webhooks = run(ctx, move |ctx| webhooks::list(ctx, &rp.0)).await?;
-    Ok(Json(json!({ "webhooks": webhooks })))
+    Ok(Json(WebhookList { webhooks }))
 }
 
 /// `GET /v1/webhooks/{id}`
@@ -55,7 +64,8 @@ pub async fn enable(
 }
 
 /// How a secret is replaced.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = SecretRotation)]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
     #[serde(default)]
@@ -80,9 +90,10 @@ pub async fn end_old_secrets(
 }
 
 /// Where a page begins.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = DeliveriesQuery)]
 #[serde(deny_unknown_fields)]
-struct Before {
+pub struct Before {
     #[serde(default)]
     before: Option<DeliveryId>,
 }

@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::flow::{
-    Context, alerts, announcements, earning, face_groups, health, issuer, jobs, log, orders, retention,
-    statements, status_lists, telling, test_clocks,
+    Context, alerts, announcements, earning, face_groups, health, issuer, jobs, listening, log, orders,
+    retention, statements, status_lists, telling, test_clocks,
 };
 use crate::stop::{Flow, Stop};
 
@@ -61,7 +61,7 @@ const HOURLY: Job = Job {
     lease: Some(SignedDuration::from_secs(300)),
 };
 
-const JOBS: [Job; 18] = [
+const JOBS: [Job; 19] = [
     // A revocation reaches the published list within a quarter of a second and the time of signing it.
     Job {
         name: "outbox",
@@ -94,6 +94,15 @@ const JOBS: [Job; 18] = [
         name: "follow_keys",
         look: Duration::from_secs(1),
         work: issuer::follow_keys,
+        every: SignedDuration::from_secs(1),
+        lease: None,
+        ..HOURLY
+    },
+    // Whoever listens at this replica hears of a request within half a second: one look for all of them, and none when nobody listens.
+    Job {
+        name: "tell_listeners",
+        look: Duration::from_millis(500),
+        work: listening::look,
         every: SignedDuration::from_secs(1),
         lease: None,
         ..HOURLY

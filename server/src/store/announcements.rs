@@ -9,14 +9,15 @@ use super::columns::{damaged, parse, present};
 use super::schema::{announcements as a, subscriptions as s};
 use super::{Conn, exactly_one};
 use crate::billing::price::Service;
+use crate::delivery::event::Kind;
 
 /// Something to be told.
 #[derive(Debug, Clone)]
 pub struct Announcement {
     /// Which; in the order in which they are told.
     pub id: String,
-    /// What it is about, in a word.
-    pub kind: String,
+    /// What it is about.
+    pub kind: Kind,
     /// Who has bought one of these is told.
     pub services: Vec<Service>,
     /// The figures.
@@ -25,10 +26,10 @@ pub struct Announcement {
     pub told_up_to: String,
 }
 
-/// Adds one.
+/// Adds one, in the transaction of what is announced: all who have bought one of the services are to be told it.
 pub fn insert(
     conn: &mut Conn,
-    kind: &str,
+    kind: Kind,
     services: &[Service],
     body: &Value,
     now: Timestamp,
@@ -36,7 +37,7 @@ pub fn insert(
     let services: Vec<&str> = services.iter().map(|service| service.as_str()).collect();
     let row = (
         a::id.eq(MessageId::new(now, &mut rand::rng()).to_string()),
-        a::kind.eq(kind),
+        a::kind.eq(kind.as_str()),
         a::services.eq(services.join(" ")),
         a::body.eq(body.to_string()),
         a::at.eq(now.as_microsecond()),
@@ -57,6 +58,7 @@ pub fn waiting(conn: &mut Conn) -> QueryResult<Option<Announcement>> {
     let service = |name| present(Service::parse(name), "announcements.services");
     let services = services.split(' ').map(service).collect::<QueryResult<_>>()?;
     let body = serde_json::from_str(&body).map_err(|_| damaged(&"announcements.body"))?;
+    let kind = parse(&kind)?;
     Ok(Some(Announcement { id, kind, services, body, told_up_to }))
 }
 

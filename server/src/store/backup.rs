@@ -158,7 +158,7 @@ fn sha256(file: &Path) -> anyhow::Result<(String, u64)> {
         hash.update(part);
         bytes += part.len() as u64;
     }
-    Ok((rows::hex(&hash.finalize()), bytes))
+    Ok((base16ct::lower::encode_string(&hash.finalize()), bytes))
 }
 
 /// Compares with `FILE.sha256`, where that was kept.

@@ -92,6 +92,9 @@ pub fn of_rps(since: Since) -> Vec<Check> {
         ("captured-by-a-holder-nobody-asked",
             "r.id{)row} AS line FROM redemptions r LEFT JOIN approvals p ON p.rp_id = r.rp_id AND p.redemption_id = r.id \
              WHERE r.phase IN ('awaiting_holder', 'holder') AND p.redemption_id IS NULL".to_owned()),
+        ("opened-by-no-terminal",
+            "r.id{)row} AS line FROM redemptions r LEFT JOIN terminals t ON t.rp_id = r.rp_id AND t.id = r.terminal_id \
+             WHERE r.terminal_id IS NOT NULL AND t.activated_at IS NULL".to_owned()),
         ("charge-without-its-attempt", format!(
             "c.id{{)row}} AS line FROM charges c WHERE NOT EXISTS (SELECT 1 FROM attempts a WHERE {CHARGED} \
              AND a.id = c.attempt_id AND a.charge_id = c.id AND a.service = c.service)")),

@@ -154,6 +154,12 @@ pub fn offer_token(
     exactly_one(diesel::update(row).set(values).execute(conn)?)
 }
 
+/// Until when the present access token of a device is good.
+pub fn token_until(conn: &mut Conn, jkt: &str) -> QueryResult<Option<Timestamp>> {
+    let until = devices::table.find(jkt).select(devices::token_expires_at).first::<i64>(conn).optional()?;
+    until.map(time).transpose()
+}
+
 /// The offered token was used: the present one ends. Done by another request already, it does nothing.
 pub fn take_offered_token(
     conn: &mut Conn,

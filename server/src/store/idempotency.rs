@@ -113,7 +113,7 @@ given AS (
     ON CONFLICT DO NOTHING RETURNING lease
 )
 SELECT lease, r.certificate_id, r.purpose, r.asked, r.share, r.nonce, r.deadline, r.unusable_attempts, r.state,
-       r.sealed_answer, r.closed_at, r.liveness, r.phase,
+       r.sealed_answer, r.closed_at, r.liveness, r.phase, r.terminal_id,
        c.id, c.holder_id, c.device_jkt, c.device_key, c.status_list, c.status_index, c.assurance, c.sealed_attributes,
        c.sealed_template, c.state, c.issued_at, c.expires_at, h.eid
 FROM leased JOIN given USING (lease)

@@ -24,6 +24,7 @@ mod trouble;
 
 pub mod admins;
 pub mod announcements;
+pub mod api_keys;
 pub mod approvals;
 pub mod attempts;
 pub mod audit;
@@ -72,6 +73,7 @@ pub mod sponsorships;
 pub mod standing_numbers;
 pub mod statements;
 pub mod status_lists;
+pub mod terminals;
 pub mod test_clocks;
 pub mod throttles;
 pub mod usage;

@@ -70,9 +70,9 @@ fn insert(conn: &mut Conn, opening: &Opening) -> QueryResult<Outcome> {
 
 const AT_ONCE: &str = "
 WITH given AS (
-    SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS g (
+    SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS g (
         rp_id, id, certificate_id, purpose, asked, share, nonce, deadline, opened_at,
-        answer, audit_id, liveness, code_id, request_mac, key, fingerprint, lease, leased_until)
+        answer, audit_id, liveness, terminal_id, code_id, request_mac, key, fingerprint, lease, leased_until)
 ), spent AS (
     INSERT INTO spent_codes (certificate_id, code_id, rp_id, redemption_id, request_mac, spent_at)
     SELECT c.id, g.code_id, g.rp_id, g.id, g.request_mac, g.opened_at
@@ -90,8 +90,9 @@ WITH given AS (
     SELECT ready.* FROM ready JOIN kept USING (lease)
 ), opened AS (
     INSERT INTO redemptions (rp_id, id, certificate_id, purpose, asked, share, nonce, deadline, state,
-                             unusable_attempts, opened_at, liveness)
-    SELECT rp_id, id, certificate_id, purpose, asked, share, nonce, deadline, 'challenged', 0, opened_at, liveness
+                             unusable_attempts, opened_at, liveness, terminal_id)
+    SELECT rp_id, id, certificate_id, purpose, asked, share, nonce, deadline, 'challenged', 0, opened_at, liveness,
+           terminal_id
     FROM fresh
 ), noted AS (
     INSERT INTO audit (actor, id, action, object, outcome, at)
@@ -123,6 +124,9 @@ fn insert_at_once(postgres: &mut PgConnection, openings: &[Opening]) -> QueryRes
         Column::Bytes(of().map(|opening| opening.kept.as_slice()).collect()),
         Column::Texts(of().map(audit_id).collect()),
         Column::MaybeStrs(redemptions().map(|redemption| liveness(redemption.challenge.mode)).collect()),
+        Column::MaybeTexts(
+            redemptions().map(|redemption| redemption.terminal.map(|id| id.to_string())).collect(),
+        ),
         Column::MaybeBytes(spendings().map(|code| code.map(|code| code.code_id.as_slice())).collect()),
         Column::MaybeBytes(
             spendings().map(|code| code.map(|code| code.spent.request_mac.as_slice())).collect(),

@@ -60,6 +60,34 @@ pub fn newest(
     Ok(uses)
 }
 
+/// Certificates that are looked up in one statement: so few that PostgreSQL goes by their keys. With thousands it reads all that was used lately, of everybody.
+const AT_ONCE: usize = 256;
+
+/// For each of these certificates that is in force at `now`: every use since then, or one row without a use.
+pub fn since_of_each(
+    conn: &mut Conn,
+    of: &[CertificateId],
+    since: Timestamp,
+    now: Timestamp,
+) -> QueryResult<Vec<(CertificateId, Option<Use>)>> {
+    use super::schema::certificates as c;
+    let recent = spent_codes::spent_at.ge(since.as_microsecond());
+    let mut found = Vec::with_capacity(of.len());
+    for some in of.chunks(AT_ONCE) {
+        let rows = c::table
+            .left_join(spent_codes::table.on(spent_codes::certificate_id.eq(c::id).and(recent)))
+            .filter(c::id.eq_any(some.iter().map(CertificateId::to_string)))
+            .filter(c::state.eq("active"))
+            .filter(c::expires_at.gt(now.as_microsecond()))
+            .select((c::id, (spent_codes::rp_id, spent_codes::redemption_id).nullable()));
+        for (certificate, used) in rows.load::<(String, Option<(String, String)>)>(conn)? {
+            let used = used.map(|(rp, id)| QueryResult::Ok((parse(&rp)?, parse(&id)?))).transpose()?;
+            found.push((parse(&certificate)?, used));
+        }
+    }
+    Ok(found)
+}
+
 /// The use of one of these certificates in a redemption.
 pub fn find(conn: &mut Conn, of: &[CertificateId], redemption: RedemptionId) -> QueryResult<Option<Use>> {
     let (of, id): (Vec<String>, _) =

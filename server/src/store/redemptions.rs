@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use wallet_core::attributes::{Attribute, Share};
 use wallet_core::face::Mode;
 use wallet_core::face::challenge::Asked;
-use wallet_core::ids::{CertificateId, RedemptionId, RelyingPartyId};
+use wallet_core::ids::{CertificateId, RedemptionId, RelyingPartyId, TerminalId};
 use wallet_core::redemption::{ANSWER_WITHIN, Cancellation, Device, MAX_CAPTURES, State};
 
 use super::columns::{array, damaged, join, parse, present, split, time};
@@ -22,6 +22,8 @@ pub struct Redemption {
     pub id: RedemptionId,
     /// By whom.
     pub rp: RelyingPartyId,
+    /// By which of its terminals; `None` where an API key opened it.
+    pub terminal: Option<TerminalId>,
     /// Of which certificate.
     pub certificate: CertificateId,
     /// Under which registered purpose.
@@ -93,6 +95,7 @@ pub fn insert(conn: &mut Conn, redemption: &Redemption, now: Timestamp) -> Query
         r::phase.eq(phase(redemption.state)),
         r::unusable_attempts.eq(0),
         r::opened_at.eq(now.as_microsecond()),
+        r::terminal_id.eq(redemption.terminal.map(|terminal| terminal.to_string())),
     );
     diesel::insert_into(r::table).values(row).execute(conn).map(drop)
 }
@@ -111,6 +114,7 @@ pub(super) type Row = (
     Option<i64>,
     Option<String>,
     Option<String>,
+    Option<String>,
 );
 pub(super) type SqlRow = (
     Text,
@@ -123,6 +127,7 @@ pub(super) type SqlRow = (
     Text,
     Nullable<Binary>,
     Nullable<BigInt>,
+    Nullable<Text>,
     Nullable<Text>,
     Nullable<Text>,
 );
@@ -143,6 +148,7 @@ macro_rules! columns {
             r::closed_at,
             r::liveness,
             r::phase,
+            r::terminal_id,
         )
     }};
 }
@@ -179,6 +185,7 @@ pub(super) fn from_row(id: RedemptionId, rp: RelyingPartyId, row: Row) -> QueryR
         closed_at,
         mode,
         phase,
+        terminal,
     ) = row;
     let deadline = time(deadline)?;
     let unusable = u32::try_from(unusable).map_err(|error| damaged(&error))?;
@@ -197,6 +204,7 @@ pub(super) fn from_row(id: RedemptionId, rp: RelyingPartyId, row: Row) -> QueryR
     Ok(Redemption {
         id,
         rp,
+        terminal: terminal.map(|terminal| parse(&terminal)).transpose()?,
         certificate: parse(&certificate)?,
         purpose,
         asked: split(&asked)?,

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use wallet_core::attributes::Attribute;
-use wallet_core::ids::{ApiKeyId, CapId, RelyingPartyId};
+use wallet_core::ids::{ApiKeyId, CapId, RelyingPartyId, TerminalId};
 use wallet_core::money::Micros;
 
 use super::columns::{damaged, join, parse, split, time};
@@ -23,6 +23,8 @@ pub struct RelyingParty {
     pub id: RelyingPartyId,
     /// The API key that it came with, if it came with one.
     pub key: Option<ApiKeyId>,
+    /// The terminal that it came by, if it came by one.
+    pub terminal: Option<TerminalId>,
     /// Whether it is of the sandbox: for ever, since it was taken in.
     pub sandbox: bool,
     /// Served, or suspended.
@@ -37,8 +39,23 @@ pub struct RelyingParty {
     pub purposes: BTreeMap<String, BTreeSet<Attribute>>,
 }
 
-/// A relying party, and the hash of the secret of one of its keys.
-pub type ByKey = (RelyingParty, Vec<u8>);
+impl RelyingParty {
+    /// Whether a redemption that this terminal of its own opened (or an API key: `None`) is the caller's to see. A terminal sees its own.
+    pub fn opened(&self, by: Option<TerminalId>) -> bool {
+        self.terminal.is_none() || self.terminal == by
+    }
+}
+
+/// A relying party as it is found by one of its keys.
+#[derive(Debug, Clone)]
+pub struct ByKey {
+    /// Whose key it is.
+    pub rp: RelyingParty,
+    /// Of the key's secret.
+    pub secret_hash: Vec<u8>,
+    /// Until when the key is good, if not for ever.
+    pub expires_at: Option<Timestamp>,
+}
 
 /// Adds a relying party.
 pub fn insert(
@@ -56,23 +73,6 @@ pub fn insert(
         relying_parties::created_at.eq(now.as_microsecond()),
     );
     diesel::insert_into(relying_parties::table).values(row).execute(conn).map(drop)
-}
-
-/// Adds an API key, known here by the hash of its secret.
-pub fn insert_key(
-    conn: &mut Conn,
-    key: ApiKeyId,
-    rp: RelyingPartyId,
-    secret_hash: &[u8; 32],
-    now: Timestamp,
-) -> QueryResult<()> {
-    let row = (
-        api_keys::id.eq(key.to_string()),
-        api_keys::rp_id.eq(rp.to_string()),
-        api_keys::secret_hash.eq(secret_hash.as_slice()),
-        api_keys::created_at.eq(now.as_microsecond()),
-    );
-    diesel::insert_into(api_keys::table).values(row).execute(conn).map(drop)
 }
 
 /// Registers a purpose and what it may ask for.
@@ -122,6 +122,60 @@ pub fn names(
     rows.map(|(id, name)| Ok((parse(&id)?, name))).collect()
 }
 
+/// A relying party as an admin sees it.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// Who.
+    pub id: RelyingPartyId,
+    /// Its name, as holders see it.
+    pub name: String,
+    /// Served, or suspended.
+    pub active: bool,
+    /// Why it is suspended.
+    pub suspended_why: Option<String>,
+    /// Whether it is of the sandbox.
+    pub sandbox: bool,
+    /// When it was taken in.
+    pub created_at: Timestamp,
+}
+
+/// The relying parties after `after`, by their ids, which is by the time when they were taken in.
+pub fn page(conn: &mut Conn, after: &str, limit: i64) -> QueryResult<Vec<Summary>> {
+    type Row = (String, String, String, Option<String>, i64, i64);
+    let found = relying_parties::table
+        .filter(relying_parties::id.gt(after))
+        .order(relying_parties::id)
+        .limit(limit)
+        .select((
+            relying_parties::id,
+            relying_parties::name,
+            relying_parties::state,
+            relying_parties::suspended_why,
+            relying_parties::sandbox,
+            relying_parties::created_at,
+        ));
+    let rows = found.load::<Row>(conn)?.into_iter();
+    rows.map(|(id, name, state, suspended_why, sandbox, created_at)| {
+        Ok(Summary {
+            id: parse(&id)?,
+            name,
+            active: state == "active",
+            suspended_why,
+            sandbox: sandbox == 1,
+            created_at: time(created_at)?,
+        })
+    })
+    .collect()
+}
+
+/// Suspends a relying party for a reason, or has it served again without one. Compare-and-set: whether that changed anything.
+pub fn suspend(conn: &mut Conn, id: RelyingPartyId, why: Option<&str>) -> QueryResult<bool> {
+    let (from, to) = if why.is_some() { ("active", "suspended") } else { ("suspended", "active") };
+    let found = relying_parties::table.find(id.to_string()).filter(relying_parties::state.eq(from));
+    let set = (relying_parties::state.eq(to), relying_parties::suspended_why.eq(why));
+    Ok(diesel::update(found).set(set).execute(conn)? == 1)
+}
+
 /// A relying party, whoever asks.
 pub fn find(conn: &mut Conn, id: RelyingPartyId) -> QueryResult<Option<RelyingParty>> {
     let found = relying_parties::table.find(id.to_string()).select(columns!());
@@ -158,6 +212,7 @@ fn from_row((id, state, sandbox, arrears_since, caps): Row) -> QueryResult<Relyi
     Ok(RelyingParty {
         id: parse(&id)?,
         key: None,
+        terminal: None,
         sandbox: sandbox == 1,
         active: state == "active",
         standing: standing_since(arrears_since)?,
@@ -266,10 +321,11 @@ impl Whose {
 /// The relying parties of the sandbox.
 pub(super) const OF_THE_SANDBOX: &str = "(SELECT id FROM relying_parties WHERE sandbox = 1)";
 
-/// The relying party behind each unrevoked key, and the hash of the key's secret, in the order of `keys`. One query, with a row for
+/// The relying party behind each unrevoked key, in the order of `keys`. One query, with a row for
 /// each pair of a purpose and a service: there are few of either.
 pub fn by_keys(conn: &mut Conn, keys: &[ApiKeyId]) -> QueryResult<Vec<Option<ByKey>>> {
-    type Joined = (String, Row, Vec<u8>, Option<(String, String)>, Option<String>);
+    type Key = (String, Vec<u8>, Option<i64>);
+    type Joined = (Key, Row, Option<(String, String)>, Option<String>);
     let rows = api_keys::table
         .inner_join(relying_parties::table.on(relying_parties::id.eq(api_keys::rp_id)))
         .left_join(purposes::table.on(purposes::rp_id.eq(api_keys::rp_id)))
@@ -277,21 +333,22 @@ pub fn by_keys(conn: &mut Conn, keys: &[ApiKeyId]) -> QueryResult<Vec<Option<ByK
         .filter(api_keys::id.eq_any(keys.iter().map(ApiKeyId::to_string)))
         .filter(api_keys::revoked_at.is_null())
         .select((
-            api_keys::id,
+            (api_keys::id, api_keys::secret_hash, api_keys::expires_at),
             columns!(),
-            api_keys::secret_hash,
             (purposes::name, purposes::attributes).nullable(),
             subscriptions::service.nullable(),
         ))
         .load::<Joined>(conn)?;
     let mut known: HashMap<ApiKeyId, ByKey> = HashMap::new();
-    for (key, row, secret_hash, purpose, service) in rows {
+    for ((key, secret_hash, expires_at), row, purpose, service) in rows {
         let key = parse(&key)?;
-        let (rp, _) = match known.entry(key) {
+        let ByKey { rp, .. } = match known.entry(key) {
             Entry::Occupied(found) => found.into_mut(),
-            Entry::Vacant(place) => {
-                place.insert((RelyingParty { key: Some(key), ..from_row(row)? }, secret_hash))
-            }
+            Entry::Vacant(place) => place.insert(ByKey {
+                rp: RelyingParty { key: Some(key), ..from_row(row)? },
+                secret_hash,
+                expires_at: expires_at.map(time).transpose()?,
+            }),
         };
         rp.services.extend(service);
         if let Some((name, attributes)) = purpose {

@@ -59,6 +59,7 @@ diesel::table! {
         arrears_since -> Nullable<BigInt>,
         caps -> Nullable<Text>,
         sandbox -> BigInt,
+        suspended_why -> Nullable<Text>,
     }
 }
 
@@ -69,6 +70,8 @@ diesel::table! {
         secret_hash -> Binary,
         created_at -> BigInt,
         revoked_at -> Nullable<BigInt>,
+        name -> Text,
+        expires_at -> Nullable<BigInt>,
     }
 }
 
@@ -117,6 +120,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    terminals (rp_id, id) {
+        rp_id -> Text,
+        id -> Text,
+        name -> Text,
+        purposes -> Nullable<Text>,
+        created_at -> BigInt,
+        activation_hash -> Binary,
+        activation_expires_at -> BigInt,
+        activated_at -> Nullable<BigInt>,
+        jkt -> Nullable<Text>,
+        public_key -> Nullable<Binary>,
+        token_hash -> Nullable<Binary>,
+        token_expires_at -> Nullable<BigInt>,
+        next_token_hash -> Nullable<Binary>,
+        next_token_expires_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     redemptions (rp_id, id) {
         rp_id -> Text,
         id -> Text,
@@ -133,6 +156,7 @@ diesel::table! {
         sealed_answer -> Nullable<Binary>,
         liveness -> Nullable<Text>,
         phase -> Nullable<Text>,
+        terminal_id -> Nullable<Text>,
     }
 }
 

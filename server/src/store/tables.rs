@@ -68,6 +68,7 @@ tables! {
     relying_parties (id);
     test_clocks (rp_id);
     api_keys (id);
+    terminals (rp_id, id);
     purposes (rp_id, name);
     subscriptions (rp_id, service);
     prices (service, valid_from);

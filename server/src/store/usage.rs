@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 use wallet_core::ids::{ChargeId, PackId, RedemptionId, RelyingPartyId, UseId};
 use wallet_core::money::Micros;
 
@@ -118,7 +119,7 @@ fn of_json<T: serde::de::DeserializeOwned>(row: Vec<serde_json::Value>) -> Query
 }
 
 /// What was used in a period.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 pub struct Usage {
     /// Its name.
     pub period: String,

@@ -34,6 +34,11 @@ impl Admin {
         Answer::to(self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token)).await
     }
 
+    /// DELETEs a path.
+    pub async fn delete(&self, path: &str) -> anyhow::Result<Answer> {
+        Answer::to(self.http.delete(format!("{}{path}", self.base)).bearer_auth(&self.token)).await
+    }
+
     /// Takes in a relying party that asks for `attributes` under the purpose `check` and has bought redemptions.
     pub async fn admit(&self, name: &str, attributes: &[&str]) -> anyhow::Result<RelyingParty> {
         self.admit_with(name, attributes, &["ecert.redeem"]).await
@@ -76,14 +81,12 @@ impl Admin {
 
     /// Brings a suspended certificate back.
     pub async fn reactivate(&self, certificate: &str) -> anyhow::Result<Answer> {
-        let path = format!("{}/v1/admin/certificates/{certificate}/suspension", self.base);
-        Answer::to(self.http.delete(path).bearer_auth(&self.token)).await
+        self.delete(&format!("/v1/admin/certificates/{certificate}/suspension")).await
     }
 
     /// A certificate as admins see it.
     pub async fn certificate(&self, certificate: &str) -> anyhow::Result<Answer> {
-        let path = format!("{}/v1/admin/certificates/{certificate}", self.base);
-        Answer::to(self.http.get(path).bearer_auth(&self.token)).await
+        self.get(&format!("/v1/admin/certificates/{certificate}")).await
     }
 
     /// Revokes what a CSV file names.
@@ -94,6 +97,6 @@ impl Admin {
 
     /// The trial balance.
     pub async fn ledger(&self) -> anyhow::Result<Answer> {
-        Answer::to(self.http.get(format!("{}/v1/admin/ledger", self.base)).bearer_auth(&self.token)).await
+        self.get("/v1/admin/ledger").await
     }
 }

@@ -56,6 +56,11 @@ impl Holder {
         }
     }
 
+    /// The same wallet, talking to another replica.
+    pub fn at(self, base: &str) -> Holder {
+        Holder { base: base.to_owned(), ..self }
+    }
+
     /// A DPoP proof for a request at this moment.
     pub fn proof(&self, method: &str, url: &str) -> anyhow::Result<String> {
         let request = Request { method, url, access_token: self.token.as_deref() };
@@ -161,6 +166,19 @@ impl Holder {
     pub async fn submit_document(&self, photos: &CardPhotos) -> anyhow::Result<Answer> {
         let part = |bytes: &[u8]| Part::bytes(bytes.to_vec()).file_name("side.jpg");
         let form = Form::new().part("front", part(&photos.front)).part("back", part(&photos.back));
+        self.submit_photographs(form).await
+    }
+
+    /// Photographs the page of a passport.
+    pub async fn submit_passport(&self, page: &[u8]) -> anyhow::Result<Answer> {
+        self.submit_photographs(
+            Form::new().part("passport", Part::bytes(page.to_vec()).file_name("page.jpg")),
+        )
+        .await
+    }
+
+    /// Sends photographs of a document in a form of one's own.
+    pub async fn submit_photographs(&self, form: Form) -> anyhow::Result<Answer> {
         let path = format!("/v1/enrolments/{}/document", self.enrolment);
         Answer::to(self.request(Method::POST, &path)?.multipart(form)).await
     }

@@ -2,15 +2,18 @@
 
 pub mod admin;
 pub mod buying;
+pub mod events;
 pub mod holder;
 pub mod relying_party;
 pub mod sandbox;
 pub mod telling;
+pub mod terminal;
 
 pub use admin::Admin;
 pub use buying::Gateway;
 pub use holder::Holder;
 pub use relying_party::RelyingParty;
+pub use terminal::Terminal;
 
 use anyhow::{Context as _, bail};
 use base64::Engine as _;

@@ -255,8 +255,8 @@ mod tests {
         for number in 0..2 {
             let party = people.relying_party(number);
             let found = rps.read(|conn| Ok(relying_parties::by_keys(conn, &[party.key])?)).unwrap();
-            let (found, hash) = found.into_iter().next().flatten().unwrap();
-            assert_eq!((found.id, hash), (party.id, party.secret_hash.to_vec()));
+            let found = found.into_iter().next().flatten().unwrap();
+            assert_eq!((found.rp.id, found.secret_hash), (party.id, party.secret_hash.to_vec()));
         }
     }
 }

@@ -1,13 +1,16 @@
 //! Pages with a machine-readable zone, of invented people of the state Utopia (`UTO`, which Doc 9303 uses for specimens).
 
 use ab_glyph::FontRef;
+use anyhow::Result;
 use image::{RgbImage, imageops};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use wallet_core::document::mrz::check_digit;
 
+use super::scene::Scene;
 use super::{Card, INK, LABEL, MASTHEAD, PORTRAIT, PRINT, Style};
+use crate::samples::{self, Samples};
 
 /// A page of a passport as printed, in pixels: 125 × 88 mm.
 const PASSPORT: (u32, u32) = (1420, 1000);
@@ -42,6 +45,24 @@ const GIVEN: [&str; 10] = [
     "ISABELLA",
 ];
 const ALPHABET: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+/// The man in the franck frames, on a passport of Utopia that ends in June 2036.
+pub const FRANCK: [&str; 2] =
+    ["P<UTOLIN<<ZHIYUAN<<<<<<<<<<<<<<<<<<<<<<<<<<<", "E990000174UTO9003071M3606012<<<<<<<<<<<<<<06"];
+/// The same on one that ended in June 2020.
+pub const FRANCK_EXPIRED: [&str; 2] = [FRANCK[0], "E990000174UTO9003071M2006017<<<<<<<<<<<<<<08"];
+
+/// The page of the passport with these lines and the man's picture, as it is photographed on a desk: JPEG.
+///
+/// # Errors
+/// When a sample can't be used.
+pub fn photographed(lines: &[&str; 2], samples: &Samples) -> Result<Vec<u8>> {
+    let font = super::font(samples.font())?;
+    let portrait = super::portrait_from(samples.franck(samples::NEUTRAL)?, samples::FRANCK_FACE)?;
+    let print = print(&lines.map(str::to_owned), &portrait, &font, &font);
+    let scene = Scene { turn: -6.0, pitch: 6.0, yaw: 5.0, ..Scene::plain(3) };
+    Ok(scene.photograph(&print, |_, _| 1.0)?.jpeg)
+}
 
 /// Lines of 44 of the `seq`-th invented passport, its check digits right.
 pub fn passport(seq: u32) -> Vec<String> {
@@ -114,6 +135,7 @@ pub fn print(lines: &[String], portrait: &RgbImage, font: &FontRef<'_>, ocr_b: &
     });
     page.write(70.0, 52.0, MASTHEAD, "SPECIMEN 样本 · UTOPIA");
     if passport {
+        let names = lines.first().and_then(|line| line.get(5..)).unwrap_or_default();
         imageops::overlay(&mut page.pixels, portrait, 70, 150);
         page.write(
             PORTRAIT.0 as f32 + 130.0,
@@ -125,7 +147,7 @@ pub fn print(lines: &[String], portrait: &RgbImage, font: &FontRef<'_>, ocr_b: &
             PORTRAIT.0 as f32 + 130.0,
             280.0,
             PRINT,
-            &lines.concat().chars().filter(char::is_ascii_alphabetic).take(12).collect::<String>(),
+            &names.trim_end_matches('<').replace("<<", ", ").replace('<', " "),
         );
     }
     page.font = ocr_b;

@@ -20,6 +20,7 @@ use crate::es256::PublicKey;
 
 /// Where a key lives, the weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KeyLevel))]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// In the operating system: whoever controls that has the key.
@@ -32,6 +33,7 @@ pub enum Level {
 
 /// Why an attestation does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AttestationReason))]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// Not DER certificates of version 3, or more of them than a phone has.
@@ -120,6 +122,7 @@ pub struct Expected<'a> {
 
 /// What an attestation is worth.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AttestationVerdict))]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
     /// No root is trusted, so that nothing could be judged.

@@ -8,6 +8,7 @@ use super::Field;
 
 /// Sex as printed on the card and carried by the number's 17th digit: odd is male.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Sex {
     Male,
@@ -26,6 +27,9 @@ pub struct CitizenNumber {
 /// Weights of ISO 7064 MOD 11-2 over the first 17 digits: 2^(18 − position) mod 11.
 const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
 const CHECK_CHARACTERS: [char; 11] = ['1', '0', 'X', '9', '8', '7', '6', '5', '4', '3', '2'];
+
+#[cfg(feature = "openapi")]
+text_schema!(CitizenNumber, "^[0-9]{17}[0-9X]$", "A citizen number (GB 11643) whose check character holds.");
 
 impl CitizenNumber {
     /// Parses 18 characters; a small `x` counts as `X`. Errors: [`DocumentProblem::FieldUnreadable`] when it has not

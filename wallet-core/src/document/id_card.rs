@@ -18,6 +18,7 @@ use values::{
 
 /// When a card ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Validity {
     /// 长期, as on the cards of people of 46 and older.
@@ -28,6 +29,7 @@ pub enum Validity {
 
 /// What both sides of a card say, checked. `Debug` is redacted: it is a person's identity.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct IdCard {
     pub name: String,
     pub sex: Sex,

@@ -6,15 +6,19 @@
 
 pub mod citizen_number;
 pub mod id_card;
+mod identity;
 mod layout;
 pub mod mrz;
 pub mod outline;
+pub mod passport;
 pub mod plane;
 
 use serde::{Deserialize, Serialize};
 
 pub use citizen_number::{CitizenNumber, Sex};
 pub use id_card::{IdCard, Validity};
+pub use identity::{Document, DocumentNumber};
+pub use passport::{Passport, PassportNumber};
 use plane::Quad;
 
 /// A line of text as the reader found it.
@@ -70,7 +74,7 @@ fn width(character: char) -> f32 {
     if character.is_ascii() { 0.55 } else { 1.0 }
 }
 
-/// A field of an identity card.
+/// A field of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Field {
@@ -125,6 +129,12 @@ pub enum DocumentProblem {
     NotADocument,
     /// The front was given as the back, or the other way round.
     SidesSwapped,
+    /// No machine-readable zone was found: it must be a passport's page with the picture, all of it.
+    ZoneMissing,
+    /// A check digit of the zone is wrong, or a character was not read with confidence.
+    ZoneUnreadable,
+    /// There is a zone, of a card or a visa.
+    NotAPassport,
     /// Too blurred to read without guessing.
     Blurred,
     /// A lamp or the sky is reflected where something is printed.
@@ -153,6 +163,9 @@ impl DocumentProblem {
         match self {
             DocumentProblem::NotADocument => "not-a-document",
             DocumentProblem::SidesSwapped => "sides-swapped",
+            DocumentProblem::ZoneMissing => "mrz-not-found",
+            DocumentProblem::ZoneUnreadable => "mrz-unreadable",
+            DocumentProblem::NotAPassport => "not-a-passport",
             DocumentProblem::Blurred => "blurred",
             DocumentProblem::Glare => "glare",
             DocumentProblem::FieldMissing(_) => "field-missing",
@@ -177,6 +190,9 @@ impl DocumentProblem {
             DocumentProblem::CheckDigit => Some(Field::Number),
             DocumentProblem::NotADocument
             | DocumentProblem::SidesSwapped
+            | DocumentProblem::ZoneMissing
+            | DocumentProblem::ZoneUnreadable
+            | DocumentProblem::NotAPassport
             | DocumentProblem::Blurred
             | DocumentProblem::Glare
             | DocumentProblem::Expired
@@ -199,24 +215,33 @@ impl DocumentProblem {
                 "No identity card was found: photograph the whole card.",
             ),
             DocumentProblem::SidesSwapped => ("正反面拍反了，请交换", "Front and back are swapped."),
+            DocumentProblem::ZoneMissing => (
+                "未识别到护照底部的机读码，请完整拍摄资料页",
+                "The lines at the foot of the passport were not found: photograph the whole page with the picture.",
+            ),
+            DocumentProblem::ZoneUnreadable => (
+                "护照底部的机读码未能看清，请重新拍摄",
+                "The lines at the foot of the passport could not be read: take the picture again, without glare.",
+            ),
+            DocumentProblem::NotAPassport => ("这不是护照资料页", "This is not a passport."),
             DocumentProblem::Blurred => {
-                ("证件照片模糊，请重新拍摄", "The card is blurred: take the picture again.")
+                ("证件照片模糊，请重新拍摄", "The document is blurred: take the picture again.")
             }
             DocumentProblem::Glare => (
                 "证件反光，请避开光源重新拍摄",
-                "A light is reflected by the card: tilt it and take the picture again.",
+                "A light is reflected: tilt the document and take the picture again.",
             ),
             DocumentProblem::CheckDigit => (
                 "身份号码校验不通过，请重新拍摄",
                 "The number's check digit is wrong: take the picture again.",
             ),
-            DocumentProblem::Expired => ("证件已过期", "The card has expired."),
-            DocumentProblem::NotYetValid => ("证件尚未生效", "The card is not valid yet."),
+            DocumentProblem::Expired => ("证件已过期", "The document has expired."),
+            DocumentProblem::NotYetValid => ("证件尚未生效", "The document is not valid yet."),
             DocumentProblem::PortraitMissing => {
                 ("未识别到证件照，请避免反光和遮挡", "The portrait was not found: avoid glare and fingers.")
             }
             DocumentProblem::PortraitTooSmall => {
-                ("证件照过小，请靠近拍摄", "The portrait is too small: move closer to the card.")
+                ("证件照过小，请靠近拍摄", "The portrait is too small: move closer to the document.")
             }
             DocumentProblem::FieldMissing(field) | DocumentProblem::FieldUnreadable(field) => {
                 return field_hint("未能看清", "could not be read", field);

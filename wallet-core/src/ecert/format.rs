@@ -31,6 +31,7 @@ const LAST_SECOND: i64 = 253_402_300_799;
 
 /// How surely the person behind the certificate is who they say (NIST SP 800-63A-4, §2: identity assurance levels).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum AssuranceLevel {
     /// The document held together and matched the face; no register was asked.
     #[serde(rename = "IAL1")]
@@ -66,6 +67,7 @@ pub struct StatusReference {
 
 /// An attribute in the clear, with the salt that ties it to its digest in the certificate.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Disclosure {
     /// Which attribute.
     pub name: Attribute,

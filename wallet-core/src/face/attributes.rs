@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What can be told of one face.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Appearance {
     /// How old the face looks.
     pub age: ApparentAge,
@@ -18,6 +19,7 @@ pub struct Appearance {
 
 /// An age, as a model guesses it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApparentAge {
     /// Years: the mean of the model's distribution over 0 to 80.
     pub years: f32,
@@ -27,6 +29,7 @@ pub struct ApparentAge {
 
 /// A word with the model's probability for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApparentGender {
     /// `female` or `male`: the model knows no other.
     pub label: String,

@@ -11,6 +11,7 @@ use crate::refusal::HolderMessage;
 
 /// What a challenge asks for, beside being bound to its nonce.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = LivenessMode))]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// To be looked at.
@@ -223,7 +224,7 @@ impl Challenge {
 }
 
 /// From challenge to capture: the person is standing there.
-const LIFETIME: SignedDuration = SignedDuration::from_secs(120);
+pub const LIFETIME: SignedDuration = SignedDuration::from_secs(120);
 
 /// What was asked of a person, and until when. The steps are not kept: they follow from the nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use super::{Comparison, Observation, Scale, Template, Unusable, matching};
 
 /// Scores a capture must reach; all are "at least".
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Thresholds {
     /// Score of the capture and the reference, on the scale of the main embedder's cosine.
     pub comparison: f32,
@@ -49,6 +50,7 @@ impl CaptureLimits {
 
 /// Why a judgement failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = JudgementReason))]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// The face is not the reference's.
@@ -112,6 +114,7 @@ impl Reason {
 
 /// The verdict on one capture, with every score that led to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Judgement {
     pub passed: bool,
     /// Empty exactly when `passed`.

@@ -63,6 +63,7 @@ pub enum Voice {
 
 /// How a step was done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StepScore {
     /// Its label.
     pub step: String,
@@ -72,6 +73,7 @@ pub struct StepScore {
 
 /// How the light on the face followed the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FlashScore {
     /// Correlation of the face's change of hue with the colours shown, −1 to 1.
     pub correlation: f32,
@@ -84,6 +86,7 @@ pub struct FlashScore {
 
 /// All scores of a challenge. What it must reach stands in the constants of this module and in docs/API.md.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ChallengeScores))]
 pub struct Liveness {
     pub mode: Mode,
     /// The steps in the order of the challenge; of flashes, see `flash`.

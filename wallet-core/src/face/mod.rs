@@ -36,6 +36,7 @@ pub type Point = [f32; 2];
 
 /// Where a face is, in pixels of the upright picture; may stick out of it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FaceBox {
     pub x: f32,
     pub y: f32,

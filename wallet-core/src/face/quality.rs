@@ -14,6 +14,7 @@ pub const ALIGNED_LEN: usize = ALIGNED_SIDE * ALIGNED_SIDE * 3;
 
 /// What the gate looks at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = FaceQuality))]
 pub struct Quality {
     /// Height of the face box in pixels of the picture.
     pub face_height_px: f32,

@@ -70,6 +70,7 @@ fn hmac(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
 
 /// What proves to anybody that an act was logged. It discloses the act.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = LogEvidence))]
 pub struct Evidence {
     /// The act's text, byte for byte as it was committed to.
     pub act: String,

@@ -3,8 +3,8 @@
 use jiff::civil::Date;
 
 use super::condition::Condition;
-use super::engine::{CLOSE_SIDE, Engine, Located, the_one_face};
-use super::portrait::cut_out;
+use super::engine::Engine;
+use super::portrait::Portrait;
 use super::raster::{self, Crop};
 use super::runtime::ModelError;
 use super::straighten::{ID1_ASPECT, Straight, straighten};
@@ -12,27 +12,12 @@ use crate::document::id_card::{Back, BackFields, Front, FrontFields};
 use crate::document::plane::Quad;
 use crate::document::{DocumentProblem, IdCard, TextLine};
 use crate::face::quality;
-use crate::face::{FaceBox, Landmarks, Quality, Template};
 use crate::picture::Picture;
 
-/// A smaller portrait does not separate people well enough: TPR at FMR 1e-3 is .994 at 96 px, .981 at 64
-/// (2,850 pairs of 19 people, scaled down).
-const MIN_PORTRAIT_PX: f32 = 96.0;
 /// Median sharpness of the lines under which a side is too blurred to read.
 const MIN_SHARPNESS: f32 = 0.003;
 /// The same for a whole picture at 480 × 320 in which no card was found.
 const MIN_PICTURE_SHARPNESS: f32 = 0.002;
-
-/// The face on a document.
-#[derive(Debug, Clone)]
-pub struct Portrait {
-    pub template: Template,
-    pub face_box: FaceBox,
-    pub landmarks: Landmarks,
-    pub quality: Quality,
-    /// The head as a JPEG of [`MAX_PORTRAIT`](super::MAX_PORTRAIT) bytes at most; `None` where none could be made.
-    pub jpeg: Option<Vec<u8>>,
-}
 
 /// A card as read, with its portrait.
 #[derive(Debug, Clone)]
@@ -121,7 +106,7 @@ impl Engine {
             Ok(card) => card,
             Err(problem) => return Ok(Err(problem)),
         };
-        let portrait = match self.portrait(&face)? {
+        let portrait = match self.portrait(&face.upright, face.scale)? {
             Ok(portrait) => portrait,
             Err(problem) => return Ok(Err(face.condition.explains(problem))),
         };
@@ -267,28 +252,6 @@ fn median(values: impl Iterator<Item = f32>) -> f32 {
     let mut values: Vec<f32> = values.collect();
     values.sort_by(f32::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
-}
-
-impl Engine {
-    /// The one face on the front, large enough in the photograph to compare with.
-    fn portrait(
-        &mut self,
-        front: &SideReading<FrontFields>,
-    ) -> Result<Result<Portrait, DocumentProblem>, ModelError> {
-        let Ok(face) = the_one_face(&self.detect_at(&front.upright, CLOSE_SIDE)?) else {
-            return Ok(Err(DocumentProblem::PortraitMissing));
-        };
-        if face.face_box.height * front.scale < MIN_PORTRAIT_PX {
-            return Ok(Err(DocumentProblem::PortraitTooSmall));
-        }
-        let Some(Located { face_box, landmarks, aligned, quality, .. }) =
-            self.locate_in(&front.upright, face.face_box)?
-        else {
-            return Ok(Err(DocumentProblem::PortraitMissing));
-        };
-        let jpeg = cut_out(&front.upright, &face_box);
-        Ok(Ok(Portrait { template: self.embed_all(&aligned)?, quality, face_box, landmarks, jpeg }))
-    }
 }
 
 fn side(a: [f32; 2], b: [f32; 2]) -> f32 {

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use super::engine::Engine;
 use super::id_card::likely_turns;
 use super::runtime::ModelError;
-use super::straighten::{ID1_ASPECT, ID3_ASPECT, straighten};
+use super::straighten::{ID1_ASPECT, ID3_ASPECT, Straight, straighten};
 use crate::document::TextLine;
 use crate::document::mrz::MrzProblem;
 use crate::document::mrz::grid::{self, MrzReading};
@@ -18,22 +18,41 @@ const MIN_LENGTH: f32 = 4.0;
 /// right.
 const CROPS: [f32; 3] = [0.0, 0.10, -0.08];
 
+/// A zone, and the picture that it was found in.
+pub(super) struct ZoneFound {
+    pub reading: MrzReading,
+    /// The document laid flat, where the photograph as it is would not do.
+    pub straight: Option<Straight>,
+    /// Quarter turns clockwise that bring that picture upright.
+    pub quarters: u8,
+}
+
 impl Engine {
-    /// Finds and reads the zone; `today` tells the centuries apart. The photograph is tried as it is, then each document in it that
-    /// has four visible edges, laid flat.
+    /// Finds and reads the zone; `today` tells the centuries apart.
     pub fn read_mrz(
         &mut self,
         picture: &Picture,
         today: Date,
     ) -> Result<Result<MrzReading, MrzProblem>, ModelError> {
+        Ok(self.find_zone(picture, today)?.map(|found| found.reading))
+    }
+
+    /// The photograph is tried as it is, then each document in it that has four visible edges, laid flat.
+    pub(super) fn find_zone(
+        &mut self,
+        picture: &Picture,
+        today: Date,
+    ) -> Result<Result<ZoneFound, MrzProblem>, ModelError> {
         let mut problem = match read_plain(self, picture, today)? {
-            Ok(reading) => return Ok(Ok(reading)),
+            Ok((reading, quarters)) => return Ok(Ok(ZoneFound { reading, straight: None, quarters })),
             Err(problem) => problem,
         };
         for aspect in [ID3_ASPECT, ID1_ASPECT] {
             let Some(straight) = straighten(picture, aspect) else { continue };
             match read_plain(self, &straight.picture, today)? {
-                Ok(reading) => return Ok(Ok(reading)),
+                Ok((reading, quarters)) => {
+                    return Ok(Ok(ZoneFound { reading, straight: Some(straight), quarters }));
+                }
                 Err(other) if problem == MrzProblem::NotAZone => problem = other,
                 Err(_) => {}
             }
@@ -42,11 +61,12 @@ impl Engine {
     }
 }
 
+/// The zone in a picture, and how many quarter turns clockwise bring the picture upright.
 fn read_plain(
     engine: &mut Engine,
     picture: &Picture,
     today: Date,
-) -> Result<Result<MrzReading, MrzProblem>, ModelError> {
+) -> Result<Result<(MrzReading, u8), MrzProblem>, ModelError> {
     let mut quads = engine.find_text(picture)?;
     let long = |q: &Quad| {
         let (along, across) = (plane::distance(q[0], q[1]), plane::distance(q[0], q[3]));
@@ -64,7 +84,7 @@ fn read_plain(
                 lines.push(engine.read_zone_line(picture, taller(quad, crop))?);
             }
             match grid::find(&lines, today) {
-                Ok(reading) => return Ok(Ok(reading)),
+                Ok(reading) => return Ok(Ok((reading, quarters))),
                 // Upside down it is no zone at all: no use in looking again.
                 Err(MrzProblem::NotAZone) => break,
                 Err(found) => problem = found,

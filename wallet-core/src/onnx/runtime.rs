@@ -190,16 +190,12 @@ fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
 
 fn verified(dir: &Path, entry: &Entry) -> Result<Vec<u8>, ModelError> {
     let bytes = read(&dir.join(&entry.file))?;
-    let found = hex(&Sha256::digest(&bytes));
+    let found = base16ct::lower::encode_string(&Sha256::digest(&bytes));
     if found == entry.sha256 {
         Ok(bytes)
     } else {
         Err(ModelError::WrongHash { file: entry.file.clone(), expected: entry.sha256.clone(), found })
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// "SFace 2021dec" → `sface-2021dec:85f41b32e2b3`.

@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use base16ct::lower;
 use serde_json::{Value, json};
 
 use super::render::{Template, render};
@@ -207,7 +208,7 @@ pub(super) fn parts(address: &str) -> Result<(&str, &str)> {
 fn password() -> Result<String> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(lower::encode_string(&bytes))
 }
 
 /// Finds free ports, and holds them until all are found, so that none is found twice.

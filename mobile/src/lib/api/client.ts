@@ -36,6 +36,8 @@ export interface Sent {
   /** JSON, or the parts of an upload. */
   body?: unknown;
   caller?: Caller;
+  /** Made before the first try, and the same for every other: what is charged is charged once. */
+  idempotencyKey?: string;
   /** How much of an upload has gone out, 0 to 1. */
   progress?: (part: number) => void;
 }
@@ -46,18 +48,20 @@ export interface Sent {
  * Throws a {@link Problem} for a refusal, {@link Unreachable} for anything that is no answer.
  */
 export async function call<T>(path: string, sent: Sent = {}): Promise<T> {
-  const headers: Record<string, string> = {};
   const method = sent.method ?? (sent.body === undefined ? 'GET' : 'POST');
-  if (sent.caller) {
-    const { key, holder } = sent.caller;
-    const url = location.origin + path.split('?')[0];
-    headers['DPoP'] = await prove(key, { method, url, accessToken: holder?.access_token }, Date.now());
-    if (holder) headers['Authorization'] = `DPoP ${holder.access_token}`;
-  }
+  const headers = sent.caller ? await credentials(method, path, sent.caller) : {};
   const upload = sent.body instanceof FormData ? sent.body : undefined;
   if (sent.body !== undefined && !upload) headers['Content-Type'] = 'application/json';
+  if (sent.idempotencyKey) headers['Idempotency-Key'] = sent.idempotencyKey;
   const body = upload ?? (sent.body === undefined ? null : JSON.stringify(sent.body));
   return answered<T>(await exchange(method, path, headers, body, sent.progress));
+}
+
+/** What shows who asks: a proof for this request alone, and the access token if there is one. */
+export async function credentials(method: string, path: string, { key, holder }: Caller): Promise<Record<string, string>> {
+  const url = location.origin + path.split('?')[0];
+  const proof = await prove(key, { method, url, accessToken: holder?.access_token }, Date.now());
+  return { DPoP: proof, ...(holder ? { Authorization: `DPoP ${holder.access_token}` } : {}) };
 }
 
 /** The same, once more when the way or the service was blocked for a moment. What is sent so must be the same sent twice. */
@@ -98,13 +102,20 @@ function exchange(
 }
 
 function answered<T>({ status, text }: Answer): T {
-  let json: unknown;
+  if (status < 200 || status >= 300) throw refused(text);
+  return parsed(text) as T;
+}
+
+/** The error that an answer is which is none: a refusal, or words of somebody on the way. */
+export function refused(text: string): Problem | Unreachable {
+  const json = parsed(text);
+  return typeof json === 'object' && json !== null && 'code' in json ? new Problem(json as ProblemBody) : new Unreachable();
+}
+
+function parsed(text: string): unknown {
   try {
-    json = text === '' ? undefined : JSON.parse(text);
+    return text === '' ? undefined : JSON.parse(text);
   } catch {
     throw new Unreachable();
   }
-  if (status >= 200 && status < 300) return json as T;
-  if (typeof json === 'object' && json !== null && 'code' in json) throw new Problem(json as ProblemBody);
-  throw new Unreachable();
 }

@@ -2,7 +2,7 @@ import { decode, encode } from '../wire/base64url';
 import { type Frame, form } from '../wire/capture';
 import type { Share } from '../wire/codes';
 import { type Caller, call, callTwice } from './client';
-import type { Challenge, Enrolled, EnrolmentShown, Fields, Holder, Issuer, Started, Told } from './types';
+import type { Challenge, Enrolled, EnrolmentShown, Fields, Holder, Issuer, Side, Started, Told } from './types';
 
 /** Who the issuer is, and what is agreed to. */
 export async function issuer(): Promise<Issuer> {
@@ -10,11 +10,36 @@ export async function issuer(): Promise<Issuer> {
 }
 
 /** Begins an enrolment with a new key; all purposes were agreed to. */
-export async function startEnrolment(key: CryptoKeyPair, { consent }: Issuer): Promise<Started> {
+export async function startEnrolment(key: CryptoKeyPair, issuer: Issuer): Promise<Started> {
+  return call('/v1/enrolments', { body: introduced(issuer), caller: { key } });
+}
+
+/** What is said by whoever begins: that they agree to everything, and what kind of phone this is. */
+function introduced({ consent }: Issuer) {
   const { locale, timeZone } = Intl.DateTimeFormat().resolvedOptions();
   const device = { os: 'web', locale: locale.slice(0, 64), time_zone: timeZone.slice(0, 64) };
   const agreed = { version: consent.version, purposes: consent.purposes.map(({ id }) => id) };
-  return call('/v1/enrolments', { body: { consent: agreed, device }, caller: { key } });
+  return { consent: agreed, device };
+}
+
+/** Begins to move an E-cert to this phone, by its holder's number; the answer is the same for every number. */
+export async function startRecovery(key: CryptoKeyPair, issuer: Issuer, number: string): Promise<Started & { challenge: Challenge }> {
+  return call('/v1/recoveries', { body: { ...introduced(issuer), document_number: number }, caller: { key } });
+}
+
+export async function submitRecovery(
+  caller: Caller,
+  id: string,
+  nonce: string,
+  frames: Frame[],
+  progress: Progress,
+): Promise<Enrolled> {
+  const body = await form(nonce, frames, caller.key.privateKey);
+  return callTwice(`/v1/recoveries/${id}/captures`, { body, caller, progress });
+}
+
+export async function showRecovery(caller: Caller, id: string): Promise<EnrolmentShown> {
+  return call(`/v1/recoveries/${id}`, { caller });
 }
 
 type Progress = (part: number) => void;
@@ -22,12 +47,11 @@ type Progress = (part: number) => void;
 export async function submitDocument(
   caller: Caller,
   id: string,
-  sides: { front: Blob; back: Blob },
+  sides: Partial<Record<Side, Blob>>,
   progress: Progress,
 ): Promise<Fields> {
   const body = new FormData();
-  body.append('front', sides.front, 'front.jpg');
-  body.append('back', sides.back, 'back.jpg');
+  for (const [side, picture] of Object.entries(sides)) body.append(side, picture, `${side}.jpg`);
   const read = await callTwice<{ fields: Fields }>(`/v1/enrolments/${id}/document`, { body, caller, progress });
   return read.fields;
 }

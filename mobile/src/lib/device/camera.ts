@@ -1,16 +1,19 @@
-/** What is filmed: a card before the camera at the back, or the person before the one at the front. */
-export type Subject = 'card' | 'face';
+/** What is filmed: a card before the camera at the back, the person before the one at the front, or another before the one at the back. */
+export type Subject = 'card' | 'face' | 'visitor';
 
 const WANTED: Record<Subject, MediaTrackConstraints> = {
   // A card's smallest characters want about 1000 pixels along its width.
   card: { facingMode: 'environment', width: { ideal: 1920 }, height: { ideal: 1080 } },
   face: { facingMode: 'user', width: { ideal: 1280 }, height: { ideal: 720 } },
+  visitor: { facingMode: 'environment', width: { ideal: 1280 }, height: { ideal: 720 } },
 };
 
 /** Width by height of what is seen, and taken. */
-export const SHAPE: Record<Subject, number> = { card: 3 / 2, face: 3 / 4 };
+export const SHAPE: Record<Subject, number> = { card: 3 / 2, face: 3 / 4, visitor: 3 / 4 };
 
 const QUALITY = 0.92;
+/** Width of a small picture, of which the light and the focus are measured. */
+const GLANCE = 320;
 
 /** Opens the camera; throws when there is none, or the person does not want it. */
 export async function openCamera(subject: Subject): Promise<MediaStream> {
@@ -34,8 +37,7 @@ function draw(video: HTMLVideoElement, shape: number, canvas: HTMLCanvasElement,
   const part = visible(video, shape);
   canvas.width = width ?? part.width;
   canvas.height = Math.round((part.height * canvas.width) / part.width);
-  const context = canvas.getContext('2d', { willReadFrequently: width !== undefined });
-  if (!context) throw new Error('this browser draws no pictures');
+  const context = drawing(canvas, width !== undefined);
   context.drawImage(video, part.x, part.y, part.width, part.height, 0, 0, canvas.width, canvas.height);
   return context;
 }
@@ -44,19 +46,57 @@ function draw(video: HTMLVideoElement, shape: number, canvas: HTMLCanvasElement,
 export async function grab(video: HTMLVideoElement, shape: number): Promise<Blob> {
   const canvas = document.createElement('canvas');
   draw(video, shape, canvas);
+  return jpeg(canvas);
+}
+
+async function jpeg(canvas: HTMLCanvasElement): Promise<Blob> {
   const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/jpeg', QUALITY));
   if (!blob) throw new Error('the picture could not be kept');
   return blob;
 }
 
+function drawing(canvas: HTMLCanvasElement, isRead: boolean): CanvasRenderingContext2D {
+  const context = canvas.getContext('2d', { willReadFrequently: isRead });
+  if (!context) throw new Error('this browser draws no pictures');
+  return context;
+}
+
 /** What the shutter looks at: a small grey picture. */
 export function glance(video: HTMLVideoElement, shape: number, canvas: HTMLCanvasElement): Glance {
-  const context = draw(video, shape, canvas, 320);
-  const { width, height, data } = context.getImageData(0, 0, canvas.width, canvas.height);
+  return grey(draw(video, shape, canvas, GLANCE));
+}
+
+/** The same of a frame. */
+export function glanceAt(frame: ImageBitmap, canvas: HTMLCanvasElement): Glance {
+  return grey(drawFrame(frame, canvas, GLANCE / 2));
+}
+
+/** A frame as it is seen now, not mirrored. */
+export async function frame(video: HTMLVideoElement, shape: number): Promise<ImageBitmap> {
+  const { x, y, width, height } = visible(video, shape);
+  return createImageBitmap(video, x, y, width, height);
+}
+
+/** A JPEG of a frame. */
+export async function encoded(taken: ImageBitmap): Promise<Blob> {
+  const canvas = document.createElement('canvas');
+  drawFrame(taken, canvas, taken.width);
+  return jpeg(canvas);
+}
+
+function drawFrame(taken: ImageBitmap, canvas: HTMLCanvasElement, width: number): CanvasRenderingContext2D {
+  canvas.width = width;
+  canvas.height = Math.round((taken.height * width) / taken.width);
+  const context = drawing(canvas, width !== taken.width);
+  context.drawImage(taken, 0, 0, canvas.width, canvas.height);
+  return context;
+}
+
+function grey(context: CanvasRenderingContext2D): Glance {
+  const { width, height, data } = context.getImageData(0, 0, context.canvas.width, context.canvas.height);
   const grey = new Float32Array(width * height);
   for (let at = 0; at < grey.length; at += 1) {
-    const [r = 0, g = 0, b = 0] = data.subarray(at * 4, at * 4 + 3);
-    grey[at] = 0.299 * r + 0.587 * g + 0.114 * b;
+    grey[at] = 0.299 * data[at * 4]! + 0.587 * data[at * 4 + 1]! + 0.114 * data[at * 4 + 2]!;
   }
   return { width, height, grey };
 }

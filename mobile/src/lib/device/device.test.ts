@@ -78,8 +78,8 @@ describe('what was issued', () => {
     await put(store, 'enrolment', { id: 'enr_1', expires_at: '2027-01-01T00:00:00Z', step: 'face' });
     await batch(0, 2);
     const issued = {
-      state: 'approved' as const, certificate_id: 'crt_1', certificate: 'AQ', disclosures: [], assurance_level: 'IAL2',
-      expires_at: '2029-01-01T00:00:00Z', revocation_code: '000000 000000 000098', revocation_sheet: '<p>',
+      state: 'approved' as const, certificate_id: 'crt_1', certificate: 'AQ', disclosures: [],
+      assurance_level: 'IAL2' as const, expires_at: '2029-01-01T00:00:00Z', revocation_code: '000000 000000 000098', revocation_sheet: '<p>',
     };
     await keepIssued(store, issued);
     expect((await get(store, 'card'))?.certificate_id).toBe('crt_1');

@@ -1,4 +1,5 @@
 import { generate, publicBytes } from '../wire/es256';
+import { readId, writtenIds } from './lock';
 import { type Handle, type NewKey, type Store, get, put } from './store';
 
 /** As wallet-core/src/code/handles.rs has them. */
@@ -23,9 +24,10 @@ export async function keysToSend(store: Store): Promise<NewKey[]> {
 /** Takes in the handles of the keys that were sent, in their order. */
 export async function add(store: Store, ids: Uint8Array<ArrayBuffer>[], keys: NewKey[]): Promise<void> {
   if (ids.length !== keys.length) throw new Error('the service gave another number of handles than it has keys');
+  const kept = await writtenIds(store, ids);
   const transaction = store.transaction(['handles', 'kept'], 'readwrite');
   const handles = transaction.objectStore('handles');
-  const added = keys.map(({ key }, at) => handles.add({ id: ids[at] ?? new Uint8Array(), key, usedAt: 0 }));
+  const added = keys.map(({ key }, at) => handles.add({ id: kept[at] ?? new Uint8Array(), key, usedAt: 0 }));
   await Promise.all([...added, transaction.objectStore('kept').delete('batch'), transaction.done]);
 }
 
@@ -50,7 +52,7 @@ export async function take(store: Store, now: number): Promise<Handle | undefine
     old = await old.continue();
   }
   await transaction.done;
-  return handle;
+  return handle && { ...handle, id: await readId(store, handle.id) };
 }
 
 /** How many were never used. */

@@ -1,4 +1,5 @@
 import type { Glance } from './camera';
+import { light } from './light';
 
 /** Variance of the Laplacian from which a card's print counts as sharp. A drawn card has 500 and more, a blurred one under 100, a wall 10. */
 const SHARP = 250;
@@ -46,4 +47,17 @@ export class Shutter {
     for (let at = 0; at < grey.length; at += 1) sum += Math.abs(grey[at]! - before[at]!);
     return sum / grey.length;
   }
+}
+
+/** Within the frame in which the card lies, and its middle, where a lamp is reflected. */
+const CARD = { x: 0.1, y: 0.15, width: 0.8, height: 0.7 };
+/** Mean grey under which print is lost in noise, and the part of white pixels from which it is under a reflection. Cards are light, not white. */
+const DARK = 45;
+const WHITE = 0.2;
+
+/** What is wrong with the light on a card. */
+export function glare(look: Glance): 'moreLight' | 'glare' | undefined {
+  const { mean, white } = light(look, CARD);
+  if (mean < DARK) return 'moreLight';
+  return white > WHITE ? 'glare' : undefined;
 }

@@ -27,12 +27,12 @@ export async function statement(nonce: string, frames: Frame[]): Promise<Uint8Ar
   return utf8(JSON.stringify({ nonce, frames: await Promise.all(stated) }));
 }
 
-/** The parts of a capture, signed by the device key over exactly the bytes of its statement. */
-export async function form(nonce: string, frames: Frame[], key: CryptoKey): Promise<FormData> {
+/** The parts of a capture; if it is on a holder's phone, signed by the device key over exactly the bytes of its statement. */
+export async function form(nonce: string, frames: Frame[], key?: CryptoKey): Promise<FormData> {
   const stated = await statement(nonce, frames);
   const parts = new FormData();
   parts.append('capture', new Blob([stated], { type: 'application/json' }));
   frames.forEach(({ bytes }) => parts.append('frame', new Blob([bytes], { type: 'image/jpeg' }), 'frame.jpg'));
-  parts.append('signature', base64url(await sign(key, stated)));
+  if (key) parts.append('signature', base64url(await sign(key, stated)));
   return parts;
 }

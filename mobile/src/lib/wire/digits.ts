@@ -3,8 +3,8 @@ function remainder97(digits: string): number {
   return [...digits].reduce((rest, digit) => (rest * 10 + Number(digit)) % 97, 0);
 }
 
-/** Sixteen digits without gaps of a version (`1` one-time, `2` standing), or nothing when there is a slip. */
-export function readNumeric(text: string, version: '1' | '2' = '1'): string | undefined {
+/** Sixteen digits without gaps of a version (`1` one-time, `2` standing, `9` of the sandbox), or nothing when there is a slip. */
+export function readNumeric(text: string, version: '1' | '2' | '9' = '1'): string | undefined {
   const digits = text.replaceAll(/[ -]/g, '');
   const isWell = /^\d{16}$/.test(digits) && digits.startsWith(version) && remainder97(digits) === 1;
   return isWell ? digits : undefined;

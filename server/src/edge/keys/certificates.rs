@@ -171,7 +171,7 @@ pub(super) fn crl(
 
 /// SHA-256 of a certificate, in hex: what people compare by eye.
 pub(super) fn fingerprint(der: &[u8]) -> String {
-    sha256(der).iter().map(|byte| format!("{byte:02x}")).collect()
+    base16ct::lower::encode_string(&sha256(der))
 }
 
 fn time(at: Timestamp) -> anyhow::Result<time::OffsetDateTime> {

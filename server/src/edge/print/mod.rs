@@ -89,7 +89,7 @@ fn read(folder: &Path) -> anyhow::Result<Face> {
     let font = manifest.fonts.get(FONT).context("manifest.json names no font `cjk`")?;
     let file = folder.join(&font.file);
     let bytes = std::fs::read(&file).with_context(|| format!("can't read {}", file.display()))?;
-    let sha256: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = base16ct::lower::encode_string(&Sha256::digest(&bytes));
     ensure!(sha256 == font.sha256, "{} is not the file of the manifest", file.display());
     Face::new(bytes).with_context(|| format!("{} is not a font that can be used", file.display()))
 }

@@ -1,6 +1,7 @@
 //! What is read of the log: checkpoint and tiles by anybody, evidence by those whom an act concerns.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use wallet_core::log::entry::{Act, Evidence};
 use wallet_core::log::note::Checkpoint;
 use wallet_core::log::proof::Proof;
@@ -72,7 +73,8 @@ pub fn evidence_about(ctx: &Context, object: &str, actor: &str) -> Flow<Vec<Evid
 }
 
 /// Evidence for what concerns a holder.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LogPage)]
 pub struct Page {
     /// Oldest first.
     pub acts: Vec<Evidence>,

@@ -47,8 +47,8 @@ impl Keys {
         let seed = keyed(&secrets.log, &[b"signature"]);
         let unnamed = LogKey::new("ecert-log", &seed)?;
         let id = keyed(&[0; 32], &[unnamed.verifier().to_string().as_bytes()]);
-        let digits: String = id.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let signer = LogKey::new(&format!("ecert-log/{digits}"), &seed)?;
+        let digits = base16ct::lower::encode_string(&id);
+        let signer = LogKey::new(&format!("ecert-log/{digits:.16}"), &seed)?;
         Ok(Keys { signer, salts: Salts::new(keyed(&secrets.log, &[b"salts"])) })
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wallet_core::attributes::Attribute;
 use wallet_core::ids::RedemptionId;
 use wallet_core::money::Amount;
@@ -18,10 +19,11 @@ use super::super::{Context, tokens};
 use crate::stop::Flow;
 use crate::store::approvals::{self, Approval};
 use crate::store::redemptions::{self, Judged as JudgedRow, Redemption};
-use crate::store::{attempts, audit};
+use crate::store::{Conn, attempts, audit};
 
 /// A redemption that is not judged, as its relying party sees it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Redemption)]
 pub struct Opened {
     pub(super) id: RedemptionId,
     state: String,
@@ -94,11 +96,16 @@ pub enum Shown {
     Judged(Box<Judged>),
 }
 
+/// A redemption of the relying party; for one of its terminals, only what it opened itself.
+fn own(conn: &mut Conn, rp: &RelyingParty, id: RedemptionId) -> Flow<Redemption> {
+    let found = redemptions::find(conn, id, rp.id)?.filter(|redemption| rp.opened(redemption.terminal));
+    Ok(found.ok_or(Refusal::NotFound)?)
+}
+
 /// Reads a redemption of the relying party; the answer for 72 h, and each reading of it is on record.
 pub fn show(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Shown> {
     let now = ctx.now();
-    let redemption =
-        ctx.rp_store.read(|conn| Ok(redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?))?;
+    let redemption = ctx.rp_store.read(|conn| own(conn, rp, id))?;
     match &redemption.judged {
         Some(JudgedRow { sealed_answer: Some(sealed), at }) if now.duration_since(*at) <= READABLE => {
             let judged = answers::open_answer(ctx, id, sealed)?;
@@ -117,7 +124,7 @@ pub fn show(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Shown> {
 pub fn cancel(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Opened> {
     let now = ctx.now();
     ctx.rp_store.write(|conn| {
-        let mut redemption = redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?;
+        let mut redemption = own(conn, rp, id)?;
         if !matches!(redemption.state, State::Cancelled(_)) {
             let event = Event::Cancelled(Cancellation::ByRelyingParty);
             let next = redemption.state.after(event, now).map_err(|_| Refusal::RedemptionClosed)?;
@@ -132,7 +139,7 @@ pub fn cancel(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Opened
 /// The signed receipts of a redemption's attempts, oldest first. They hold no personal data and stay readable.
 pub fn receipts(ctx: &Context, rp: &RelyingParty, id: RedemptionId) -> Flow<Vec<String>> {
     let stored = ctx.rp_store.read(|conn| {
-        redemptions::find(conn, id, rp.id)?.ok_or(Refusal::NotFound)?;
+        own(conn, rp, id)?;
         Ok(attempts::receipts(conn, id.into(), rp.id)?)
     })?;
     stored.iter().map(|receipt| tokens::expand(ctx, receipt)).collect()

@@ -122,7 +122,7 @@ fn anew(
         format!("{uses} uses, {micros} micros"),
         format!("{} uses, {} micros", statement.uses, statement.micros),
     );
-    let root: String = made.root.iter().map(|byte| format!("{byte:02x}")).collect();
+    let root = base16ct::lower::encode_string(&made.root);
     desk.compare("statement-root", id, root, statement.root.to_ascii_lowercase());
     let mut expected: Vec<String> = made
         .items

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 use wallet_core::ids::{ChargeId, PackId, StatementId};
 use wallet_core::jws::base64url;
 use wallet_core::money::Amount;
@@ -21,7 +22,8 @@ use crate::store::usage::Part;
 use crate::store::{Conn, jws_headers, usage};
 
 /// A statement.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Statement)]
 pub struct Shown {
     id: StatementId,
     period: String,
@@ -44,7 +46,8 @@ pub struct Shown {
 }
 
 /// One charge of a statement.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StatementLine)]
 pub struct Line {
     charge: ChargeId,
     /// The redemption or use.
@@ -59,7 +62,8 @@ pub struct Line {
 }
 
 /// Lines in the order of the tree.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StatementLines)]
 pub struct Lines {
     lines: Vec<Line>,
     /// What to ask for next as `after`; nothing when these were the last.
@@ -68,7 +72,8 @@ pub struct Lines {
 }
 
 /// That a receipt is in a statement (RFC 9162 §2.1.3).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StatementProof)]
 pub struct Proof {
     /// JWS `ecert-receipt+jwt`.
     receipt: String,

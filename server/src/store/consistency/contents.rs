@@ -163,7 +163,7 @@ pub fn sealed(conn: &mut Conn, column: Sealed, sample: Sample) -> QueryResult<Ro
     );
     let read = |row: QueryResult<(String, String, String)>| {
         let (rp, id, digits) = row?;
-        let bytes = rows::unhex(&digits).ok_or_else(|| damaged(&"bytes that are none"))?;
+        let bytes = base16ct::mixed::decode_vec(&digits).map_err(|_| damaged(&"bytes that are none"))?;
         Ok((rp, id, bytes))
     };
     Ok(Box::new(typed(conn, &query)?.map(read)))

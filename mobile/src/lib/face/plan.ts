@@ -1,5 +1,5 @@
-import type { Challenge, Step } from '../../lib/api/types';
-import { STILL } from '../../lib/wire/capture';
+import type { Challenge, Step } from '../api/types';
+import { STILL } from '../wire/capture';
 
 /** A frame to be taken. */
 export interface Moment {
@@ -16,6 +16,8 @@ export interface Scene {
   step?: Step;
   /** The whole screen is black, so that the colours after it can be told from it. */
   black?: boolean;
+  /** How many steps were seen to be done, where that is known. */
+  seen?: number;
 }
 
 export interface Plan {

@@ -1,8 +1,8 @@
-import type { Challenge } from '../../lib/api/types';
-import { SHAPE, grab } from '../../lib/device/camera';
-import { encode } from '../../lib/wire/base64url';
-import { sha256 } from '../../lib/wire/bytes';
-import type { Frame } from '../../lib/wire/capture';
+import type { Challenge } from '../api/types';
+import { SHAPE, grab } from '../device/camera';
+import { encode } from '../wire/base64url';
+import { sha256 } from '../wire/bytes';
+import type { Frame } from '../wire/capture';
 import { type Plan, type Scene, plan } from './plan';
 
 /** Milliseconds between tries while the camera still shows the frame before. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import type { Challenge, Step } from '../../lib/api/types';
-import { MAX_FRAMES, STILL } from '../../lib/wire/capture';
+import type { Challenge, Step } from '../api/types';
+import { MAX_FRAMES, STILL } from '../wire/capture';
 import { plan } from './plan';
 
 const say = { zh: '', en: '' };

@@ -1,0 +1,2 @@
+ALTER TABLE redemptions DROP COLUMN terminal_id;
+DROP TABLE terminals;
