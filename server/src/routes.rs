@@ -165,12 +165,9 @@ fn everything(api: &mut Table<'_>) {
 #[rustfmt::skip]
 fn apps(api: &mut Table<'_>) {
     at(api, "/",                                           get().to(apps::hint));
-    at(api, "/wallet",                                     get().to(apps::to_wallet));
-    at(api, "/wallet/",                                    get().to(apps::wallet_page));
-    at(api, "/wallet/{file}",                              get().to(apps::wallet));
-    at(api, "/scanner",                                    get().to(apps::to_scanner));
-    at(api, "/scanner/",                                   get().to(apps::scanner_page));
-    at(api, "/scanner/{file}",                             get().to(apps::scanner));
+    at(api, "/{app:wallet|scanner}",                       get().to(apps::to_page));
+    at(api, "/{app:wallet|scanner}/",                      get().to(apps::show_page));
+    at(api, "/{app:wallet|scanner}/{file}",                get().to(apps::beside));
     at(api, "/app/{file}",                                 get().to(apps::shared));
     at(api, "/openapi.json",                               get().to(serve::json));
     at(api, "/docs",                                       get().to(serve::page));

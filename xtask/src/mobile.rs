@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use base16ct::lower;
 use sha2::{Digest as _, Sha256};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, hash};
 use crate::commands;
 use crate::progress::Progress;
 use crate::tools::{self, Tool};
@@ -91,7 +91,8 @@ pub(crate) fn test(cache: &Cache) -> Result<()> {
         eprintln!("MISSING: a browser and its camera, so NO STORY WAS RUN IN A BROWSER\n{error:#}\n");
         return Ok(());
     }
-    let (service, film) = commands::build_for_browser(cache)?;
+    let built = commands::build(cache, &["ecert", "ecert-film"])?;
+    let (service, film) = (built.join("ecert"), built.join("ecert-film"));
     let mut stories = command(&folder, &["run", "--silent", "test:browser"]);
     stories.env("ECERT_BINARY", service).env("ECERT_FILM", film).env("ECERT_MODEL_DIR", cache.root());
     succeed(stories, "the stories in the browser")
@@ -109,7 +110,8 @@ pub(crate) fn bench(cache: &Cache, json: bool, arguments: &[OsString]) -> Result
     install(&folder, &progress)?;
     install(&folder.join("bench"), &progress)?;
     tools::ensure_all(&[Tool::Chromium, Tool::Ffmpeg], &progress)?;
-    let (service, film) = commands::build_for_browser(cache)?;
+    let built = commands::build(cache, &["ecert", "ecert-film"])?;
+    let (service, film) = (built.join("ecert"), built.join("ecert-film"));
     // Not by npm, which would write to what is read from here.
     let mut bench = Command::new("node");
     bench.arg("bench/run.mjs").args(json.then_some("--json")).args(arguments).current_dir(&folder);
@@ -180,8 +182,4 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn hash(bytes: &[u8]) -> String {
-    lower::encode_string(&Sha256::digest(bytes))
 }

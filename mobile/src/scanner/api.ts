@@ -1,21 +1,11 @@
 import { type Caller, call } from '../lib/api/client';
+import type { components } from '../lib/api/schema';
 import type { Challenge, Holder } from '../lib/api/types';
 import { type Frame, form } from '../lib/wire/capture';
 import type { ServiceKey } from '../lib/wire/jws';
 
-export interface Money {
-  currency: string;
-  micros: number;
-}
-
 /** Who this terminal is, whose, and what it may ask for (`GET /v1/terminal`). */
-export interface Own {
-  id: string;
-  name: string;
-  relying_party: { id: string; name: string; sandbox: boolean };
-  purposes: Record<string, string[]>;
-  price: Money;
-}
+export type Own = components['schemas']['OwnTerminal'];
 
 /** On whose device the face is captured. */
 export type On = 'rp' | 'holder';

@@ -1,4 +1,6 @@
-//! Money and names in what is sent to us: bounded, so that no sum of them leaves its range.
+//! Money, names and lines of text in what is sent to us: bounded, so that no sum leaves its range and no text its place.
+
+use std::ops::RangeInclusive;
 
 use wallet_core::money::{Amount, Currency, Micros, SentAmount};
 use wallet_core::refusal::Refusal;
@@ -34,6 +36,11 @@ pub(super) fn name(field: &'static str, name: &str) -> Result<(), Refusal> {
 pub(super) fn reference(field: &'static str, text: &str) -> Result<(), Refusal> {
     let fits = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     if fits { Ok(()) } else { Err(invalid(field, "1 to 64 visible characters of ASCII")) }
+}
+
+/// Whether it is one line of as many characters.
+pub(super) fn is_line(text: &str, lengths: RangeInclusive<usize>) -> bool {
+    lengths.contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
 pub(super) fn invalid(field: &'static str, expected: impl Into<String>) -> Refusal {

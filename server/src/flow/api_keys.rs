@@ -113,14 +113,11 @@ fn good(conn: &mut Conn, rp: RelyingPartyId, now: Timestamp) -> Flow<Vec<ApiKey>
 /// The keys of a relying party that are good, the oldest first.
 pub fn list(ctx: &Context, rp: RelyingPartyId) -> Flow<Vec<Shown>> {
     let now = ctx.now();
-    let keys = ctx.rp_store.read(|conn| good(conn, rp, now))?;
+    let keys = ctx.rp_store.read(|conn| {
+        relying_parties::is_sandbox(conn, rp)?.ok_or(Refusal::NotFound)?;
+        good(conn, rp, now)
+    })?;
     Ok(keys.into_iter().map(Shown::from).collect())
-}
-
-/// The same, if there is such a relying party.
-pub fn list_of(ctx: &Context, rp: RelyingPartyId) -> Flow<Vec<Shown>> {
-    ctx.rp_store.read(|conn| Ok(relying_parties::is_sandbox(conn, rp)?.ok_or(Refusal::NotFound)?))?;
-    list(ctx, rp)
 }
 
 /// Ends one of the keys of the relying party that asks, but not the one that it asks by: so that it always has one left.

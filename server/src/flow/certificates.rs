@@ -9,6 +9,7 @@ use wallet_core::pairwise::Eid;
 use wallet_core::refusal::Refusal;
 use wallet_core::revocation::{CRL_CERTIFICATE_HOLD, CRL_SUPERSEDED, RevocationReason};
 
+use super::amounts::is_line;
 use super::callers::Device;
 use super::{Context, status_lists, test_people};
 use crate::stop::Flow;
@@ -40,7 +41,7 @@ impl Said {
             Refusal::RequestInvalid { field: "reason", expected: format!("one of {expected}") }
         })?;
         let note = self.note.as_deref().unwrap_or_default().trim();
-        if note.chars().count() > MAX_NOTE || note.chars().any(char::is_control) {
+        if !is_line(note, 0..=MAX_NOTE) {
             let expected = format!("at most {MAX_NOTE} characters in one line");
             return Err(Refusal::RequestInvalid { field: "note", expected });
         }

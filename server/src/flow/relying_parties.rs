@@ -10,7 +10,7 @@ use wallet_core::attributes::Attribute;
 use wallet_core::ids::{AdminId, ApiKeyId, RelyingPartyId};
 use wallet_core::refusal::Refusal;
 
-use super::amounts::invalid;
+use super::amounts::{invalid, is_line};
 use super::{Context, api_keys, telling};
 use crate::billing::price::Service;
 use crate::delivery::event::Kind;
@@ -138,7 +138,7 @@ pub fn list(ctx: &Context, after: &str) -> Flow<Vec<Shown>> {
 /// An admin suspends a relying party: nothing is served to it, and what it has stays its own. Within a second on every replica.
 pub fn suspend(ctx: &Context, admin: AdminId, id: RelyingPartyId, why: &str) -> Flow<()> {
     let why = why.trim();
-    if !(1..=MAX_WHY).contains(&why.chars().count()) || why.chars().any(char::is_control) {
+    if !is_line(why, 1..=MAX_WHY) {
         let expected = format!("1 to {MAX_WHY} characters in one line, which the relying party will read");
         return Err(invalid("why", expected).into());
     }
@@ -172,9 +172,7 @@ fn change(
 }
 
 fn check(application: &Application) -> Result<Vec<Service>, Refusal> {
-    let is_name = |name: &str| {
-        !name.trim().is_empty() && name.chars().count() <= 80 && !name.chars().any(char::is_control)
-    };
+    let is_name = |name: &str| !name.trim().is_empty() && is_line(name, 1..=80);
     if !is_name(&application.name) {
         return Err(invalid("name", "1 to 80 characters"));
     }

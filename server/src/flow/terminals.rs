@@ -13,7 +13,7 @@ use wallet_core::jws::base64url;
 use wallet_core::money::Amount;
 use wallet_core::refusal::Refusal;
 
-use super::amounts::{cny, invalid};
+use super::amounts::{cny, invalid, is_line};
 use super::callers::{Device, RelyingParty, Terminal as Caller};
 use super::proofing::{TOKEN, fresh_token};
 use super::{Context, later, prices, random, settlement};
@@ -101,7 +101,7 @@ pub struct Created {
 /// Adds a terminal, which waits for ten minutes to be activated.
 pub fn create(ctx: &Context, rp: &RelyingParty, wanted: &Wanted) -> Flow<Created> {
     let (now, name) = (ctx.now(), wanted.name.trim());
-    if !(1..=MAX_NAME).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+    if !is_line(name, 1..=MAX_NAME) {
         return Err(invalid("name", "1 to 80 characters").into());
     }
     let is_ours = |purposes: &BTreeSet<String>| {

@@ -49,7 +49,7 @@ pub async fn list_of(
     By(_, rp): By<Admin, Path<RelyingPartyId>>,
     ctx: Data<Context>,
 ) -> Result<Json<Keys>, Problem> {
-    let keys = run(ctx, move |ctx| api_keys::list_of(ctx, *rp)).await?;
+    let keys = run(ctx, move |ctx| api_keys::list(ctx, *rp)).await?;
     Ok(Json(Keys { keys }))
 }
 

@@ -12,6 +12,7 @@ use actix_web::http::header::{
 use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use rust_embed::{EmbeddedFile, RustEmbed};
+use serde::Deserialize;
 use wallet_core::refusal::Refusal;
 
 use super::problem::Problem;
@@ -45,40 +46,31 @@ pub async fn hint() -> HttpResponse {
     page(StatusCode::OK, HINT)
 }
 
-/// `GET /wallet`: relative addresses want the slash.
-pub async fn to_wallet() -> HttpResponse {
-    HttpResponse::PermanentRedirect().insert_header((LOCATION, "/wallet/")).finish()
+/// Those there are, by their names in addresses and folders. The table of routes lets no other name come here.
+pub const APPS: [&str; 2] = ["wallet", "scanner"];
+
+/// One of [`APPS`].
+#[derive(Deserialize)]
+pub struct AppName(String);
+
+/// `GET /{app}`: relative addresses want the slash.
+pub async fn to_page(app: Path<AppName>) -> HttpResponse {
+    let AppName(app) = app.into_inner();
+    HttpResponse::PermanentRedirect().insert_header((LOCATION, format!("/{app}/"))).finish()
 }
 
-/// `GET /wallet/`
-pub async fn wallet_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
+/// `GET /{app}/`
+pub async fn show_page(request: HttpRequest, app: Path<AppName>) -> Result<HttpResponse, Problem> {
     if !is_built() {
         return Ok(page(StatusCode::NOT_FOUND, MISSING));
     }
-    serve(&request, "wallet/index.html")
+    serve(&request, &format!("{}/index.html", app.0))
 }
 
-/// `GET /wallet/{file}`: what has to lie beside the page.
-pub async fn wallet(request: HttpRequest, file: Path<String>) -> Result<HttpResponse, Problem> {
-    serve(&request, &format!("wallet/{file}"))
-}
-
-/// `GET /scanner`: relative addresses want the slash.
-pub async fn to_scanner() -> HttpResponse {
-    HttpResponse::PermanentRedirect().insert_header((LOCATION, "/scanner/")).finish()
-}
-
-/// `GET /scanner/`
-pub async fn scanner_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    if !is_built() {
-        return Ok(page(StatusCode::NOT_FOUND, MISSING));
-    }
-    serve(&request, "scanner/index.html")
-}
-
-/// `GET /scanner/{file}`: what has to lie beside the page.
-pub async fn scanner(request: HttpRequest, file: Path<String>) -> Result<HttpResponse, Problem> {
-    serve(&request, &format!("scanner/{file}"))
+/// `GET /{app}/{file}`: what has to lie beside the page.
+pub async fn beside(request: HttpRequest, wanted: Path<(AppName, String)>) -> Result<HttpResponse, Problem> {
+    let (AppName(app), file) = wanted.into_inner();
+    serve(&request, &format!("{app}/{file}"))
 }
 
 /// `GET /app/{file}`: what the apps share.

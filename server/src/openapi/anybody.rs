@@ -57,22 +57,12 @@ pub(super) fn describe(api: &mut Api) {
     api.get("/openapi.json", serve::json, "This description").gives("application/json");
     api.get("/docs", serve::page, "This description, to be read").gives("text/html");
     api.get("/", apps::hint, "Where things are").gives("text/html");
-    api.get("/wallet", apps::to_wallet, "To the wallet").says(308, "At `/wallet/`.");
-    api.get("/wallet/", apps::wallet_page, "The wallet")
+    api.get("/{app}", apps::to_page, "To an app's page").says(308, "At the same with a slash.");
+    api.get("/{app}/", apps::show_page, "An app: the wallet, or the scanner, a relying party's till")
         .gives("text/html")
         .says(304, "As it was.")
-        .refuses(&[NotFound])
         .refuses_on_pages(&[404]);
-    api.get("/wallet/{file}", apps::wallet, "What lies beside the wallet's page")
-        .gives("*/*")
-        .says(304, "As it was.");
-    api.get("/scanner", apps::to_scanner, "To the scanner").says(308, "At `/scanner/`.");
-    api.get("/scanner/", apps::scanner_page, "The scanner, a relying party's till")
-        .gives("text/html")
-        .says(304, "As it was.")
-        .refuses(&[NotFound])
-        .refuses_on_pages(&[404]);
-    api.get("/scanner/{file}", apps::scanner, "What lies beside the scanner's page")
+    api.get("/{app}/{file}", apps::beside, "What lies beside an app's page")
         .gives("*/*")
         .says(304, "As it was.");
     api.get("/app/{file}", apps::shared, "What the apps share").gives("*/*").says(304, "As it was.");

@@ -17,6 +17,7 @@ use wallet_core::refusal::Refusal::{NotFound, TerminalRevoked, Unauthenticated};
 
 use super::operation::{Caller, Operation};
 use super::refusals::{DEVICE_REPLACED, DEVICE_REVOKED};
+use crate::http::apps::{APPS, AppName};
 use crate::http::callers::{Admin, By, Holder, NewDevice, RelyingParty, Terminal, Till};
 
 /// A handler with these arguments.
@@ -199,6 +200,12 @@ impl InPath for String {
     fn schemas(_: &mut Operation) -> Vec<Value> {
         // One segment, that no client takes for a way up.
         vec![json!({"type": "string", "pattern": "^[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,63}$"})]
+    }
+}
+
+impl InPath for AppName {
+    fn schemas(_: &mut Operation) -> Vec<Value> {
+        vec![json!({"type": "string", "enum": APPS})]
     }
 }
 

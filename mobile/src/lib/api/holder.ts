@@ -1,6 +1,7 @@
 import { decode, encode } from '../wire/base64url';
-import { type Frame, form } from '../wire/capture';
+import type { Frame } from '../wire/capture';
 import type { Share } from '../wire/codes';
+import { type Progress, sendFace } from './captures';
 import { type Caller, call, callTwice } from './client';
 import type { Challenge, Enrolled, EnrolmentShown, Fields, Holder, Issuer, Side, Started, Told } from './types';
 
@@ -34,15 +35,13 @@ export async function submitRecovery(
   frames: Frame[],
   progress: Progress,
 ): Promise<Enrolled> {
-  const body = await form(nonce, frames, caller.key.privateKey);
-  return callTwice(`/v1/recoveries/${id}/captures`, { body, caller, progress });
+  return sendFace(`/v1/recoveries/${id}/captures`, caller, nonce, frames, progress);
 }
 
 export async function showRecovery(caller: Caller, id: string): Promise<EnrolmentShown> {
   return call(`/v1/recoveries/${id}`, { caller });
 }
 
-type Progress = (part: number) => void;
 
 export async function submitDocument(
   caller: Caller,
@@ -68,8 +67,7 @@ export async function submitCapture(
   frames: Frame[],
   progress: Progress,
 ): Promise<Enrolled> {
-  const body = await form(nonce, frames, caller.key.privateKey);
-  return callTwice(`/v1/enrolments/${id}/captures`, { body, caller, progress });
+  return sendFace(`/v1/enrolments/${id}/captures`, caller, nonce, frames, progress);
 }
 
 export async function showEnrolment(caller: Caller, id: string): Promise<EnrolmentShown> {

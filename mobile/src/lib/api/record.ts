@@ -2,24 +2,7 @@ import type { Share } from '../wire/codes';
 import type { Evidence } from '../wire/log';
 import { type Caller, call } from './client';
 import { issuer } from './holder';
-
-/** A phone of the holder's. */
-export interface Device {
-  jkt: string;
-  /** The one that asks. */
-  this: boolean;
-  since?: string;
-  state: 'active' | 'replaced' | 'revoked';
-  ended_at?: string;
-  signals?: { os: string; model?: string; locale?: string };
-}
-
-/** The standing E-cert number; the number itself is shown once. */
-export interface Standing {
-  on: boolean;
-  share?: Share;
-  made_at?: string;
-}
+import type { Device, Standing } from './types';
 
 /** What was done in one use, each act with its proof. */
 export async function logOfUse(caller: Caller, id: string): Promise<Evidence[]> {

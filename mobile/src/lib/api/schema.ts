@@ -194,57 +194,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/scanner": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** To the scanner */
-        get: operations["apps_to_scanner"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/scanner/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The scanner, a relying party's till */
-        get: operations["apps_scanner_page"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/scanner/{file}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What lies beside the scanner's page */
-        get: operations["apps_scanner"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/admin/billing-cycles": {
         parameters: {
             query?: never;
@@ -2176,15 +2125,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/wallet": {
+    "/{app}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** To the wallet */
-        get: operations["apps_to_wallet"];
+        /** To an app's page */
+        get: operations["apps_to_page"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2193,15 +2142,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/wallet/": {
+    "/{app}/": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** The wallet */
-        get: operations["apps_wallet_page"];
+        /** An app: the wallet, or the scanner, a relying party's till */
+        get: operations["apps_show_page"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2210,15 +2159,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/wallet/{file}": {
+    "/{app}/{file}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** What lies beside the wallet's page */
-        get: operations["apps_wallet"];
+        /** What lies beside an app's page */
+        get: operations["apps_beside"];
         put?: never;
         post?: never;
         delete?: never;
@@ -5323,103 +5272,6 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            408: components["responses"]["request-timeout"];
-            500: components["responses"]["internal"];
-            503: components["responses"]["overloaded"];
-        };
-    };
-    apps_to_scanner: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description At `/scanner/`. */
-            308: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            408: components["responses"]["request-timeout"];
-            500: components["responses"]["internal"];
-            503: components["responses"]["overloaded"];
-        };
-    };
-    apps_scanner_page: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Here it is. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/html": string;
-                };
-            };
-            /** @description As it was. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description `not-found`: there is nothing at this address for this caller */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code: "not-found";
-                    };
-                    "text/html": string;
-                };
-            };
-            408: components["responses"]["request-timeout"];
-            500: components["responses"]["internal"];
-            503: components["responses"]["overloaded"];
-        };
-    };
-    apps_scanner: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                file: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Here it is. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "*/*": unknown;
-                };
-            };
-            /** @description As it was. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
@@ -9679,32 +9531,37 @@ export interface operations {
             503: components["responses"]["overloaded"];
         };
     };
-    apps_to_wallet: {
+    apps_to_page: {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                app: "wallet" | "scanner";
+            };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description At `/wallet/`. */
+            /** @description At the same with a slash. */
             308: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
+            404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
         };
     };
-    apps_wallet_page: {
+    apps_show_page: {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                app: "wallet" | "scanner";
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -9743,11 +9600,12 @@ export interface operations {
             503: components["responses"]["overloaded"];
         };
     };
-    apps_wallet: {
+    apps_beside: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                app: "wallet" | "scanner";
                 file: string;
             };
             cookie?: never;

@@ -1,6 +1,7 @@
 // What the service says, by the names that the screens know it by. The types themselves are made of the service's own description: see
 // `schema.ts`, which `cargo xtask openapi` writes.
 
+import type { Share } from '../wire/codes';
 import type { components } from './schema';
 
 type Schemas = components['schemas'];
@@ -40,6 +41,25 @@ export type Told = Schemas['Notice'];
 
 /** `GET /v1/enrolments/{id}` */
 export type EnrolmentShown = Schemas['Enrolment'];
+
+/** A use of a code of this holder's, or a request that waits for them. */
+export type Use = Omit<Schemas['Use'], 'challenge' | 'state' | 'cancelled'> & {
+  challenge?: Challenge;
+  state: 'awaiting_holder' | 'challenged' | 'passed' | 'failed' | 'cancelled' | 'expired';
+  cancelled?: 'by_relying_party' | 'refused' | 'reported' | 'number_mismatch';
+};
+
+/** A request for more than its relying party registered; it was refused. */
+export type OverAsking = Schemas['OverAsking'];
+
+/** What came of a face that was shown on this phone. */
+export type Judged = Schemas['HolderJudgement'];
+
+/** A phone of the holder's. */
+export type Device = Omit<Schemas['Device'], 'state'> & { state: 'active' | 'replaced' | 'revoked' };
+
+/** The standing E-cert number; the number itself is shown once. */
+export type Standing = Omit<Schemas['Number'], 'share'> & { share?: Share };
 
 /** An enrolment as this phone knows it: where to go on after a reload. */
 export interface Enrolment {

@@ -1,6 +1,7 @@
 import { Problem } from '../../lib/api/client';
 import { type Waiting, listen } from '../../lib/api/events';
-import { type Use, showUse, uses } from '../../lib/api/uses';
+import type { Use } from '../../lib/api/types';
+import { showUse, uses } from '../../lib/api/uses';
 import type { Wallet } from '../wallet.svelte';
 
 /** Milliseconds between two questions where the service gives no stream, and at least between two streams. */
