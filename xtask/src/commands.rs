@@ -2,7 +2,7 @@
 //!
 //! Where the system allows it, cargo takes this process's place, so that Ctrl-C and the exit code go straight through.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -50,6 +50,8 @@ const PROGRAMS: [(&str, Needs); 7] = [
     ("serving", Needs::Service),
     ("codes", Needs::WithoutFace),
 ];
+/// Without it cargo passes the benches over: see `tests/Cargo.toml`.
+const WITH_BENCHES: [&str; 4] = ["--package", "ecert-tests", "--features", "ecert-tests/benches"];
 /// Benches that count work on pixels: these want the optimiser, the rest of the tests would only build longer.
 const DRAW_FAST: [&str; 2] = ["--config", "profile.dev.package.ecert-tests.opt-level=2"];
 /// Where the stories find a PostgreSQL; each makes a database of its own there.
@@ -59,19 +61,19 @@ const TEST_POSTGRES: &str = "ECERT_TEST_POSTGRES";
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let cache = ready_cache()?;
     mobile::build(&cache, &Progress::new());
-    let mut cargo = cargo(&cache);
-    cargo.args(["run", "--package", "ecert-server", "--bin", "ecert", "--", "serve"]).args(arguments);
-    hand_over(cargo)
+    let mut serve = with_models(&cache, build(&cache, &["ecert"])?.join("ecert"));
+    serve.arg("serve").args(arguments);
+    hand_over(serve)
 }
 
 /// Sets up, then builds and runs the demo.
 pub(crate) fn demo(arguments: &[OsString]) -> Result<()> {
     let cache = ready_cache()?;
     mobile::build(&cache, &Progress::new());
-    build_service(&cache)?;
-    let mut cargo = cargo(&cache);
-    cargo.args(["run", "--quiet", "--package", "ecert-tests", "--bin", "ecert-demo", "--"]).args(arguments);
-    hand_over(cargo)
+    let built = build(&cache, &["ecert", "ecert-demo"])?;
+    let mut demo = with_models(&cache, built.join("ecert-demo"));
+    demo.args(arguments);
+    hand_over(demo)
 }
 
 /// Sets up, then runs all tests, and the end-to-end stories once more on PostgreSQL. Those that compare with OpenCV and with
@@ -79,7 +81,7 @@ pub(crate) fn demo(arguments: &[OsString]) -> Result<()> {
 pub(crate) fn test(arguments: &[OsString]) -> Result<()> {
     let cache = ready_cache()?;
     mobile::build(&cache, &Progress::new());
-    build_service(&cache)?;
+    build(&cache, &["ecert"])?;
     openapi::check()?;
     let mut suite = cargo(&cache);
     match peer::python(&cache, Peer::OpenCv, &Progress::new()) {
@@ -189,7 +191,7 @@ pub(crate) fn faults(arguments: &[OsString]) -> Result<()> {
         bail!("the service could not be built");
     }
     let mut cargo = cargo(&cache);
-    cargo.args(["run", "--quiet", "--package", "ecert-tests", "--bin", "ecert-faults", "--"]);
+    cargo.args(["run", "--quiet"]).args(WITH_BENCHES).args(["--bin", "ecert-faults", "--"]);
     cargo.arg("--binary").arg(apart.join("debug/ecert"));
     // For the fault that wants a cluster.
     cargo.arg("--xtask").arg(std::env::current_exe()?);
@@ -205,15 +207,15 @@ fn bench_without_face(name: &str, json: bool, arguments: &[OsString]) -> Result<
     tools::ensure(Tool::PythonSqlite, &progress)?;
     let cache = Cache::of_user()?;
     let measured = ["--profile", "measure", "--features", "ecert-server/bench-without-face"];
-    let packages = ["--package", "ecert-server", "--package", "ecert-tests"];
     let mut build = cargo(&cache);
     let bench = format!("bench-{name}");
-    build.arg("build").args(measured).args(packages).args(["--bin", "ecert", "--bin", &bench]);
+    build.arg("build").args(measured).args(["--package", "ecert-server"]).args(WITH_BENCHES);
+    build.args(["--bin", "ecert", "--bin", &bench]);
     if !build.status().context("cannot start cargo")?.success() {
         bail!("the service could not be built");
     }
     let mut run = cargo(&cache);
-    run.args(["run", "--quiet"]).args(measured).args(["--package", "ecert-tests", "--bin", &bench, "--"]);
+    run.args(["run", "--quiet"]).args(measured).args(WITH_BENCHES).args(["--bin", &bench, "--"]);
     run.args(json.then_some("--json")).args(arguments);
     hand_over(run)
 }
@@ -238,28 +240,22 @@ fn bench_program(name: &str, needs: Needs, json: bool, arguments: &[OsString]) -
     if needs == Needs::WithoutFace {
         run.args(["--features", "ecert-server/bench-without-face"]);
     }
-    run.args(["--package", "ecert-tests", "--bin", &format!("bench-{name}"), "--"]);
+    run.args(WITH_BENCHES).args(["--bin", &format!("bench-{name}"), "--"]);
     run.args(json.then_some("--json")).args(arguments);
     hand_over(run)
 }
 
-/// Builds the binary `ecert`, which the demo and some stories start as a process of its own.
-pub(crate) fn build_service(cache: &Cache) -> Result<()> {
-    let status = cargo(cache).args(["build", "--package", "ecert-server", "--bin", "ecert"]).status();
-    if !status.context("cannot start cargo")?.success() {
-        bail!("the service could not be built");
-    }
-    Ok(())
-}
-
-/// Builds the service and the program that draws what a browser's camera is to see; where both are.
-pub(crate) fn build_for_browser(cache: &Cache) -> Result<(PathBuf, PathBuf)> {
-    build_service(cache)?;
-    let mut film = cargo(cache);
-    film.args(["build", "--package", "ecert-tests", "--bin", "ecert-film"]);
-    ensure!(film.status().context("cannot start cargo")?.success(), "`ecert-film` could not be built");
-    let built = target_folder()?.join("debug");
-    Ok((built.join("ecert"), built.join("ecert-film")))
+/// Builds these programs; the folder where they are. As members of the whole workspace, so that every program and test has the same
+/// features of what they depend on, and nothing is built twice.
+pub(crate) fn build(cache: &Cache, programs: &[&str]) -> Result<PathBuf> {
+    let mut build = cargo(cache);
+    build.args(["build", "--workspace"]).args(programs.iter().flat_map(|program| ["--bin", program]));
+    ensure!(
+        build.status().context("cannot start cargo")?.success(),
+        "{} could not be built",
+        programs.join(", ")
+    );
+    Ok(target_folder()?.join("debug"))
 }
 
 /// The cache of models, made whole.
@@ -272,15 +268,27 @@ pub(crate) fn ready_cache() -> Result<Cache> {
     Ok(cache)
 }
 
-/// Cargo in the folder of the workspace, with the place of the models.
 fn cargo(cache: &Cache) -> Command {
-    let mut command = plain_cargo();
+    with_models(cache, cargo_itself())
+}
+
+/// A program in the folder of the workspace, told the place of the models.
+fn with_models(cache: &Cache, program: impl AsRef<OsStr>) -> Command {
+    let mut command = here(program);
     command.env("ECERT_MODEL_DIR", cache.root());
     command
 }
 
 fn plain_cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    here(cargo_itself())
+}
+
+fn cargo_itself() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn here(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
     if let Some(workspace) = workspace() {
         command.current_dir(workspace);
     }
@@ -310,7 +318,7 @@ pub(crate) fn workspace() -> Option<PathBuf> {
 fn hand_over(mut command: Command) -> Result<()> {
     use std::os::unix::process::CommandExt;
     // Returns only when cargo cannot be started.
-    Err(command.exec()).context("cannot start cargo")
+    Err(command.exec()).with_context(|| format!("cannot start {}", command.get_program().display()))
 }
 
 #[cfg(not(unix))]

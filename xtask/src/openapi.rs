@@ -19,7 +19,7 @@ const TYPES: &str = "mobile/src/lib/api/schema.ts";
 /// # Errors
 /// When something can't be built, read or written; with `check` also when a file is not as it would be written.
 pub(crate) fn run(check: bool) -> Result<()> {
-    commands::build_service(&Cache::of_user()?)?;
+    commands::build(&Cache::of_user()?, &["ecert"])?;
     files(check)
 }
 

@@ -47,8 +47,7 @@ pub(super) fn up(folder: &Path, binary: Option<PathBuf>, progress: &Progress) ->
         Some(binary) => binary.canonicalize().with_context(|| format!("there is no {}", binary.display()))?,
         None => {
             progress.say("building ecert");
-            commands::build_service(&models)?;
-            commands::target_folder()?.join("debug").join("ecert")
+            commands::build(&models, &["ecert"])?.join("ecert")
         }
     };
     let mut floors = Floors {
