@@ -5,10 +5,11 @@ use actix_web::web::{ServiceConfig, delete, get, post, put, resource, to};
 use actix_web::{App, Route};
 
 use crate::http::{
-    accounts, api_keys, approvals, apps, attestations, certificates, codes, contacts, devices, enrolments,
-    events, face_groups, faces, health, issuer, ledger, liveness_sessions, offers, orders, paper, payments,
-    persons, prices, problem, recoveries, redemptions, relying_parties, revocations, sandbox, sponsorships,
-    standing_numbers, statements, status_lists, terminals, transparency_log, webhooks,
+    accounts, api_keys, approvals, apps, attestations, certificates, codes, consents, contacts, devices,
+    enrolments, erasures, events, exports, face_groups, faces, health, issuer, ledger, liveness_sessions,
+    offers, orders, paper, payments, persons, prices, problem, recoveries, redemptions, relying_parties,
+    revocations, sandbox, sponsorships, standing_numbers, statements, status_lists, terminals,
+    transparency_log, webhooks, withdrawals,
 };
 use crate::openapi::serve;
 
@@ -112,6 +113,11 @@ fn everything(api: &mut Table<'_>) {
     at(api, "/v1/me/redemptions/{id}/log",                 get().to(approvals::log));
     at(api, "/v1/me/redemptions/{id}/approval",            post().to(approvals::decide));
     at(api, "/v1/me/redemptions/{id}/captures",            post().to(approvals::submit_capture));
+    at(api, "/v1/me/consents",                             get().to(consents::list));
+    at(api, "/v1/me/consents/withdrawals",                 post().to(consents::withdraw));
+    at(api, "/v1/me/consents/blocks/{id}",                 delete().to(consents::lift));
+    at(api, "/v1/me/erasure",                              post().to(erasures::erase));
+    at(api, "/v1/me/export",                               get().to(exports::export));
     at(api, "/v1/me/certificates/{id}/revocation",         post().to(certificates::revoke_by_holder));
     at(api, "/v1/me/log",                                  get().to(transparency_log::of_holder));
 
@@ -127,6 +133,9 @@ fn everything(api: &mut Table<'_>) {
     pair(api, "/v1/face-groups/{id}",                      get().to(face_groups::show), delete().to(face_groups::erase));
     at(api, "/v1/face-groups/{id}/faces",                  post().to(face_groups::add_face));
     at(api, "/v1/face-groups/{id}/faces/{face}",           delete().to(face_groups::remove_face));
+
+    at(api, "/v1/withdrawals",                             get().to(withdrawals::list));
+    at(api, "/v1/withdrawals/{id}:confirm",                post().to(withdrawals::confirm));
 
     at(api, "/v1/sponsorships",                            post().to(sponsorships::create));
     at(api, "/v1/sponsorships/{id}",                       get().to(sponsorships::show));

@@ -85,6 +85,7 @@ async fn credentials_of_one_kind_open_no_route_of_another() -> Test {
             "caps",
             "webhooks",
             "contacts",
+            "withdrawals",
             "keys",
             "statements",
             "test-clock",

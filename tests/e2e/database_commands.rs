@@ -119,7 +119,7 @@ async fn a_service_that_may_not_migrate_waits_for_whoever_does() -> Test {
 }
 
 /// The names of the rules that a check finds broken.
-fn findings(app: &TestApp) -> anyhow::Result<Vec<String>> {
+pub(crate) fn findings(app: &TestApp) -> anyhow::Result<Vec<String>> {
     let output = db(app.folder(), &["check", "--all", "--json", "--database", app.database()])?;
     let report: Value = serde_json::from_slice(&output.stdout)?;
     let found = report["findings"].as_array().cloned().unwrap_or_default();

@@ -19,7 +19,7 @@ const PARTITIONED: [&str; 3] = ["attempts", "audit", "charges"];
 /// Indexes over times that grow with the table: a BRIN says of each block what it spans, and costs next to nothing.
 const BY_BLOCK: [&str; 3] = ["idempotency_keys_created_at", "redemptions_opened_at", "spent_codes_spent_at"];
 /// Columns that PostgreSQL is told to compare byte by byte, as SQLite does anyhow.
-const BYTEWISE: [&str; 109] = [
+const BYTEWISE: [&str; 117] = [
     "announcements.id",
     "announcements.told_up_to",
     "api_keys.rp_id",
@@ -34,6 +34,8 @@ const BYTEWISE: [&str; 109] = [
     "audit.id",
     "balances.rp_id",
     "balances.transaction_id",
+    "blocks.holder_id",
+    "blocks.rp_id",
     "cap_days.cap_id",
     "cap_days.rp_id",
     "certificates.holder_id",
@@ -56,6 +58,7 @@ const BYTEWISE: [&str; 109] = [
     "endpoints.id",
     "endpoints.rp_id",
     "enrolments.sponsorship_id",
+    "erasures.holder_id",
     "face_groups.id",
     "face_groups.rp_id",
     "group_faces.group_id",
@@ -129,6 +132,11 @@ const BYTEWISE: [&str; 109] = [
     "terminals.id",
     "terminals.rp_id",
     "test_clocks.rp_id",
+    "withdrawal_notices.id",
+    "withdrawal_notices.rp_id",
+    "withdrawals.holder_id",
+    "withdrawals.id",
+    "withdrawals.rp_id",
 ];
 
 /// What PostgreSQL's catalogues say, one fact a line. Partitions and their copies of everything are left out.

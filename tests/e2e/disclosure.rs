@@ -55,7 +55,8 @@ fn portrait(answer: &Value) -> anyhow::Result<Vec<u8>> {
 
 fn kept(app: &TestApp, holder: &Holder) -> anyhow::Result<Option<Vec<u8>>> {
     let id = holder.certificate()?.parse()?;
-    Ok(app.context.holder_store.read(|conn| Ok(certificates::portrait(conn, id)?))?)
+    let found = app.context.holder_store.read(|conn| Ok(certificates::portrait(conn, id)?))?;
+    Ok(found.map(|(sealed, _)| sealed))
 }
 
 #[actix_web::test]

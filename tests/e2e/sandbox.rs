@@ -28,7 +28,7 @@ pub(crate) async fn holds(app: &TestApp) -> Test {
         rps: &ctx.rp_store,
         holders: &ctx.holder_store,
         root: &root,
-        vault: &ctx.vault,
+        vaults: ctx.vaults(),
         keep_days: None,
         now: app.clock_now(),
     };
@@ -307,8 +307,8 @@ async fn a_check_notices_when_the_sandbox_and_real_people_have_met() -> Test {
 async fn holds_not(app: &TestApp, finding: &str) -> anyhow::Result<bool> {
     let root = root(&app.holder().issuer().await?)?;
     let ctx = &app.context;
-    let (rps, holders, vault) = (&ctx.rp_store, &ctx.holder_store, &ctx.vault);
-    let inspected = Inspected { rps, holders, root: &root, vault, keep_days: None, now: Timestamp::now() };
+    let (rps, holders, vaults) = (&ctx.rp_store, &ctx.holder_store, ctx.vaults());
+    let inspected = Inspected { rps, holders, root: &root, vaults, keep_days: None, now: Timestamp::now() };
     let samples = Samples { receipts: Sample::All, sealed: Sample::All };
     let found = check(&inspected, samples, &Progress::hidden())?.findings;
     Ok(found.iter().any(|one| one.check == finding))

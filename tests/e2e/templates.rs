@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use ecert_server::edge::models::Lane;
 use ecert_server::flow::templates::template_context;
-use ecert_server::store::certificates;
+use ecert_server::store::{certificates, data_keys};
 use ecert_tests::app::{TestApp, later_frames, samples};
 use serde_json::Value;
 use wallet_core::attributes::Share;
@@ -23,7 +23,12 @@ fn sealed(app: &TestApp, id: CertificateId) -> anyhow::Result<Vec<u8>> {
 }
 
 fn opened(app: &TestApp, id: CertificateId) -> anyhow::Result<Stored> {
-    Ok(Stored::from_bytes(&app.context.vault.open(&template_context(id), &sealed(app, id)?)?)?)
+    let (holder, key) = app.context.holder_store.read(|conn| {
+        let holder = certificates::find(conn, id)?.context("a certificate")?.holder;
+        Ok((holder, data_keys::find(conn, holder)?))
+    })?;
+    let vault = app.context.vaults().of(holder, key.as_ref())?;
+    Ok(Stored::from_bytes(&vault.open(&template_context(id), &sealed(app, id)?)?)?)
 }
 
 /// Runs `ecert templates rekey`; its JSON.
@@ -35,7 +40,7 @@ fn rekey(app: &TestApp, arguments: &[&str]) -> anyhow::Result<Value> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// Puts what the first version kept of this face in the place of the template: SFace's 128 numbers, as they are.
+/// Puts what the first version kept of this face in the place of the template: SFace's 128 numbers, as they are, under the service's key.
 fn put_version_1(app: &TestApp, id: CertificateId) -> Test {
     let picture = Picture::decode(samples().franck(0)?)?;
     let look = move |engine: &mut wallet_core::onnx::Engine| {

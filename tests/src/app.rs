@@ -7,9 +7,10 @@ use anyhow::Context as _;
 use clap::{Args as _, Command};
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
-use ecert_server::app::{Ports, start, start_models};
+use ecert_server::app::{Ports, open_keys, start, start_models};
 use ecert_server::config::Config;
 use ecert_server::edge::clock::{Clock, ManualClock};
+use ecert_server::edge::keys::Keys;
 use ecert_server::edge::models::ModelWorkers;
 use ecert_server::edge::source::LocalRegister;
 use ecert_server::edge::webhooks::Names;
@@ -213,6 +214,14 @@ impl TestApp {
         models: Option<Arc<ModelWorkers>>,
     ) -> anyhow::Result<TestApp> {
         Self::start_in(Arc::clone(&self.folder), flags, Ports { models, ..Ports::default() }, None)
+    }
+
+    /// Its key store, opened beside it.
+    ///
+    /// # Errors
+    /// When it does not open.
+    pub fn keys(&self) -> anyhow::Result<Keys> {
+        open_keys(&config(self.folder(), &[])?, self.clock.as_ref())
     }
 
     /// Where the keys are, and the database on SQLite.

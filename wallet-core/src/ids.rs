@@ -155,6 +155,8 @@ ids! {
     EventId = "evt";
     /// One event on its way to one endpoint.
     DeliveryId = "dlv";
+    /// A consent that a holder took back.
+    WithdrawalId = "wdr";
     /// One ledger transaction.
     LedgerTransactionId = "ltx";
     /// One line of the audit trail.

@@ -22,6 +22,7 @@ pub mod chain;
 pub mod cose;
 pub mod dpop;
 pub mod ecert;
+pub mod erasure;
 pub mod es256;
 pub mod jws;
 pub mod log;

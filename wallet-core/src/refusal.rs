@@ -279,7 +279,9 @@ impl Refusal {
                 "send an Idempotency-Key of 1 to 64 characters, new for each operation"
             }
             Refusal::TerminalRevoked => "this terminal was switched off; activate it anew with another link",
-            Refusal::ConsentMissing => "all three purposes must be agreed to, in the text's current version",
+            Refusal::ConsentMissing => {
+                "the holder does not agree: to all three purposes in the text's current version, or to this relying party"
+            }
             Refusal::PurposeNotRegistered => "register the purpose for this relying party first",
             Refusal::AttributeNotAllowed => "the registered purpose does not cover every attribute asked for",
             Refusal::ServiceNotBought => "the relying party has not bought this service",

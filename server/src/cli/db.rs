@@ -11,6 +11,7 @@ use super::db_words as words;
 use crate::app::{self, Stores};
 use crate::config::Config;
 use crate::edge::clock::{Clock as _, SystemClock};
+use crate::edge::data_keys::Vaults;
 use crate::edge::keys;
 use crate::edge::vault::Vault;
 use crate::flow::consistency::{self, Inspected, Samples};
@@ -170,14 +171,14 @@ fn check(config: &Config, all: bool, sample: u64, json: bool) -> anyhow::Result<
         config.data_dir.display()
     );
     let keys = app::open_keys(config, &SystemClock)?;
-    let (root, secrets) = (keys.root_certificate()?, keys.secrets()?);
+    let (root, secrets, now) = (keys.root_certificate()?, keys.secrets()?, SystemClock.now());
     let inspected = Inspected {
         rps: &stores.rps,
         holders: &stores.holders,
         root: &root,
-        vault: &Vault::new(&secrets.vault),
+        vaults: Vaults { service: &Vault::new(&secrets.vault), kms: &keys.keks(now)? },
         keep_days: config.keep_days,
-        now: SystemClock.now(),
+        now,
     };
     let sample = if all { Sample::All } else { Sample::About(sample) };
     let samples = Samples { receipts: sample, sealed: sample };

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use wallet_core::x509_lint::Role;
 
+use super::keks;
 use crate::app::{open_keys, open_stores};
 use crate::config::Config;
 use crate::edge::clock::{Clock as _, SystemClock};
@@ -68,6 +69,44 @@ What the key signed is then refused by whoever reads the lists. To replace a key
     /// The root
     #[command(subcommand)]
     Root(RootAction),
+    /// Show the keys that wrap holders' data keys, and how many each wraps: how far a rotation has come
+    #[command(
+        after_help = "Example:\n  ecert keys keks --json | jq '.keks[] | select(.state == \"unwrapping\")'"
+    )]
+    Keks {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new key that wraps data keys; the service wraps all of them anew, a few at a time
+    #[command(after_help = "\
+Examples:
+  ecert keys rotate-kek
+  ecert keys rotate-kek --at 2026-12-01T02:00:00+08:00      where each replica has a copy of the key store: after all have it
+
+The one before still unwraps until drop-kek destroys it.")]
+    RotateKek {
+        /// From when it wraps [default: in a minute, when every process has seen it]
+        #[arg(long)]
+        at: Option<Timestamp>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Destroy a key that wraps nothing any more: back-ups of the database from when it did are then of no use for holders' data
+    #[command(after_help = "\
+Example:
+  ecert keys drop-kek 4f1c0a9be22d7713
+
+Refused while a data key is wrapped under it, and for a day after another took its place. What was erased since is then closed in
+back-ups too, as far as no back-up of the key store has the key.")]
+    DropKek {
+        /// Its name
+        kek: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Seal the key store under another key file or pass phrase
     #[command(after_help = "\
 Examples:
@@ -211,6 +250,9 @@ pub(super) fn run(config: &Config, action: KeysAction) -> anyhow::Result<()> {
             }
             show(&moved, json)
         }
+        KeysAction::Keks { json } => keks::show(config, &keys, json, now),
+        KeysAction::RotateKek { at, json } => keks::rotate(config, &keys, at, json, now),
+        KeysAction::DropKek { kek, json } => keks::destroy(config, &keys, &kek, json, now),
         KeysAction::Reseal { under, new_pass_phrase_file, json } => {
             let source = SecretSource {
                 variable: "ECERT_NEW_KEY_PASS_PHRASE",
@@ -225,14 +267,14 @@ pub(super) fn run(config: &Config, action: KeysAction) -> anyhow::Result<()> {
 }
 
 /// A ceremony on the record: that it begins is written before anything is done, and how it ended after. Without a record it does not begin.
-struct Ceremony {
+pub(super) struct Ceremony {
     store: Store,
     action: &'static str,
     object: String,
 }
 
 impl Ceremony {
-    fn begin(config: &Config, action: &'static str, object: &str) -> anyhow::Result<Self> {
+    pub(super) fn begin(config: &Config, action: &'static str, object: &str) -> anyhow::Result<Self> {
         let store = open_stores(config, 1)?.rps;
         let ceremony = Ceremony { store, action, object: object.to_owned() };
         ceremony.note(object, "begun").context("nothing was done, since it can't be put on the record")?;
@@ -241,8 +283,17 @@ impl Ceremony {
 
     /// The keys that it was about.
     fn end(self, outcome: anyhow::Result<Vec<KeyInfo>>) -> anyhow::Result<Vec<KeyInfo>> {
+        self.end_about(outcome, |keys| keys.iter().map(|key| key.kid.clone()).collect())
+    }
+
+    /// What came of it, and the names of the keys that it was about.
+    pub(super) fn end_about<T>(
+        self,
+        outcome: anyhow::Result<T>,
+        names: impl FnOnce(&T) -> Vec<String>,
+    ) -> anyhow::Result<T> {
         match &outcome {
-            Ok(keys) => keys.iter().try_for_each(|key| self.note(&key.kid, "done")),
+            Ok(done) => names(done).iter().try_for_each(|name| self.note(name, "done")),
             Err(_) => self.note(&self.object, "failed"),
         }
         .with_context(|| format!("the end of `{}` is not on the record", self.action))?;

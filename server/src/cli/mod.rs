@@ -7,6 +7,7 @@ mod certificates;
 mod db;
 mod db_words;
 mod documents;
+mod keks;
 mod keys;
 mod log;
 mod models;

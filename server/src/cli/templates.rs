@@ -5,7 +5,9 @@ use wallet_core::ids::CertificateId;
 
 use crate::app::{open_keys, open_stores};
 use crate::config::Config;
-use crate::edge::clock::SystemClock;
+use crate::edge::clock::{Clock as _, SystemClock};
+use crate::edge::data_keys::Vaults;
+use crate::edge::vault::Vault;
 use crate::flow::templates::{self, Rekeyed};
 use crate::progress::Progress;
 
@@ -31,10 +33,12 @@ that are kept. It also protects templates that were stored before there was prot
 
 pub(super) fn run(config: &Config, action: TemplatesAction) -> anyhow::Result<()> {
     let TemplatesAction::Rekey { after, json } = action;
-    let (stores, secrets) = (open_stores(config, 1)?, open_keys(config, &SystemClock)?.secrets()?);
-    let mut last = after;
+    let (stores, keys) = (open_stores(config, 1)?, open_keys(config, &SystemClock)?);
+    let (secrets, keks) = (keys.secrets()?, keys.keks(SystemClock.now())?);
+    let (service, mut last) = (Vault::new(&secrets.vault), after);
+    let vaults = Vaults { service: &service, kms: &keks };
     let said = |done: &Rekeyed| last = done.last;
-    let done = templates::rekey(&stores.holders, &secrets, after, &Progress::shown(), said);
+    let done = templates::rekey(&stores.holders, &secrets.template, vaults, after, &Progress::shown(), said);
     let done = done.map_err(|stop| {
         let reason = anyhow::Error::from(stop);
         match last {

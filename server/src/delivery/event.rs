@@ -13,6 +13,8 @@ pub enum Kind {
     RedemptionJudged,
     /// The holder said no.
     RedemptionCancelled,
+    /// A holder took their consent back.
+    ConsentWithdrawn,
     /// The packs of a service run low.
     PackLow,
     /// A soft cap is reached.
@@ -47,9 +49,10 @@ pub enum Kind {
 
 impl Kind {
     /// Those that can be chosen.
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 17] = [
         Kind::RedemptionJudged,
         Kind::RedemptionCancelled,
+        Kind::ConsentWithdrawn,
         Kind::PackLow,
         Kind::CapReached,
         Kind::Payment,
@@ -71,6 +74,7 @@ impl Kind {
         match self {
             Kind::RedemptionJudged => "redemption.judged",
             Kind::RedemptionCancelled => "redemption.cancelled",
+            Kind::ConsentWithdrawn => "consent.withdrawn",
             Kind::PackLow => "pack.low",
             Kind::CapReached => "cap.reached",
             Kind::Payment => "payment",

@@ -23,6 +23,10 @@ fn sentence(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::RedemptionJudged => ("一次核验已有结果", "A redemption was judged"),
         Kind::RedemptionCancelled => ("持有人未同意一次核验", "A holder did not agree to a redemption"),
+        Kind::ConsentWithdrawn => (
+            "一位持有人撤回了同意，请按期删除其数据并确认",
+            "A holder took their consent back; delete their data in time and confirm it",
+        ),
         Kind::PackLow => ("资源包余量不足", "A pack runs low"),
         Kind::CapReached => ("已达到您设置的消费上限提醒", "A soft cap on spending is reached"),
         Kind::Payment => ("款项已到账", "A payment came in"),

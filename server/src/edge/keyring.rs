@@ -12,12 +12,15 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::{Mutex, RwLock};
 use wallet_core::chain;
 use wallet_core::es256::PublicKey;
+use wallet_core::ids::HolderId;
 use wallet_core::x509_lint::Role;
 
 use super::clock::Clock;
-use super::keys::{Contents, Keys, Stamp, StoredKey, Upkeep};
+use super::data_keys::{DataKey, Kms};
+use super::keys::{Contents, Keks, Keys, Stamp, StoredKey, Upkeep};
 use super::metrics::Metrics;
 use super::signer::Signer;
+use crate::store::data_keys::WrappedKey;
 
 /// Lists of what an issuing CA took back are signed anew so often.
 const CRLS_ANEW: SignedDuration = SignedDuration::from_hours(1);
@@ -34,6 +37,7 @@ struct KeySet {
     stamp: Stamp,
     signers: Vec<Timed>,
     published: Vec<Published>,
+    keks: Keks,
     root: Arc<[u8]>,
     /// DER, by the CA's kid.
     crls: BTreeMap<String, Arc<[u8]>>,
@@ -120,6 +124,11 @@ impl Keyring {
         self.set().published.iter().map(|key| key.key.clone()).collect()
     }
 
+    /// The names of the keys that wrap data keys, in the order in which they begin.
+    pub fn kek_ids(&self) -> Vec<String> {
+        self.set().keks.list().into_iter().map(|kek| kek.id).collect()
+    }
+
     /// A list of certificates that were taken back (DER): `root`, `issuing`, or the kid of an issuing CA.
     pub fn crl(&self, name: &str) -> Option<Arc<[u8]>> {
         let set = self.set();
@@ -168,6 +177,26 @@ impl Keyring {
     }
 }
 
+impl Kms for Keyring {
+    fn wrap(&self, holder: HolderId, key: &DataKey, now: Timestamp) -> anyhow::Result<WrappedKey> {
+        self.set().keks.wrap(holder, key, now)
+    }
+
+    fn unwrap(&self, holder: HolderId, wrapped: &WrappedKey) -> anyhow::Result<DataKey> {
+        let set = self.set();
+        if !set.keks.knows(&wrapped.kek) {
+            // Another replica may have seen a rotation before this one did.
+            self.refresh()?;
+            return self.set().keks.unwrap(holder, wrapped);
+        }
+        set.keks.unwrap(holder, wrapped)
+    }
+
+    fn current(&self, now: Timestamp) -> anyhow::Result<String> {
+        self.set().keks.current(now)
+    }
+}
+
 fn kids(set: &KeySet) -> Vec<String> {
     set.signers.iter().map(|timed| timed.signer.kid().to_owned()).collect()
 }
@@ -201,7 +230,8 @@ fn read(keys: &Keys, before: Option<&KeySet>, now: Timestamp, metrics: &Metrics)
     tell_expiry(&contents, now, metrics)?;
     let issuing_kid = issuing.kid.clone();
     let crls = crls(keys, &contents, before, now);
-    Ok(KeySet { stamp, signers, published, root: der, crls, root_kid, issuing_kid, read_at: now })
+    let keks = Keks::of(&contents, now)?;
+    Ok(KeySet { stamp, signers, published, keks, root: der, crls, root_kid, issuing_kid, read_at: now })
 }
 
 /// The root's list is what was signed at the last ceremony. The others are signed now; where that fails (a token is away),

@@ -6,6 +6,7 @@
 
 mod ceremony;
 mod certificates;
+mod keks;
 pub mod pass_phrase;
 mod sealed_file;
 mod store;
@@ -24,6 +25,7 @@ use wallet_core::x509_lint::{self, Role};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 pub use self::ceremony::{RootSource, Upkeep};
+pub use self::keks::{KekInfo, KekState, Keks};
 pub use self::store::{Retirement, RetirementReason, Seal, StoreSettings};
 
 use self::pass_phrase::SecretSource;
@@ -44,7 +46,7 @@ pub struct Secrets {
     pub fingerprint: [u8; 32],
     /// Name and number → a line of the local register.
     pub register: [u8; 32],
-    /// Personal data at rest.
+    /// Personal data at rest that is no enrolled holder's: those have data keys (`keks`).
     pub vault: [u8; 32],
     /// With a salt, how a template is turned.
     pub template: ProtectionKey,
@@ -59,12 +61,7 @@ pub struct Secrets {
 impl Secrets {
     /// Derives all of them from the installation's secret (HKDF, RFC 5869).
     fn derive(secret: &[u8; 32]) -> anyhow::Result<Self> {
-        let hkdf = Hkdf::<Sha256>::new(None, secret);
-        let derive = |label: &str| {
-            let mut key = [0; 32];
-            hkdf.expand(label.as_bytes(), &mut key).map_err(|_| anyhow::anyhow!("HKDF refuses 32 bytes"))?;
-            anyhow::Ok(key)
-        };
+        let derive = |label: &str| derived(secret, label);
         Ok(Self {
             eid: derive("ecert eid")?,
             subject: derive("ecert subject")?,
@@ -78,6 +75,14 @@ impl Secrets {
             contact: derive("ecert contact")?,
         })
     }
+}
+
+/// The key for one use, from the installation's secret.
+fn derived(secret: &[u8; 32], label: &str) -> anyhow::Result<[u8; 32]> {
+    let mut key = [0; 32];
+    let expanded = Hkdf::<Sha256>::new(None, secret).expand(label.as_bytes(), &mut key);
+    expanded.map_err(|_| anyhow::anyhow!("HKDF refuses 32 bytes"))?;
+    Ok(key)
 }
 
 /// Whether keys were ever made in `folder`.

@@ -3,6 +3,7 @@
 
 pub mod attestation;
 pub mod clock;
+pub mod data_keys;
 pub mod face_index;
 pub mod keyring;
 pub mod keys;

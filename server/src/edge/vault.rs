@@ -1,4 +1,4 @@
-//! Encryption at rest: AES-256-GCM under a key derived from the installation's secret.
+//! Encryption at rest: AES-256-GCM under a key derived from the installation's secret, or under a holder's own (`edge/data_keys.rs`).
 //!
 //! Every sealed value is bound to a context ("what, whose") as associated data, so that a value moved to another row
 //! or column does not open. Layout: 12 bytes of random nonce, then ciphertext and tag.
@@ -50,9 +50,13 @@ impl Vault {
 
     /// Opens a value sealed as JSON.
     pub fn open_json<T: DeserializeOwned>(&self, context: &str, sealed: &[u8]) -> anyhow::Result<T> {
-        let opened = self.open(context, sealed)?;
+        Vault::parse(&self.open(context, sealed)?)
+    }
+
+    /// Reads JSON that was opened.
+    pub(super) fn parse<T: DeserializeOwned>(opened: &[u8]) -> anyhow::Result<T> {
         // Where, but not serde's own words: they quote values, and these are people's.
-        serde_json::from_slice(&opened)
+        serde_json::from_slice(opened)
             .map_err(|error| anyhow!("a sealed value has another form, at column {}", error.column()))
     }
 }

@@ -106,7 +106,22 @@ pub fn admin(ctx: &Context, token: &str) -> Flow<AdminId> {
 
 /// The holder's device behind an access token and a fresh DPoP proof (RFC 9449 §7).
 pub fn holder(ctx: &Context, token: &str, proof: &str, method: &str, url: &str) -> Flow<Device> {
+    device(ctx, token, proof, Request { method, url, access_token: Some(token) }, |_| false)
+}
+
+/// The same, also of a holder who had everything erased: they may ask what they were told of it.
+pub fn holder_or_erased(ctx: &Context, token: &str, proof: &str, method: &str, url: &str) -> Flow<Device> {
     let request = Request { method, url, access_token: Some(token) };
+    device(ctx, token, proof, request, |why| why == EndedWhy::Erased)
+}
+
+fn device(
+    ctx: &Context,
+    token: &str,
+    proof: &str,
+    request: Request<'_>,
+    may_be_ended: fn(EndedWhy) -> bool,
+) -> Flow<Device> {
     let proof = verified(ctx, proof, request)?;
     let (token_hash, now) = (sha256(token.as_bytes()), ctx.now());
     let found = ctx.holder_store.read(|conn| Ok(devices::by_token(conn, &token_hash)?))?;
@@ -116,6 +131,9 @@ pub fn holder(ctx: &Context, token: &str, proof: &str, method: &str, url: &str) 
     // Last, so that a stranger's proof costs no write.
     use_up(ctx, &device.jkt, &proof)?;
     if let Some((why, at)) = ended {
+        if may_be_ended(why) {
+            return Ok(device);
+        }
         return Err(Refusal::DeviceEnded { replaced: why == EndedWhy::Replaced, at }.into());
     }
     if is_next {

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wallet_core::code::test_people::TestPerson;
-use wallet_core::ids::{AdminId, CertificateId, HolderId, SponsorshipId};
+use wallet_core::ids::{AdminId, CertificateId, HolderId, RelyingPartyId, SponsorshipId};
 use wallet_core::pairwise::Eid;
 use wallet_core::refusal::Refusal;
 use wallet_core::revocation::{CRL_CERTIFICATE_HOLD, CRL_SUPERSEDED, RevocationReason};
@@ -12,11 +12,12 @@ use wallet_core::revocation::{CRL_CERTIFICATE_HOLD, CRL_SUPERSEDED, RevocationRe
 use super::amounts::is_line;
 use super::callers::Device;
 use super::{Context, status_lists, test_people};
+use crate::edge::data_keys::HolderVault;
 use crate::stop::Flow;
-use crate::store::certificates::{self, Certificate, Standing};
+use crate::store::certificates::{self, Certificate, Owner, Standing};
 pub use crate::store::revocations::Ended;
-use crate::store::revocations::{self, Open, State, Why};
-use crate::store::{Conn, audit, holders, notices, outbox};
+use crate::store::revocations::{self, Open, Record, State, Why};
+use crate::store::{Conn, audit, holders, notices, outbox, withdrawals};
 
 /// Notes are for the record, not for stories.
 const MAX_NOTE: usize = 200;
@@ -139,9 +140,9 @@ fn change(
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Certificate)]
 pub struct Shown {
-    id: CertificateId,
+    pub(super) id: CertificateId,
     holder_id: HolderId,
-    state: &'static str,
+    pub(super) state: &'static str,
     /// Since when it stands so; absent while it is active.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
@@ -156,8 +157,8 @@ pub struct Shown {
     superseded_by: Option<CertificateId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sponsorship_id: Option<SponsorshipId>,
-    issued_at: Timestamp,
-    expires_at: Timestamp,
+    pub(super) issued_at: Timestamp,
+    pub(super) expires_at: Timestamp,
     status: Place,
 }
 
@@ -177,39 +178,44 @@ pub fn show(ctx: &Context, admin: AdminId, id: CertificateId) -> Flow<Shown> {
         audit::append(conn, admin, "certificate.read", id, "done", now)?;
         Ok(record)
     })?;
-    let mut shown = Shown {
-        id,
-        holder_id: record.holder,
-        state: Standing::Active.as_str(),
-        since: None,
-        reason: None,
-        note: None,
-        crl_reason: None,
-        superseded_by: None,
-        sponsorship_id: record.sponsorship,
-        issued_at: record.issued_at,
-        expires_at: record.expires_at,
-        status: Place { uri: status_lists::uri(ctx, record.status.0), index: record.status.1 },
-    };
-    match record.state {
-        State::Active => {}
-        State::Suspended { since, why } => {
-            let crl_reason = CRL_CERTIFICATE_HOLD;
-            shown.stands(Standing::Suspended, since, crl_reason, Some(why));
-        }
-        State::Revoked { at, why } => {
-            let crl_reason = why.reason.crl_reason();
-            shown.stands(Standing::Revoked, at, crl_reason, Some(why));
-        }
-        State::Superseded { at, by } => {
-            shown.stands(Standing::Superseded, at, CRL_SUPERSEDED, None);
-            shown.superseded_by = by;
-        }
-    }
-    Ok(shown)
+    Ok(Shown::of(ctx, record))
 }
 
 impl Shown {
+    /// A certificate as its record has it.
+    pub(super) fn of(ctx: &Context, record: Record) -> Shown {
+        let mut shown = Shown {
+            id: record.id,
+            holder_id: record.holder,
+            state: Standing::Active.as_str(),
+            since: None,
+            reason: None,
+            note: None,
+            crl_reason: None,
+            superseded_by: None,
+            sponsorship_id: record.sponsorship,
+            issued_at: record.issued_at,
+            expires_at: record.expires_at,
+            status: Place { uri: status_lists::uri(ctx, record.status.0), index: record.status.1 },
+        };
+        match record.state {
+            State::Active => {}
+            State::Suspended { since, why } => {
+                let crl_reason = CRL_CERTIFICATE_HOLD;
+                shown.stands(Standing::Suspended, since, crl_reason, Some(why));
+            }
+            State::Revoked { at, why } => {
+                let crl_reason = why.reason.crl_reason();
+                shown.stands(Standing::Revoked, at, crl_reason, Some(why));
+            }
+            State::Superseded { at, by } => {
+                shown.stands(Standing::Superseded, at, CRL_SUPERSEDED, None);
+                shown.superseded_by = by;
+            }
+        }
+        shown
+    }
+
     fn stands(&mut self, standing: Standing, since: Timestamp, crl_reason: u8, why: Option<Why>) {
         self.state = standing.as_str();
         self.since = Some(since);
@@ -227,14 +233,25 @@ pub(super) fn referred_to(conn: &mut Conn, id: CertificateId) -> Flow<Certificat
     Ok(certificate.ok_or_else(|| anyhow::anyhow!("a certificate that is referred to is missing"))?)
 }
 
+/// The certificate of a phone whose holder asks for what is theirs by law: it need not be in time any more. A revoked or suspended one
+/// shows and changes nothing, since the phone may be in other hands; who has another certificate asks with that.
+pub(super) fn of_phone(conn: &mut Conn, phone: &Device) -> Flow<Certificate> {
+    let newest = certificates::of_device(conn, &phone.jkt)?.ok_or(Refusal::NotFound)?;
+    match newest.standing {
+        Standing::Active => Ok(newest),
+        Standing::Suspended => Err(Refusal::CertificateSuspended.into()),
+        Standing::Revoked | Standing::Superseded => Err(Refusal::CertificateRevoked.into()),
+    }
+}
+
 /// How long a certificate that was read in force counts as that. The product promises that a revoked one is refused within a
 /// second, everywhere; a judgement takes a fraction of this.
 const FRESH: SignedDuration = SignedDuration::from_millis(500);
 
-/// A certificate in force, and the eid of its holder, as they were read a moment ago.
+/// A certificate in force, and its holder, as they were read a moment ago.
 pub(super) struct InForce {
     pub(super) certificate: Certificate,
-    pub(super) eid: Eid,
+    pub(super) owner: Owner,
     read_at: Timestamp,
 }
 
@@ -243,7 +260,7 @@ impl InForce {
     pub(super) fn of(
         ctx: &Context,
         id: CertificateId,
-        read: Option<(Certificate, Eid)>,
+        read: Option<(Certificate, Owner)>,
         read_at: Timestamp,
     ) -> Flow<InForce> {
         if let Some(person) = TestPerson::of_certificate(id) {
@@ -254,14 +271,30 @@ impl InForce {
             Some(read) if ctx.rounds.in_one => (Some(read), read_at),
             _ => (ctx.rounds.certificates.join(id)?, ctx.now()),
         };
-        let (certificate, eid) =
+        let (certificate, owner) =
             found.ok_or_else(|| anyhow::anyhow!("a certificate that is referred to is missing"))?;
-        Ok(InForce { certificate: in_force(certificate, read_at)?, eid, read_at })
+        Ok(InForce { certificate: in_force(certificate, read_at)?, owner, read_at })
+    }
+
+    /// That its holder wants to have to do with a relying party.
+    pub(super) fn consents_to(&self, ctx: &Context, rp: RelyingPartyId) -> Flow<()> {
+        let holder = self.certificate.holder;
+        if self.owner.has_blocks
+            && ctx.holder_store.read(|conn| Ok(withdrawals::is_blocked(conn, holder, rp)?))?
+        {
+            return Err(Refusal::ConsentMissing.into());
+        }
+        Ok(())
     }
 
     /// One that nobody has read.
     pub(super) fn assumed(certificate: Certificate, eid: Eid, read_at: Timestamp) -> InForce {
-        InForce { certificate, eid, read_at }
+        InForce { certificate, owner: Owner { eid, key: None, has_blocks: false }, read_at }
+    }
+
+    /// What opens its sealed parts.
+    pub(super) fn vault<'a>(&self, ctx: &'a Context) -> anyhow::Result<HolderVault<'a>> {
+        ctx.vaults().of(self.certificate.holder, self.owner.key.as_ref())
     }
 
     /// The same as it is now, read anew if that moment has passed.

@@ -9,7 +9,7 @@ use serde_json::json;
 use wallet_core::receipt::{Receipt, ReceiptRefused};
 
 use super::{answers, devices, face_groups, idempotency, issuance, proofing, templates, tokens, webhooks};
-use crate::edge::vault::Vault;
+use crate::edge::data_keys::Vaults;
 use crate::progress::Progress;
 use crate::store::consistency::{self as rows, Across, Attempted, Check, Sample, Sealed, SealedRow, Since};
 use crate::store::{Conn, Store, jws_headers};
@@ -26,7 +26,7 @@ pub struct Inspected<'a> {
     /// The issuer's root (DER), which receipts are verified against.
     pub root: &'a [u8],
     /// What opens sealed values.
-    pub vault: &'a Vault,
+    pub vaults: Vaults<'a>,
     /// Days after which partitions are detached, if they ever are.
     pub keep_days: Option<u32>,
     /// Now.
@@ -89,10 +89,10 @@ pub fn check(inspected: &Inspected<'_>, samples: Samples, progress: &Progress) -
         across(rps, holders, since, &mut report, progress)?;
         receipts(rps, inspected, samples.receipts, &mut report, progress)?;
         for column in Sealed::OF_RPS {
-            sealed(rps, inspected.vault, column, samples.sealed, &mut report, progress)?;
+            sealed(rps, inspected.vaults, column, samples.sealed, &mut report, progress)?;
         }
         for column in Sealed::OF_HOLDERS {
-            sealed(holders, inspected.vault, column, samples.sealed, &mut report, progress)?;
+            sealed(holders, inspected.vaults, column, samples.sealed, &mut report, progress)?;
         }
         Ok(report)
     })
@@ -236,7 +236,7 @@ fn receipt_holds(attempted: &Attempted, receipt: &str, inspected: &Inspected<'_>
 
 fn sealed(
     conn: &mut Conn,
-    vault: &Vault,
+    vaults: Vaults<'_>,
     column: Sealed,
     sample: Sample,
     report: &mut Report,
@@ -257,11 +257,9 @@ fn sealed(
     let (piece, mut count, mut opened) = (progress.begin(what, None), 0, 0_u64);
     for row in rows::sealed(conn, column, sample)? {
         let row = row?;
-        let opens = context(column, &row).is_some_and(|context| vault.open(&context, &row.2).is_ok());
-        if !opens {
-            let (rp, id, _) = row;
+        if !opens(vaults, column, &row) {
             // A key is the relying party's own words.
-            report.note(check, &mut count, if column == Sealed::KeyAnswer { rp } else { id });
+            report.note(check, &mut count, if column == Sealed::KeyAnswer { row.rp } else { row.id });
         }
         opened += 1;
         piece.step();
@@ -272,8 +270,19 @@ fn sealed(
     Ok(())
 }
 
+/// Whether a sealed value opens: under its holder's key where it has a holder, else under the service's.
+fn opens(vaults: Vaults<'_>, column: Sealed, row: &SealedRow) -> bool {
+    let Some(context) = context(column, row) else { return false };
+    match &row.owner {
+        Some((holder, key)) => {
+            vaults.of(*holder, key.as_ref()).is_ok_and(|vault| vault.open(&context, &row.sealed).is_ok())
+        }
+        None => vaults.service.open(&context, &row.sealed).is_ok(),
+    }
+}
+
 /// What a sealed value must be bound to.
-fn context(column: Sealed, (rp, id, _): &SealedRow) -> Option<String> {
+fn context(column: Sealed, SealedRow { rp, id, .. }: &SealedRow) -> Option<String> {
     Some(match column {
         Sealed::Attributes => issuance::attributes_context(id.parse().ok()?),
         Sealed::Portrait => issuance::portrait_context(id.parse().ok()?),

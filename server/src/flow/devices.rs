@@ -6,20 +6,22 @@ use utoipa::ToSchema;
 use wallet_core::attestation::Verdict;
 use wallet_core::es256::sha256;
 use wallet_core::face::Mode;
-use wallet_core::ids::NoticeId;
+use wallet_core::ids::{HolderId, NoticeId};
 use wallet_core::refusal::{Reason, Refusal};
 use wallet_core::revocation::RevocationReason;
 use wallet_core::risk::{self, DeviceSignals, Outcome};
+use zeroize::Zeroizing;
 
 use super::attestations::{self, Evidence};
 use super::callers::Device;
 use super::certificates::{Ended, end};
 use super::proofing::{Consent, TOKEN, fresh_token};
-use super::{Context, later};
+use super::{Context, data_keys, later};
+use crate::edge::data_keys::HolderVault;
 use crate::stop::Flow;
-use crate::store::devices::{self, EndedWhy, Impression};
+use crate::store::devices::{self, EndedWhy};
 use crate::store::revocations::{self, Why};
-use crate::store::{audit, codes, notices};
+use crate::store::{Conn, audit, codes, notices};
 
 /// What is known of a device that begins something.
 pub struct Introduction {
@@ -31,9 +33,16 @@ pub struct Introduction {
     pub evidence: Option<Evidence>,
 }
 
+/// How a device seemed when it began something.
+pub(super) struct Impression {
+    /// `clear` or `step_up`.
+    pub(super) risk: &'static str,
+    pub(super) signals: KeptSignals,
+}
+
 /// What is kept of it, sealed.
 #[derive(Serialize, Deserialize)]
-struct KeptSignals {
+pub(super) struct KeptSignals {
     signals: Option<DeviceSignals>,
     network: Option<String>,
     reasons: Vec<String>,
@@ -65,14 +74,32 @@ pub(super) fn impression(
         let untrusted = Reason { code: "device-untrusted", field: None, hint };
         return Err(Refusal::EnrolmentRefused(untrusted).into());
     }
-    let kept = KeptSignals {
+    let signals = KeptSignals {
         signals: introduced.signals.clone(),
         network: introduced.network.clone(),
         reasons: assessed.reasons.iter().map(|reason| (*reason).to_owned()).collect(),
         attestation,
     };
-    let sealed_signals = ctx.vault.seal_json(&signals_context(&device.jkt), &kept)?;
-    Ok(Impression { risk: assessed.outcome.as_str(), sealed_signals })
+    Ok(Impression { risk: assessed.outcome.as_str(), signals })
+}
+
+/// Keeps what a device said of itself: under the key of whose it is, or until it is somebody's under the service's own.
+pub(super) fn keep_signals(ctx: &Context, conn: &mut Conn, jkt: &str, signals: &KeptSignals) -> Flow<()> {
+    let context = signals_context(jkt);
+    let sealed = match data_keys::of_device(ctx, conn, jkt)? {
+        Some(vault) => vault.seal_json(&context, signals)?,
+        None => ctx.vault.seal_json(&context, signals)?,
+    };
+    Ok(devices::keep_signals(conn, jkt, &sealed)?)
+}
+
+/// Makes a device a holder's, and what it said of itself with it.
+pub(super) fn hand_over(conn: &mut Conn, jkt: &str, holder: HolderId, vault: &HolderVault<'_>) -> Flow<()> {
+    devices::belongs_to(conn, jkt, holder)?;
+    let Some(sealed) = devices::signals(conn, jkt)? else { return Ok(()) };
+    // Under the service's own key, or the holder's: then it was theirs before.
+    let opened = Zeroizing::new(vault.open(&signals_context(jkt), &sealed)?);
+    Ok(devices::keep_signals(conn, jkt, &vault.seal(&signals_context(jkt), &opened)?)?)
 }
 
 /// What the signals of a device are bound to.
@@ -110,23 +137,23 @@ pub fn renew_token(ctx: &Context, device: &Device) -> Flow<RenewedToken> {
 /// The devices of a holder.
 #[derive(Serialize, ToSchema)]
 pub struct DeviceList {
-    devices: Vec<ShownDevice>,
+    pub(super) devices: Vec<ShownDevice>,
 }
 
 /// A device on the wire.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 #[schema(as = Device)]
-struct ShownDevice {
-    jkt: String,
+pub(super) struct ShownDevice {
+    pub(super) jkt: String,
     /// The one that asks.
     this: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
-    state: &'static str,
+    pub(super) state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<Timestamp>,
-    risk: String,
-    reasons: Vec<String>,
+    pub(super) risk: String,
+    pub(super) reasons: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signals: Option<DeviceSignals>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,13 +162,17 @@ struct ShownDevice {
 
 /// Lists the devices of the holder, or until something was issued the device itself.
 pub fn list(ctx: &Context, device: &Device) -> Flow<DeviceList> {
-    let found = ctx.holder_store.read(|conn| {
+    let (found, vault) = ctx.holder_store.read(|conn| {
         let holder = devices::holder_of(conn, &device.jkt)?;
-        Ok(devices::of_holder(conn, holder, &device.jkt)?)
+        let vault = data_keys::of_device(ctx, conn, &device.jkt)?;
+        Ok((devices::of_holder(conn, holder, &device.jkt)?, vault))
     })?;
     let shown = |found: devices::Shown| -> Flow<ShownDevice> {
         let context = signals_context(&found.jkt);
-        let open = |sealed: &Vec<u8>| ctx.vault.open_json::<KeptSignals>(&context, sealed);
+        let open = |sealed: &Vec<u8>| match &vault {
+            Some(vault) => vault.open_json::<KeptSignals>(&context, sealed),
+            None => ctx.vault.open_json::<KeptSignals>(&context, sealed),
+        };
         let kept = found.sealed_signals.as_ref().map(open).transpose()?;
         let (signals, reasons, attestation) =
             kept.map(|kept| (kept.signals, kept.reasons, kept.attestation)).unwrap_or_default();

@@ -19,10 +19,11 @@ use wallet_core::refusal::{Reason, Refusal};
 
 use super::callers::Device;
 use super::certificates::{Ended, end};
-use super::{Context, issuing_guard, later, random, sponsorships, status_lists, templates};
+use super::{Context, data_keys, issuing_guard, later, random, sponsorships, status_lists, templates};
+use crate::edge::data_keys::HolderVault;
 use crate::stop::Flow;
-use crate::store::certificates::{Certificate, Standing};
-use crate::store::enrolments::{Enrolment, State};
+use crate::store::certificates::{Certificate, Owner, Standing};
+use crate::store::enrolments::{Enrolment, KeptAnswer, State};
 use crate::store::{
     Conn, audit, certificates, codes, devices, enrolments, handles, holders, notices, revocations,
     standing_numbers,
@@ -85,22 +86,21 @@ impl Proven {
     /// is the same, under another salt, and the end is the same, so that a document is seen once a year.
     pub(super) fn by_certificate(
         ctx: &Context,
-        eid: Eid,
-        earlier: &Certificate,
+        (earlier, owner): (&Certificate, &Owner),
+        template: &Stored,
         values: Vec<(Attribute, String)>,
         birth: Date,
         assurance: AssuranceLevel,
-    ) -> anyhow::Result<Proven> {
-        let template = templates::stored(ctx, earlier.id, &earlier.sealed_template)?;
-        Ok(Proven {
-            eid,
+    ) -> Proven {
+        Proven {
+            eid: owner.eid.clone(),
             values,
             birth,
             template: template.rekey(&ctx.secrets.template, random()),
             assurance: assurance.min(earlier.assurance),
             expires_at: earlier.expires_at,
             by: Some(earlier.id),
-        })
+        }
     }
 }
 
@@ -117,8 +117,6 @@ pub(super) fn issue(ctx: &Context, device: &Device, enrolment: &Enrolment, prove
     let disclosures = [on_document.clone(), derived(&on_document, proven.birth, ctx.today())].concat();
     let serial = random();
     let revocation_code = PaperCode::mint(&mut rand::rng());
-    let (sealed_attributes, sealed_portrait) = seal_attributes(ctx, id, &on_document)?;
-    let sealed_template = templates::seal(ctx, id, &proven.template)?;
     ctx.holder_store.write(|conn| {
         let approved = State::Approved { certificate: id };
         let advanced = enrolments::advance(conn, enrolment, &approved)?;
@@ -133,7 +131,9 @@ pub(super) fn issue(ctx: &Context, device: &Device, enrolment: &Enrolment, prove
             None => enrolled(conn, holder, enrolment, now)?,
         };
         supersede(conn, device, holder, id, now)?;
-        devices::belongs_to(conn, &device.jkt, holder)?;
+        let vault = data_keys::ensure(ctx, conn, holder, now)?;
+        super::devices::hand_over(conn, &device.jkt, holder, &vault)?;
+        let (sealed_attributes, sealed_portrait) = seal_attributes(&vault, id, &on_document)?;
         let certificate = Certificate {
             id,
             holder,
@@ -141,8 +141,8 @@ pub(super) fn issue(ctx: &Context, device: &Device, enrolment: &Enrolment, prove
             device_key: device.key.clone(),
             status: status_lists::free_place(conn, now)?,
             assurance: proven.assurance,
-            sealed_attributes: sealed_attributes.clone(),
-            sealed_template: sealed_template.clone(),
+            sealed_attributes,
+            sealed_template: templates::seal(&vault, id, &proven.template)?,
             standing: Standing::Active,
             issued_at,
             expires_at,
@@ -167,7 +167,7 @@ pub(super) fn issue(ctx: &Context, device: &Device, enrolment: &Enrolment, prove
             assurance_level: proven.assurance,
             expires_at,
         };
-        let sealed = ctx.vault.seal_json(&answer_context(enrolment.id), &issued)?;
+        let sealed = vault.seal_json(&answer_context(enrolment.id), &issued)?;
         enrolments::keep_answer(conn, enrolment.id, &sealed, later(now, ANSWERED))?;
         Ok(issued)
     })
@@ -175,14 +175,14 @@ pub(super) fn issue(ctx: &Context, device: &Device, enrolment: &Enrolment, prove
 
 /// What is written on the document, and apart from it the picture, if there is one.
 fn seal_attributes(
-    ctx: &Context,
+    vault: &HolderVault<'_>,
     id: CertificateId,
     on_document: &[Disclosure],
 ) -> anyhow::Result<(Vec<u8>, Option<Vec<u8>>)> {
     let (pictures, written): (Vec<_>, Vec<_>) =
         on_document.iter().partition(|disclosure| disclosure.name.source() == Source::Picture);
-    let portrait = pictures.first().map(|portrait| ctx.vault.seal_json(&portrait_context(id), portrait));
-    Ok((ctx.vault.seal_json(&attributes_context(id), &written)?, portrait.transpose()?))
+    let portrait = pictures.first().map(|portrait| vault.seal_json(&portrait_context(id), portrait));
+    Ok((vault.seal_json(&attributes_context(id), &written)?, portrait.transpose()?))
 }
 
 /// What an enrolment with the document brings along; the sponsorship that it was under.
@@ -209,7 +209,7 @@ fn recovered(
     earlier: CertificateId,
     now: Timestamp,
 ) -> Flow<Option<SponsorshipId>> {
-    let newest = certificates::recoverable(conn, eid, now)?;
+    let newest = certificates::recoverable(conn, eid, now)?.map(|(newest, _)| newest);
     let Certificate { holder, .. } =
         newest.filter(|newest| newest.id == earlier).ok_or_else(not_recovered)?;
     if standing_numbers::end(conn, holder, "recovered", now)? {
@@ -253,8 +253,9 @@ fn supersede(
 }
 
 /// The answer of an approved enrolment, as it was kept.
-pub(super) fn open_answer(ctx: &Context, id: EnrolmentId, sealed: &[u8]) -> Flow<Box<Issued>> {
-    Ok(ctx.vault.open_json(&answer_context(id), sealed)?)
+pub(super) fn open_answer(ctx: &Context, id: EnrolmentId, kept: &KeptAnswer) -> Flow<Box<Issued>> {
+    let vault = ctx.vaults().of(kept.holder, kept.key.as_ref())?;
+    Ok(vault.open_json(&answer_context(id), &kept.sealed)?)
 }
 
 /// What the kept answer of an enrolment is bound to.
@@ -324,9 +325,11 @@ fn whole_seconds(time: Timestamp) -> Timestamp {
 }
 
 /// The picture on the document behind a certificate, if there is one.
-pub(super) fn portrait(ctx: &Context, id: CertificateId) -> Flow<Option<Disclosure>> {
-    let sealed = ctx.holder_store.read(|conn| Ok(certificates::portrait(conn, id)?))?;
-    Ok(sealed.map(|sealed| ctx.vault.open_json(&portrait_context(id), &sealed)).transpose()?)
+pub(super) fn portrait(ctx: &Context, of: &Certificate) -> Flow<Option<Disclosure>> {
+    let found = ctx.holder_store.read(|conn| Ok(certificates::portrait(conn, of.id)?))?;
+    let Some((sealed, key)) = found else { return Ok(None) };
+    let vault = ctx.vaults().of(of.holder, key.as_ref())?;
+    Ok(Some(vault.open_json(&portrait_context(of.id), &sealed)?))
 }
 
 /// What the sealed portrait of a certificate is bound to.

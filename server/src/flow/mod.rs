@@ -17,13 +17,17 @@ pub mod captures;
 pub mod certificates;
 mod charging;
 pub mod codes;
+pub mod consents;
 pub mod consistency;
 pub mod contacts;
 pub mod couriers;
 pub mod cycles;
+pub mod data_keys;
 pub mod devices;
 pub mod earning;
 pub mod enrolments;
+pub mod erasures;
+pub mod exports;
 pub mod face_groups;
 pub mod faces;
 mod fulfilment;
@@ -75,6 +79,7 @@ mod test_people;
 mod tokens;
 pub mod uses;
 pub mod webhooks;
+pub mod withdrawals;
 #[cfg(feature = "bench-without-face")]
 mod without_face;
 

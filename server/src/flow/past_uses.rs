@@ -32,6 +32,8 @@ use crate::store::{Conn, relying_parties};
 
 /// Uses on a page.
 const PAGE: usize = 50;
+/// Uses that are looked up in one statement.
+const AT_ONCE: usize = 500;
 /// Refused requests that are shown, the newest ones.
 const OVER_ASKINGS: i64 = 50;
 /// As long as the name of a purpose may be.
@@ -41,8 +43,8 @@ const MAX_PURPOSE: usize = 80;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RelyingPartyName)]
 pub struct Who {
-    id: RelyingPartyId,
-    name: String,
+    pub(super) id: RelyingPartyId,
+    pub(super) name: String,
 }
 
 /// A use of a code, as its holder sees it.
@@ -50,16 +52,16 @@ pub struct Who {
 #[schema(as = Use)]
 pub struct SeenUse {
     id: RedemptionId,
-    relying_party: Who,
+    pub(super) relying_party: Who,
     /// When the code was used.
-    at: Timestamp,
-    state: &'static str,
+    pub(super) at: Timestamp,
+    pub(super) state: &'static str,
     /// `holder` or `rp`: on whose device.
     capture: &'static str,
-    purpose: String,
+    pub(super) purpose: String,
     asked: BTreeSet<Attribute>,
     /// What was given; while it is open, what will be.
-    given: BTreeSet<Attribute>,
+    pub(super) given: BTreeSet<Attribute>,
     #[serde(skip_serializing_if = "Option::is_none")]
     amount: Option<Amount>,
     /// Why there was no judgement.
@@ -77,10 +79,10 @@ pub struct SeenUse {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OverAsking)]
 pub struct SeenOverAsking {
-    relying_party: Who,
-    at: Timestamp,
-    purpose: String,
-    asked: BTreeSet<Attribute>,
+    pub(super) relying_party: Who,
+    pub(super) at: Timestamp,
+    pub(super) purpose: String,
+    pub(super) asked: BTreeSet<Attribute>,
     /// Why it was refused.
     refusal: String,
 }
@@ -149,19 +151,42 @@ pub fn list(ctx: &Context, phone: &Phone, before: Option<RedemptionId>) -> Flow<
     let next = uses.last().filter(|_| is_more).map(|(_, id)| *id);
     let mut redemptions = seen(ctx, &uses, now)?;
     redemptions.sort_by_key(|use_| use_.answer_by.is_none() && use_.challenge.is_none());
+    Ok(Uses { redemptions, over_asked: seen_over_askings(ctx, over_asked)?, next })
+}
+
+/// The newest uses of these certificates, and requests for too much, as far back as these numbers reach.
+pub(super) fn of_certificates(
+    ctx: &Context,
+    all: &[CertificateId],
+    most: usize,
+    most_over_askings: i64,
+    now: Timestamp,
+) -> Flow<(Vec<SeenUse>, Vec<SeenOverAsking>)> {
+    let (uses, over_asked) = ctx.holder_store.read(|conn| {
+        let uses = past_uses::newest(conn, all, None, most)?;
+        Ok((uses, past_uses::over_askings(conn, all, most_over_askings)?))
+    })?;
+    let mut redemptions = Vec::with_capacity(uses.len());
+    for page in uses.chunks(AT_ONCE) {
+        redemptions.extend(seen(ctx, page, now)?);
+    }
+    Ok((redemptions, seen_over_askings(ctx, over_asked)?))
+}
+
+fn seen_over_askings(ctx: &Context, over_asked: Vec<OverAsking>) -> Flow<Vec<SeenOverAsking>> {
     let names =
         ctx.rp_store.read(|conn| Ok(relying_parties::names(conn, over_asked.iter().map(|o| o.rp))?))?;
-    let over_asked = over_asked.into_iter().map(|noted| SeenOverAsking {
+    let seen = over_asked.into_iter().map(|noted| SeenOverAsking {
         relying_party: who(noted.rp, &names),
         at: noted.at,
         purpose: noted.purpose,
         asked: noted.asked,
         refusal: noted.refusal,
     });
-    Ok(Uses { redemptions, over_asked: over_asked.collect(), next })
+    Ok(seen.collect())
 }
 
-fn who(rp: RelyingPartyId, names: &HashMap<RelyingPartyId, String>) -> Who {
+pub(super) fn who(rp: RelyingPartyId, names: &HashMap<RelyingPartyId, String>) -> Who {
     Who { id: rp, name: names.get(&rp).cloned().unwrap_or_default() }
 }
 

@@ -23,7 +23,6 @@ use super::issuer::{CONSENT_VERSION, ConsentPurpose};
 use super::{Context, issuance, issuing_guard, later, random, sponsorships};
 use crate::edge::metrics::Stage;
 use crate::stop::{Flow, Stop};
-use crate::store::devices::Impression;
 pub use crate::store::enrolments::Kind;
 use crate::store::enrolments::{self, Enrolment, State};
 use crate::store::{self, Conn, audit};
@@ -95,7 +94,7 @@ pub(super) fn of_age(birth: Date, today: Date) -> Result<(), Refusal> {
 pub(super) fn begin(
     ctx: &Context,
     device: &Device,
-    seemed: &Impression,
+    seemed: &super::devices::Impression,
     enrolment: &Enrolment,
     action: &'static str,
     now: Timestamp,
@@ -110,7 +109,8 @@ pub(super) fn begin(
             sponsorships::check(conn, sponsorship, now)?;
         }
         let token_hash = sha256(access_token.as_bytes());
-        store::devices::put(conn, device, &token_hash, token_expires_at, seemed, now)?;
+        store::devices::put(conn, device, &token_hash, token_expires_at, seemed.risk, now)?;
+        super::devices::keep_signals(ctx, conn, &device.jkt, &seemed.signals)?;
         enrolments::insert(conn, enrolment, now)?;
         enrolments::insert_consent(conn, consent_id, enrolment.id, CONSENT_VERSION, &consent_receipt, now)?;
         Ok(audit::append(conn, &device.jkt, action, enrolment.id, "done", now)?)
@@ -307,7 +307,7 @@ pub fn show(ctx: &Context, device: &Device, id: EnrolmentId, kind: Kind) -> Flow
         let found = enrolments::find(conn, id, &device.jkt)?.filter(|found| found.kind == kind);
         Ok((found.ok_or(Refusal::NotFound)?, enrolments::kept_answer(conn, id, now)?))
     })?;
-    let issued = kept.map(|sealed| issuance::open_answer(ctx, id, &sealed)).transpose()?;
+    let issued = kept.map(|kept| issuance::open_answer(ctx, id, &kept)).transpose()?;
     let reason = match &found.state {
         State::Referred { reason, .. } | State::Refused { reason } => Some(reason.clone()),
         _ => None,
@@ -323,7 +323,7 @@ pub(super) fn or_earlier(ctx: &Context, id: EnrolmentId, outcome: Flow<Enrolled>
     }
     let now = ctx.now();
     match ctx.holder_store.read(|conn| Ok(enrolments::kept_answer(conn, id, now)?))? {
-        Some(sealed) => Ok(Enrolled::Approved(issuance::open_answer(ctx, id, &sealed)?)),
+        Some(kept) => Ok(Enrolled::Approved(issuance::open_answer(ctx, id, &kept)?)),
         None => outcome,
     }
 }

@@ -30,7 +30,7 @@ use crate::edge::metrics::Stage;
 use crate::edge::models::Lane;
 use crate::edge::source::Confirmation;
 use crate::stop::{Flow, Stop};
-use crate::store::certificates::Certificate;
+use crate::store::certificates::{Certificate, Owner};
 use crate::store::enrolments::{Enrolment, State};
 use crate::store::{Conn, certificates, notices, throttles};
 
@@ -129,13 +129,15 @@ fn judge(
     }
     match (verdict?, sought.certificate) {
         (Verdict::Again(refusal), _) => Err(refusal.into()),
-        (Verdict::Same, Some(certificate)) if !sought.locked => {
-            reissue(ctx, device, &recovery, eid, &certificate)
-        }
+        (Verdict::Same, Some(known)) if !sought.locked => reissue(ctx, device, &recovery, &known),
         // Where a template that nobody has was met, as good as never, it opens nothing.
-        (Verdict::Same | Verdict::Other, certificate) => {
+        (Verdict::Same | Verdict::Other, known) => {
             // Told of five a day, as many as are looked at.
-            refuse(ctx, &recovery, certificate.filter(|_| !sought.locked).as_ref())
+            refuse(
+                ctx,
+                &recovery,
+                known.filter(|_| !sought.locked).map(|(certificate, _)| certificate).as_ref(),
+            )
         }
     }
 }
@@ -149,13 +151,14 @@ fn eid_of(ctx: &Context, recovery: &Enrolment) -> Flow<Eid> {
     Ok(Eid::from_bytes(bytes))
 }
 
-fn subject(eid: &Eid) -> String {
+/// Under which tries for a number are counted.
+pub(super) fn subject(eid: &Eid) -> String {
     format!("recovery-faces/{}", base64url(eid.as_bytes()))
 }
 
 /// Whose certificate a recovery is after.
 struct Sought {
-    certificate: Option<Certificate>,
+    certificate: Option<(Certificate, Owner)>,
     /// Too many other faces came today: this one is compared with nobody.
     locked: bool,
 }
@@ -177,7 +180,10 @@ fn compare(
     now: Timestamp,
 ) -> Flow<Verdict> {
     let known = match &sought.certificate {
-        Some(known) => Some(templates::open(ctx, known.id, &known.sealed_template)?),
+        Some((known, owner)) => {
+            let vault = ctx.vaults().of(known.holder, owner.key.as_ref())?;
+            Some(templates::open(ctx, &vault, known.id, &known.sealed_template)?)
+        }
         None => None,
     };
     let known = known.filter(|_| !sought.locked);
@@ -211,11 +217,11 @@ fn reissue(
     ctx: &Context,
     device: &Device,
     recovery: &Enrolment,
-    eid: Eid,
-    earlier: &Certificate,
+    (earlier, owner): &(Certificate, Owner),
 ) -> Flow<Enrolled> {
+    let vault = ctx.vaults().of(earlier.holder, owner.key.as_ref())?;
     let disclosed: Vec<Disclosure> =
-        ctx.vault.open_json(&attributes_context(earlier.id), &earlier.sealed_attributes)?;
+        vault.open_json(&attributes_context(earlier.id), &earlier.sealed_attributes)?;
     let value = |name| {
         let found = disclosed.iter().find(|disclosure| disclosure.name == name);
         found
@@ -237,10 +243,11 @@ fn reissue(
         let reason = Reason { code: "source-not-found", field: None, hint: hint.into() };
         return proofing::refuse(ctx, recovery, "recovery.capture", Refusal::EnrolmentRefused(reason));
     };
-    let portrait = issuance::portrait(ctx, earlier.id)?;
+    let portrait = issuance::portrait(ctx, earlier)?;
     let values =
         disclosed.into_iter().chain(portrait).map(|disclosure| (disclosure.name, disclosure.value)).collect();
-    let proven = Proven::by_certificate(ctx, eid, earlier, values, birth, assurance)?;
+    let template = templates::stored(&vault, earlier.id, &earlier.sealed_template)?;
+    let proven = Proven::by_certificate(ctx, (earlier, owner), &template, values, birth, assurance);
     let issue = || issuance::issue(ctx, device, recovery, &proven);
     // The limit of an hour may be met only here: that is no fault of theirs.
     let issued = proofing::or_give_back(ctx, recovery.id, ctx.metrics.stage(Stage::EnrolmentIssue, issue));

@@ -265,6 +265,7 @@ pub(super) fn judge_on(
     let judged = challenge_of(found, device, &capture, now).and_then(|(redemption, certificate)| {
         test_people::guard(payer, redemption.certificate)?;
         let certificate = InForce::of(ctx, redemption.certificate, certificate, now)?;
+        certificate.consents_to(ctx, redemption.rp)?;
         let verdict = match TestPerson::of_certificate(redemption.certificate) {
             Some(person) => test_people::verdict(ctx, person, redemption.state)?,
             None => evaluate(ctx, &certificate, redemption.challenge, capture, now)?,
@@ -297,12 +298,14 @@ fn challenge_of<T>(
 
 fn evaluate(
     ctx: &Context,
-    InForce { certificate, .. }: &InForce,
+    in_force: &InForce,
     asked: Asked,
     capture: Capture,
     now: Timestamp,
 ) -> Flow<Verdict> {
-    let reference = templates::open(ctx, certificate.id, &certificate.sealed_template)?;
+    let certificate = &in_force.certificate;
+    let reference =
+        templates::open(ctx, &in_force.vault(ctx)?, certificate.id, &certificate.sealed_template)?;
     #[cfg(feature = "bench-without-face")]
     if ctx.models.are_absent() {
         return Ok(super::without_face::verdict(capture));

@@ -5,10 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use wallet_core::ids::CertificateId;
 
 use super::Context;
-use super::{contacts, issuing_guard};
+use super::{contacts, erasures as erasures_flow, issuing_guard};
 use crate::stop::Flow;
 use crate::store::{
-    codes, deliveries, devices, endpoints, enrolments, face_groups, handles, idempotency, jobs,
+    codes, deliveries, devices, endpoints, enrolments, erasures, face_groups, handles, idempotency, jobs,
     liveness_sessions, outbox, past_uses, redemptions, throttles,
 };
 
@@ -46,6 +46,8 @@ pub fn forget(ctx: &Context) -> Flow<()> {
             conn,
             CertificateId::first_at(before(issuing_guard::LIFETIME + ENDED_HANDLES)),
         )?;
+        erasures::forget_told(conn)?;
+        erasures::forget_devices(conn, before(erasures_flow::ASKED_AGAIN))?;
         outbox::forget_done(conn, before(DONE_EFFECTS))?;
         // Those of issuing; the relying parties' are on the other side.
         throttles::forget(conn, before(SHORT).as_second())?;

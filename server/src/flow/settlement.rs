@@ -244,20 +244,17 @@ fn answer(
     }
 }
 
-fn disclose(
-    ctx: &Context,
-    redemption: &Redemption,
-    InForce { certificate, eid, .. }: &InForce,
-    answer: &mut Judged,
-) -> Flow<()> {
-    answer.subject = Some(eid.subject(&ctx.secrets.subject, redemption.rp));
+fn disclose(ctx: &Context, redemption: &Redemption, in_force: &InForce, answer: &mut Judged) -> Flow<()> {
+    let InForce { certificate, owner, .. } = in_force;
+    answer.subject = Some(owner.eid.subject(&ctx.secrets.subject, redemption.rp));
     answer.assurance_level = Some(certificate.assurance);
     let context = issuance::attributes_context(certificate.id);
-    let disclosures: Vec<Disclosure> = ctx.vault.open_json(&context, &certificate.sealed_attributes)?;
+    let disclosures: Vec<Disclosure> =
+        in_force.vault(ctx)?.open_json(&context, &certificate.sealed_attributes)?;
     for attribute in released(&redemption.asked, redemption.share) {
         let value = match attribute.source() {
             // A certificate from before portraits were kept is answered without.
-            Source::Picture => issuance::portrait(ctx, certificate.id)?.map(|portrait| portrait.value.into()),
+            Source::Picture => issuance::portrait(ctx, certificate)?.map(|portrait| portrait.value.into()),
             _ => value(attribute, &disclosures, ctx.today())?,
         };
         answer.attributes.extend(value.map(|value| (attribute, value)));

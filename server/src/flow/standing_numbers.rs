@@ -26,7 +26,7 @@ pub struct Made {
 }
 
 /// Whether there is a number.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 #[schema(as = Number)]
 pub struct Shown {
     on: bool,
@@ -67,11 +67,17 @@ pub fn show(ctx: &Context, device: &Device) -> Flow<Shown> {
         let holder = holder_of(conn, device, now)?;
         Ok(standing_numbers::of_holder(conn, holder)?)
     })?;
-    Ok(Shown {
-        on: found.is_some(),
-        share: found.map(|found| found.share),
-        made_at: found.map(|found| found.made_at),
-    })
+    Ok(found.into())
+}
+
+impl From<Option<Standing>> for Shown {
+    fn from(found: Option<Standing>) -> Shown {
+        Shown {
+            on: found.is_some(),
+            share: found.map(|found| found.share),
+            made_at: found.map(|found| found.made_at),
+        }
+    }
 }
 
 /// The holder switches their number off. Off is what they want: without one it is no error.

@@ -1,16 +1,16 @@
 //! Templates as certificates keep them: turned under a salt of their own, then sealed.
 
 use serde::Serialize;
-use wallet_core::face::protection::{Stored, Unlocked};
+use wallet_core::face::protection::{ProtectionKey, Stored, Unlocked};
 use wallet_core::ids::CertificateId;
 use zeroize::Zeroizing;
 
 use super::{Context, random};
-use crate::edge::keys::Secrets;
-use crate::edge::vault::Vault;
+use crate::edge::data_keys::{HolderVault, Vaults};
 use crate::progress::Progress;
 use crate::stop::Flow;
-use crate::store::{Store, certificates};
+use crate::store::Store;
+use crate::store::certificates::{self, SealedTemplate};
 
 /// Templates that are put into the database at a time: a transaction of a few milliseconds, beside which a service goes on.
 const AT_ONCE: i64 = 200;
@@ -21,18 +21,23 @@ pub fn template_context(id: CertificateId) -> String {
 }
 
 /// Seals a protected template.
-pub(super) fn seal(ctx: &Context, id: CertificateId, stored: &Stored) -> anyhow::Result<Vec<u8>> {
-    ctx.vault.seal(&template_context(id), &stored.to_bytes())
+pub(super) fn seal(vault: &HolderVault<'_>, id: CertificateId, stored: &Stored) -> anyhow::Result<Vec<u8>> {
+    vault.seal(&template_context(id), &stored.to_bytes())
 }
 
 /// What a face is compared with. Templates from before they were protected are opened too.
-pub(super) fn open(ctx: &Context, id: CertificateId, sealed: &[u8]) -> anyhow::Result<Unlocked> {
-    Ok(stored(ctx, id, sealed)?.unlock(&ctx.secrets.template))
+pub(super) fn open(
+    ctx: &Context,
+    vault: &HolderVault<'_>,
+    id: CertificateId,
+    sealed: &[u8],
+) -> anyhow::Result<Unlocked> {
+    Ok(stored(vault, id, sealed)?.unlock(&ctx.secrets.template))
 }
 
 /// The same as it is stored.
-pub(super) fn stored(ctx: &Context, id: CertificateId, sealed: &[u8]) -> anyhow::Result<Stored> {
-    let bytes = Zeroizing::new(ctx.vault.open(&template_context(id), sealed)?);
+pub(super) fn stored(vault: &HolderVault<'_>, id: CertificateId, sealed: &[u8]) -> anyhow::Result<Stored> {
+    let bytes = Zeroizing::new(vault.open(&template_context(id), sealed)?);
     Ok(Stored::from_bytes(&bytes)?)
 }
 
@@ -53,12 +58,12 @@ pub struct Rekeyed {
 /// stored then. From behind `after` on, so that it can go on where it was interrupted; `done` hears of each step.
 pub fn rekey(
     store: &Store,
-    secrets: &Secrets,
+    protection: &ProtectionKey,
+    vaults: Vaults<'_>,
     after: Option<CertificateId>,
     progress: &Progress,
     mut done: impl FnMut(&Rekeyed),
 ) -> Flow<Rekeyed> {
-    let vault = Vault::new(&secrets.vault);
     let piece =
         progress.begin("templates", Some(store.read(|conn| Ok(certificates::count_templates(conn)?))?));
     let mut all = Rekeyed { last: after, ..Rekeyed::default() };
@@ -68,10 +73,11 @@ pub fn rekey(
             break;
         }
         let mut renewed = Vec::with_capacity(found.len());
-        for (id, sealed) in found {
-            let stored = Stored::from_bytes(&Zeroizing::new(vault.open(&template_context(id), &sealed)?))?;
+        for SealedTemplate { holder, key, certificate: id, sealed } in found {
+            let vault = vaults.of(holder, key.as_ref())?;
+            let stored = stored(&vault, id, &sealed)?;
             all.were_plain += u64::from(!stored.is_protected());
-            let bytes = stored.rekey(&secrets.template, random()).to_bytes();
+            let bytes = stored.rekey(protection, random()).to_bytes();
             renewed.push((id, sealed, vault.seal(&template_context(id), &bytes)?));
         }
         let replaced = store.write(|conn| {

@@ -16,6 +16,7 @@ use super::run;
 use crate::edge::metrics::Stage;
 use crate::flow::Context;
 use crate::flow::callers::{self, Device};
+use crate::stop::Flow;
 
 /// A relying party that showed a valid API key.
 pub struct RelyingParty(pub Arc<callers::RelyingParty>);
@@ -28,6 +29,9 @@ pub struct Terminal(pub callers::Terminal);
 
 /// A holder's device with a valid access token and a fresh DPoP proof.
 pub struct Holder(pub Device);
+
+/// A holder's device, also one whose holder had everything erased.
+pub struct HolderOrErased(pub Device);
 
 /// A device that proved its key, and has no token yet.
 pub struct NewDevice(pub Device);
@@ -127,19 +131,36 @@ impl FromRequest for Holder {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let (ctx, token, proof) = (context(request), credentials(request, "DPoP"), proof(request));
-        let (method, path) = (request.method().to_string(), request.path().to_owned());
-        Box::pin(async move {
-            let token = token.ok_or_else(|| unauthenticated("send `Authorization: DPoP …`"))?;
-            let proof = proof.ok_or_else(|| unauthenticated("send one DPoP proof"))?;
-            let holder = run(ctx?, move |ctx| {
-                let url = format!("{}{path}", ctx.public_url);
-                ctx.metrics
-                    .stage(Stage::AuthenticateHolder, || callers::holder(ctx, &token, &proof, &method, &url))
-            });
-            holder.await.map(Holder)
-        })
+        let device = device(request, callers::holder);
+        Box::pin(async move { device.await.map(Holder) })
     }
+}
+
+impl FromRequest for HolderOrErased {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let device = device(request, callers::holder_or_erased);
+        Box::pin(async move { device.await.map(HolderOrErased) })
+    }
+}
+
+/// Finds a device by its token and its proof.
+type FindDevice = fn(&Context, &str, &str, &str, &str) -> Flow<Device>;
+
+fn device(request: &HttpRequest, find: FindDevice) -> Extraction<Device> {
+    let (ctx, token, proof) = (context(request), credentials(request, "DPoP"), proof(request));
+    let (method, path) = (request.method().to_string(), request.path().to_owned());
+    Box::pin(async move {
+        let token = token.ok_or_else(|| unauthenticated("send `Authorization: DPoP …`"))?;
+        let proof = proof.ok_or_else(|| unauthenticated("send one DPoP proof"))?;
+        let device = run(ctx?, move |ctx| {
+            let url = format!("{}{path}", ctx.public_url);
+            ctx.metrics.stage(Stage::AuthenticateHolder, || find(ctx, &token, &proof, &method, &url))
+        });
+        device.await
+    })
 }
 
 impl FromRequest for Terminal {

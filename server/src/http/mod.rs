@@ -10,12 +10,15 @@ pub mod attestations;
 pub mod callers;
 pub mod certificates;
 pub mod codes;
+pub mod consents;
 pub mod contacts;
 pub mod deadline;
 pub mod devices;
 pub mod enrolments;
+pub mod erasures;
 pub mod even_time;
 pub mod events;
+pub mod exports;
 pub mod face_groups;
 pub mod faces;
 pub mod health;
@@ -45,6 +48,7 @@ pub mod transparency_log;
 pub mod uploads;
 pub mod uses;
 pub mod webhooks;
+pub mod withdrawals;
 
 use actix_web::web::{self, Data};
 

@@ -75,7 +75,7 @@ pub struct Print {
 }
 
 /// The language of `?lang=`, else the first that the caller likes and we have, else Chinese.
-fn language(request: &HttpRequest) -> Result<Language, Refusal> {
+pub(super) fn language(request: &HttpRequest) -> Result<Language, Refusal> {
     const EXPECTED: &str = "`lang` as `zh` or `en`";
     let Print { lang } = query(request, EXPECTED)?;
     if let Some(lang) = lang {

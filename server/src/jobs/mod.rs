@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::flow::{
-    Context, alerts, announcements, earning, face_groups, health, issuer, jobs, listening, log, orders,
-    retention, statements, status_lists, telling, test_clocks,
+    Context, alerts, announcements, consents, data_keys, earning, face_groups, health, issuer, jobs,
+    listening, log, orders, retention, statements, status_lists, telling, test_clocks,
 };
 use crate::stop::{Flow, Stop};
 
@@ -61,7 +61,7 @@ const HOURLY: Job = Job {
     lease: Some(SignedDuration::from_secs(300)),
 };
 
-const JOBS: [Job; 19] = [
+const JOBS: [Job; 21] = [
     // A revocation reaches the published list within a quarter of a second and the time of signing it.
     Job {
         name: "outbox",
@@ -108,6 +108,24 @@ const JOBS: [Job; 19] = [
         ..HOURLY
     },
     Job { name: "keep_up_keys", work: issuer::keep_up, ..HOURLY },
+    // A relying party hears within some seconds that a holder took their consent back.
+    Job {
+        name: "withdrawals",
+        look: Duration::from_secs(2),
+        waits: consents::any_waits,
+        work: consents::tell_waiting,
+        every: SignedDuration::ZERO,
+        lease: Some(SignedDuration::from_secs(60)),
+    },
+    // Holders from before there were data keys, and a rotation of the key that wraps: done in the background, a run after the other.
+    Job {
+        name: "data_keys",
+        look: Duration::from_secs(5),
+        waits: data_keys::any_waits,
+        work: data_keys::work,
+        every: SignedDuration::ZERO,
+        lease: Some(data_keys::LEASE),
+    },
     // Each replica has files of its own.
     Job {
         name: "face_indexes",

@@ -12,13 +12,15 @@ use super::refusals::{
     WRONG_NUMBER,
 };
 use crate::flow::codes::NumericCodeAnswer;
+use crate::flow::consents::Taken;
 use crate::flow::handles::Refilled;
 use crate::flow::proofing::Started;
 use crate::flow::recoveries::RecoveryStarted;
 use crate::flow::{attestations as attestation_flow, standing_numbers as number_flow};
+use crate::http::statements::Print;
 use crate::http::{
-    approvals, attestations, certificates, codes, devices, enrolments, events, recoveries, standing_numbers,
-    transparency_log,
+    approvals, attestations, certificates, codes, consents, devices, enrolments, erasures, events, exports,
+    recoveries, standing_numbers, transparency_log,
 };
 
 const FRONT: Part = Part::PictureOrNone("front", "Of an identity card, the side with the portrait");
@@ -88,6 +90,27 @@ fn phone(api: &mut Api) {
         "Revoke a certificate of one's own",
     )
     .says_nothing();
+    api.noun(
+        "The holder's rights",
+        "What was agreed to, and taking it back; a copy of what is held, and its erasure.",
+    );
+    api.get("/v1/me/consents", consents::list, "What the holder agreed to, and who was given what by it")
+        .refuses(&[NotFound, CertificateRevoked, CertificateSuspended]);
+    api.post("/v1/me/consents/withdrawals", consents::withdraw, "Take a consent back")
+        .about("The relying party is told which redemptions it is about, and until when it must delete their data. It may redeem again with a new consent, unless `block` is true: then it is refused until that is lifted.")
+        .creates::<Taken>()
+        .refuses(&[NotFound, CertificateRevoked, CertificateSuspended, RATE_LIMITED]);
+    api.delete("/v1/me/consents/blocks/{id}", consents::lift, "Refuse a relying party no more")
+        .refuses(&[CertificateRevoked, CertificateSuspended])
+        .says_nothing();
+    api.get("/v1/me/export", exports::export, "A copy of all that is held of the holder")
+        .about("A ZIP: `data.json` for machines (its `format` says which form), `index.html` to read, and the picture on the document. Five a day.")
+        .query::<Print>()
+        .gives("application/zip")
+        .refuses(&[NotFound, CertificateRevoked, CertificateSuspended, RATE_LIMITED]);
+    api.post("/v1/me/erasure", erasures::erase, "Erase all that is held of the holder")
+        .about("For good: the certificate is revoked, the holder's data key destroyed, phones are ended. The receipt says what was erased, what is kept and why; this phone may ask for it again for 30 days, and for nothing else.")
+        .refuses(&[NotFound, CertificateRevoked, CertificateSuspended]);
 }
 
 fn showing(api: &mut Api) {

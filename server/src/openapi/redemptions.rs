@@ -14,7 +14,7 @@ use crate::flow::answers::Judged;
 use crate::flow::redemptions::Opened;
 use crate::flow::sponsorships as sponsorship_flow;
 use crate::flow::terminals as terminal_flow;
-use crate::http::{redemptions, sponsorships, terminals};
+use crate::http::{accounts, redemptions, sponsorships, terminals, withdrawals};
 
 pub(super) fn describe(api: &mut Api) {
     api.noun("Redemptions", "A relying party redeems a code: the code is used up, the face is verified, what was agreed to is given, and one charge is made.");
@@ -67,6 +67,12 @@ pub(super) fn describe(api: &mut Api) {
         .refuses(&[NotFound]);
     api.get("/v1/terminal", terminals::show, "Who the terminal is, and what it may ask for");
     api.post("/v1/terminal/token", terminals::renew_token, "Renew the terminal's access token");
+
+    api.noun("Withdrawals", "Consents that holders took back.");
+    api.get("/v1/withdrawals", withdrawals::list, "Consents that were taken back, the oldest first")
+        .query::<accounts::After>();
+    api.post("/v1/withdrawals/{id}:confirm", withdrawals::confirm, "The data are deleted")
+        .about("What was confirmed before stands.");
 
     api.noun("Sponsorships", "A relying party vouches for a person who is to enrol.");
     api.post("/v1/sponsorships", sponsorships::create, "Vouch for somebody")

@@ -11,14 +11,14 @@ use utoipa::{PartialSchema, ToSchema};
 use wallet_core::ids::{
     ApiKeyId, CertificateId, ChargeId, ContactId, DeliveryId, EnrolmentId, FaceGroupId, GroupFaceId,
     HolderId, LivenessSessionId, OrderId, PaymentId, RedemptionId, RelyingPartyId, SponsorshipId, TerminalId,
-    WebhookId,
+    WebhookId, WithdrawalId,
 };
 use wallet_core::refusal::Refusal::{NotFound, TerminalRevoked, Unauthenticated};
 
 use super::operation::{Caller, Operation};
 use super::refusals::{DEVICE_REPLACED, DEVICE_REVOKED};
 use crate::http::apps::{APPS, AppName};
-use crate::http::callers::{Admin, By, Holder, NewDevice, RelyingParty, Terminal, Till};
+use crate::http::callers::{Admin, By, Holder, HolderOrErased, NewDevice, RelyingParty, Terminal, Till};
 
 /// A handler with these arguments.
 pub trait Handled<Arguments> {
@@ -126,6 +126,12 @@ impl Taken for Holder {
     }
 }
 
+impl Taken for HolderOrErased {
+    fn describe(operation: &mut Operation) {
+        by(operation, Caller::Holder);
+    }
+}
+
 impl Taken for Terminal {
     fn describe(operation: &mut Operation) {
         by(operation, Caller::Terminal);
@@ -194,7 +200,7 @@ ids!(
     HolderId
 );
 ids!(LivenessSessionId, OrderId, PaymentId, RedemptionId, RelyingPartyId, SponsorshipId, TerminalId);
-ids!(WebhookId);
+ids!(WebhookId, WithdrawalId);
 
 impl InPath for String {
     fn schemas(_: &mut Operation) -> Vec<Value> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Text};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use jiff::Timestamp;
 use wallet_core::ecert::AssuranceLevel;
 use wallet_core::es256::PublicKey;
@@ -11,6 +11,7 @@ use wallet_core::ids::{CertificateId, HolderId, SponsorshipId};
 use wallet_core::pairwise::Eid;
 
 use super::columns::{array, damaged, parse, time};
+use super::data_keys::{self, KeyRow, WrappedKey};
 use super::schema::{certificates, holders};
 use super::{Conn, exactly_one};
 
@@ -97,13 +98,28 @@ impl Certificate {
 pub(super) type Row =
     (String, String, String, Vec<u8>, (i64, i64), String, (Vec<u8>, Vec<u8>), String, i64, i64);
 
-/// The columns of a certificate, and the eid of its holder.
-pub(super) type RowWithEid = (Row, Vec<u8>);
-pub(super) type SqlRow =
-    ((Text, Text, Text, Binary, (BigInt, BigInt), Text, (Binary, Binary), Text, BigInt, BigInt), Binary);
+/// Whose a certificate is, as far as who uses it must know.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    /// By what they are known.
+    pub eid: Eid,
+    /// What opens the sealed parts; none of those from before there were data keys, nor of those who were erased.
+    pub key: Option<WrappedKey>,
+    /// Whether they want nothing to do with some relying party: which, [`super::withdrawals::is_blocked`] knows.
+    pub has_blocks: bool,
+}
 
-pub(super) fn from_row_with_eid((row, eid): RowWithEid) -> QueryResult<(Certificate, Eid)> {
-    Ok((from_row(row)?, Eid::from_bytes(array(&eid)?)))
+/// The columns of a certificate, and of its holder.
+pub(super) type OwnedRow = (Row, (Vec<u8>, KeyRow, i64));
+pub(super) type SqlRow = (
+    (Text, Text, Text, Binary, (BigInt, BigInt), Text, (Binary, Binary), Text, BigInt, BigInt),
+    (Binary, (Nullable<Text>, Nullable<Binary>), BigInt),
+);
+
+pub(super) fn from_owned_row((row, (eid, key, has_blocks)): OwnedRow) -> QueryResult<(Certificate, Owner)> {
+    let key = data_keys::from_row(key)?;
+    let owner = Owner { eid: Eid::from_bytes(array(&eid)?), key, has_blocks: has_blocks == 1 };
+    Ok((from_row(row)?, owner))
 }
 
 fn from_row(row: Row) -> QueryResult<Certificate> {
@@ -139,6 +155,12 @@ macro_rules! columns {
             c::expires_at,
         )
     }};
+}
+
+macro_rules! owned {
+    () => {
+        (columns!(), (holders::eid, (holders::kek, holders::wrapped_key), holders::has_blocks))
+    };
 }
 
 /// Adds a certificate in force.
@@ -186,19 +208,19 @@ pub fn is_in_force(conn: &mut Conn, id: CertificateId, now: Timestamp) -> QueryR
     diesel::dsl::select(diesel::dsl::exists(found)).get_result(conn)
 }
 
-/// Each certificate with the eid of its holder, in the order of `ids`.
-pub(super) fn with_eids(
+/// Each certificate with its holder, in the order of `ids`.
+pub(super) fn with_owners(
     conn: &mut Conn,
     ids: &[CertificateId],
-) -> QueryResult<Vec<Option<(Certificate, Eid)>>> {
+) -> QueryResult<Vec<Option<(Certificate, Owner)>>> {
     let found = certificates::table
         .inner_join(holders::table.on(holders::id.eq(certificates::holder_id)))
         .filter(certificates::id.eq_any(ids.iter().map(CertificateId::to_string)))
-        .select((columns!(), holders::eid));
+        .select(owned!());
     let mut known = HashMap::new();
-    for row in found.load::<RowWithEid>(conn)? {
-        let (certificate, eid) = from_row_with_eid(row)?;
-        known.insert(certificate.id, (certificate, eid));
+    for row in found.load::<OwnedRow>(conn)? {
+        let (certificate, owner) = from_owned_row(row)?;
+        known.insert(certificate.id, (certificate, owner));
     }
     Ok(ids.iter().map(|id| known.get(id).cloned()).collect())
 }
@@ -221,16 +243,16 @@ pub fn by_revocation_code(conn: &mut Conn, hash: &[u8; 32]) -> QueryResult<Optio
 
 /// The newest certificate behind an eid that is not past its time, if nothing speaks against it. A suspended one is not: an admin lifts a
 /// suspension, and nobody else does.
-pub fn recoverable(conn: &mut Conn, eid: &Eid, now: Timestamp) -> QueryResult<Option<Certificate>> {
+pub fn recoverable(conn: &mut Conn, eid: &Eid, now: Timestamp) -> QueryResult<Option<(Certificate, Owner)>> {
     let newest = certificates::table
         .inner_join(holders::table.on(holders::id.eq(certificates::holder_id)))
         .filter(holders::eid.eq(eid.as_bytes().as_slice()))
         .filter(certificates::state.eq_any(OPEN))
         .filter(certificates::expires_at.gt(now.as_microsecond()))
         .order(certificates::id.desc())
-        .select(columns!());
-    let newest = newest.first::<Row>(conn).optional()?.map(from_row).transpose()?;
-    Ok(newest.filter(|newest| newest.standing == Standing::Active))
+        .select(owned!());
+    let newest = newest.first::<OwnedRow>(conn).optional()?.map(from_owned_row).transpose()?;
+    Ok(newest.filter(|(newest, _)| newest.standing == Standing::Active))
 }
 
 /// Keeps the picture on the document, sealed, beside a certificate.
@@ -240,11 +262,19 @@ pub fn keep_portrait(conn: &mut Conn, id: CertificateId, sealed: &[u8]) -> Query
     exactly_one(diesel::update(row).set(c::sealed_portrait.eq(sealed)).execute(conn)?)
 }
 
-/// The picture on the document, sealed; one from before it was kept, or one that has ended, has none.
-pub fn portrait(conn: &mut Conn, id: CertificateId) -> QueryResult<Option<Vec<u8>>> {
+/// The picture on the document, sealed, and its holder's data key as it is with it; one from before pictures were kept, or one that has
+/// ended, has none.
+pub fn portrait(conn: &mut Conn, id: CertificateId) -> QueryResult<Option<(Vec<u8>, Option<WrappedKey>)>> {
     use certificates as c;
-    let found = c::table.filter(c::id.eq(id.to_string())).select(c::sealed_portrait);
-    Ok(found.first::<Option<Vec<u8>>>(conn).optional()?.flatten())
+    let found = c::table
+        .inner_join(holders::table.on(holders::id.eq(c::holder_id)))
+        .filter(c::id.eq(id.to_string()))
+        .select((c::sealed_portrait, (holders::kek, holders::wrapped_key)));
+    let Some((sealed, key)) = found.first::<(Option<Vec<u8>>, KeyRow)>(conn).optional()? else {
+        return Ok(None);
+    };
+    let key = data_keys::from_row(key)?;
+    Ok(sealed.map(|sealed| (sealed, key)))
 }
 
 /// How many templates are kept.
@@ -254,22 +284,40 @@ pub fn count_templates(conn: &mut Conn) -> QueryResult<u64> {
     u64::try_from(count).map_err(|error| damaged(&error))
 }
 
+/// A sealed template, and what opens it.
+#[derive(Debug, Clone)]
+pub struct SealedTemplate {
+    /// Whose.
+    pub holder: HolderId,
+    /// Their data key.
+    pub key: Option<WrappedKey>,
+    /// The certificate that it belongs to.
+    pub certificate: CertificateId,
+    /// The template.
+    pub sealed: Vec<u8>,
+}
+
 /// Sealed templates in the order of their certificates' ids, from behind `after` on.
 pub fn templates_after(
     conn: &mut Conn,
     after: Option<CertificateId>,
     limit: i64,
-) -> QueryResult<Vec<(CertificateId, Vec<u8>)>> {
+) -> QueryResult<Vec<SealedTemplate>> {
     use certificates as c;
     let after = after.map_or_else(String::new, |id| id.to_string());
     let found = c::table
+        .inner_join(holders::table.on(holders::id.eq(c::holder_id)))
         .filter(c::id.gt(after))
         .filter(c::sealed_template.ne([].as_slice()))
         .order(c::id)
         .limit(limit)
-        .select((c::id, c::sealed_template));
-    let rows = found.load::<(String, Vec<u8>)>(conn)?.into_iter();
-    rows.map(|(id, sealed)| Ok((parse(&id)?, sealed))).collect()
+        .select((c::id, c::sealed_template, c::holder_id, (holders::kek, holders::wrapped_key)));
+    let rows = found.load::<(String, Vec<u8>, String, KeyRow)>(conn)?.into_iter();
+    let template = |(id, sealed, holder, key): (String, Vec<u8>, String, KeyRow)| {
+        let key = data_keys::from_row(key)?;
+        Ok(SealedTemplate { holder: parse(&holder)?, key, certificate: parse(&id)?, sealed })
+    };
+    rows.map(template).collect()
 }
 
 /// Puts a sealed template in the place of another; false when that one is there no more.

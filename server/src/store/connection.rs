@@ -96,10 +96,11 @@ impl Settings {
     fn connect_sqlite(&self, file: &str) -> Result<SqliteConnection, r2d2::Error> {
         let mut sqlite = SqliteConnection::establish(file).map_err(r2d2::Error::ConnectionError)?;
         // FULL: a charge that was answered survives a power cut. 16 MiB of pages a connection, and as much of log between two
-        // checkpoints: SQLite's defaults are for telephones.
+        // checkpoints: SQLite's defaults are for telephones. What is deleted is overwritten where its page is written anyhow.
         let pragmas = format!(
             "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-             PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4096;",
+             PRAGMA foreign_keys = ON; PRAGMA secure_delete = FAST; PRAGMA cache_size = -16384; \
+             PRAGMA wal_autocheckpoint = 4096;",
             self.patience.as_millis()
         );
         sqlite.batch_execute(&pragmas).map_err(r2d2::Error::QueryError)?;

@@ -198,6 +198,10 @@ pub fn of_holders(since: Since) -> Vec<Check> {
              WHERE e.state = 'approved' AND c.id IS NULL".to_owned()),
         ("enrolled-without-consent",
             "e.id{)row} AS line FROM enrolments e LEFT JOIN consents c ON c.enrolment_id = e.id WHERE c.id IS NULL".to_owned()),
+        ("erased-and-not-empty",
+            "h.id{)row} AS line FROM holders h WHERE h.erased_at IS NOT NULL AND (h.wrapped_key IS NOT NULL OR EXISTS (SELECT 1 FROM certificates c \
+             WHERE c.holder_id = h.id AND (c.state IN ('active', 'suspended') OR LENGTH(c.sealed_attributes) > 0 OR LENGTH(c.sealed_template) > 0 \
+             OR c.sealed_portrait IS NOT NULL)))".to_owned()),
         ("two-codes-for-one-redemption", grouped("redemption_id", "spent_codes", "redemption_id", "COUNT(*) > 1")),
         ("digits-spent-by-nobody", format!(
             "n.certificate_id{{)row}} AS line FROM numeric_codes n WHERE n.spent = 1 AND n.expires_at > {codes} AND NOT EXISTS \

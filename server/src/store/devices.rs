@@ -18,15 +18,6 @@ pub struct Device {
     pub key: PublicKey,
 }
 
-/// How a device seemed when it began an enrolment.
-#[derive(Debug, Clone)]
-pub struct Impression {
-    /// `clear` or `step_up`.
-    pub risk: &'static str,
-    /// What it said of itself, sealed.
-    pub sealed_signals: Vec<u8>,
-}
-
 /// Why a device may not go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndedWhy {
@@ -34,6 +25,8 @@ pub enum EndedWhy {
     Replaced,
     /// The holder said so.
     Revoked,
+    /// The holder had everything erased.
+    Erased,
 }
 
 impl EndedWhy {
@@ -42,6 +35,7 @@ impl EndedWhy {
         match self {
             EndedWhy::Replaced => "replaced",
             EndedWhy::Revoked => "revoked",
+            EndedWhy::Erased => "erased",
         }
     }
 }
@@ -52,7 +46,7 @@ pub fn put(
     device: &Device,
     token_hash: &[u8; 32],
     expires_at: Timestamp,
-    seemed: &Impression,
+    risk: &'static str,
     now: Timestamp,
 ) -> QueryResult<()> {
     let values = (
@@ -60,8 +54,9 @@ pub fn put(
         devices::token_expires_at.eq(expires_at.as_microsecond()),
         devices::next_token_hash.eq(None::<Vec<u8>>),
         devices::next_token_expires_at.eq(None::<i64>),
-        devices::risk.eq(seemed.risk),
-        devices::sealed_signals.eq(&seemed.sealed_signals),
+        devices::risk.eq(risk),
+        // They follow, under the key of whose device it is.
+        devices::sealed_signals.eq(None::<Vec<u8>>),
     );
     let begun_anew = (
         devices::holder_id.eq(None::<String>),
@@ -81,6 +76,19 @@ pub fn put(
         diesel::insert_into(devices::table).values(row).execute(conn)?;
     }
     Ok(())
+}
+
+/// Keeps what a device said of itself, sealed.
+pub fn keep_signals(conn: &mut Conn, jkt: &str, sealed: &[u8]) -> QueryResult<()> {
+    exactly_one(
+        diesel::update(devices::table.find(jkt)).set(devices::sealed_signals.eq(sealed)).execute(conn)?,
+    )
+}
+
+/// What a device said of itself, sealed.
+pub fn signals(conn: &mut Conn, jkt: &str) -> QueryResult<Option<Vec<u8>>> {
+    let found = devices::table.find(jkt).select(devices::sealed_signals);
+    Ok(found.first::<Option<Vec<u8>>>(conn).optional()?.flatten())
 }
 
 /// What an access token belongs to.
@@ -135,7 +143,7 @@ fn ended_from(at: Option<i64>, why: Option<&str>) -> QueryResult<Option<(EndedWh
 }
 
 fn ended_why(word: Option<&str>) -> QueryResult<EndedWhy> {
-    let all = [EndedWhy::Replaced, EndedWhy::Revoked];
+    let all = [EndedWhy::Replaced, EndedWhy::Revoked, EndedWhy::Erased];
     all.into_iter().find(|why| word == Some(why.as_str())).ok_or_else(|| damaged(&"devices.ended_why"))
 }
 

@@ -3,11 +3,12 @@
 use diesel::prelude::*;
 use jiff::Timestamp;
 use wallet_core::face::challenge::Asked;
-use wallet_core::ids::{CertificateId, ConsentId, EnrolmentId, SponsorshipId};
+use wallet_core::ids::{CertificateId, ConsentId, EnrolmentId, HolderId, SponsorshipId};
 
 use super::columns::{array, damaged, parse, present, time};
+use super::data_keys::{self, KeyRow, WrappedKey};
 use super::redemptions::{liveness, mode_of};
-use super::schema::{consents, enrolments};
+use super::schema::{certificates, consents, enrolments, holders};
 use super::{Conn, exactly_one};
 
 /// How the person shows who they are.
@@ -108,7 +109,7 @@ impl State {
 
 #[derive(Queryable, AsChangeset, Insertable)]
 #[diesel(table_name = enrolments, treat_none_as_null = true)]
-struct StateRow {
+pub(super) struct StateRow {
     state: String,
     sealed_document: Option<Vec<u8>>,
     nonce: Option<Vec<u8>>,
@@ -250,11 +251,31 @@ pub fn keep_answer(conn: &mut Conn, id: EnrolmentId, sealed: &[u8], until: Times
     exactly_one(diesel::update(enrolments::table.find(id.to_string())).set(values).execute(conn)?)
 }
 
-/// The answer of an approved enrolment, sealed, if it is still to be had.
-pub fn kept_answer(conn: &mut Conn, id: EnrolmentId, now: Timestamp) -> QueryResult<Option<Vec<u8>>> {
-    let kept =
-        enrolments::table.find(id.to_string()).filter(enrolments::answer_until.gt(now.as_microsecond()));
-    Ok(kept.select(enrolments::sealed_answer).first::<Option<Vec<u8>>>(conn).optional()?.flatten())
+/// The answer of an approved enrolment.
+#[derive(Debug)]
+pub struct KeptAnswer {
+    /// Whom it was issued to.
+    pub holder: HolderId,
+    /// Their data key.
+    pub key: Option<WrappedKey>,
+    /// The answer, sealed.
+    pub sealed: Vec<u8>,
+}
+
+/// The answer of an approved enrolment, if it is still to be had.
+pub fn kept_answer(conn: &mut Conn, id: EnrolmentId, now: Timestamp) -> QueryResult<Option<KeptAnswer>> {
+    let kept = enrolments::table
+        .inner_join(certificates::table.on(enrolments::certificate_id.eq(certificates::id.nullable())))
+        .inner_join(holders::table.on(holders::id.eq(certificates::holder_id)))
+        .filter(enrolments::id.eq(id.to_string()))
+        .filter(enrolments::answer_until.gt(now.as_microsecond()))
+        .select((enrolments::sealed_answer, holders::id, (holders::kek, holders::wrapped_key)));
+    let Some((Some(sealed), holder, key)) =
+        kept.first::<(Option<Vec<u8>>, String, KeyRow)>(conn).optional()?
+    else {
+        return Ok(None);
+    };
+    Ok(Some(KeptAnswer { holder: parse(&holder)?, key: data_keys::from_row(key)?, sealed }))
 }
 
 /// Erases answers that are past their time.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use wallet_core::ids::HolderId;
 use wallet_core::pairwise::Eid;
 
-use super::columns::parse;
+use super::columns::{array, parse};
 use super::schema::{certificates, holders};
 use super::{Conn, exactly_one};
 
@@ -23,6 +23,12 @@ pub fn find_or_insert(conn: &mut Conn, eid: &Eid, now: Timestamp) -> QueryResult
     );
     diesel::insert_into(holders::table).values(row).execute(conn)?;
     Ok(id)
+}
+
+/// By what a holder is known.
+pub fn eid(conn: &mut Conn, holder: HolderId) -> QueryResult<Eid> {
+    let found = holders::table.find(holder.to_string()).select(holders::eid);
+    Ok(Eid::from_bytes(array(&found.first::<Vec<u8>>(conn)?)?))
 }
 
 /// Issues nothing to a holder from now on.

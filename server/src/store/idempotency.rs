@@ -9,9 +9,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 use jiff::Timestamp;
 use wallet_core::ids::{RedemptionId, RelyingPartyId, RequestId};
-use wallet_core::pairwise::Eid;
 
-use super::certificates::{self, Certificate};
+use super::certificates::{self, Certificate, Owner};
 use super::redemptions::{self, Redemption};
 use super::schema::idempotency_keys as keys;
 use super::sql::{Column, Statement};
@@ -78,7 +77,7 @@ pub struct Claiming {
 }
 
 /// What was found with a claimed key: the redemption, if there is one, and its certificate, if that lies in the same database.
-pub type Found = Option<(Redemption, Option<(Certificate, Eid)>)>;
+pub type Found = Option<(Redemption, Option<(Certificate, Owner)>)>;
 
 /// Claims keys that nobody has, and reads what they are claimed for; `None` for each of which something is known already.
 /// Nobody waits for the disk: after a crash a claim may never have been.
@@ -95,7 +94,7 @@ pub(super) fn claim_all(conn: &mut Conn, claims: &[Claiming]) -> QueryResult<Vec
                 let Some(redemption) = redemptions::find(conn, *redemption, lease.rp)? else {
                     return Ok(Some(None));
                 };
-                let certificate = certificates::with_eids(conn, &[redemption.certificate])?.pop().flatten();
+                let certificate = certificates::with_owners(conn, &[redemption.certificate])?.pop().flatten();
                 Ok(Some(Some((redemption, certificate))))
             })
             .collect(),
@@ -115,13 +114,13 @@ given AS (
 SELECT lease, r.certificate_id, r.purpose, r.asked, r.share, r.nonce, r.deadline, r.unusable_attempts, r.state,
        r.sealed_answer, r.closed_at, r.liveness, r.phase, r.terminal_id,
        c.id, c.holder_id, c.device_jkt, c.device_key, c.status_list, c.status_index, c.assurance, c.sealed_attributes,
-       c.sealed_template, c.state, c.issued_at, c.expires_at, h.eid
+       c.sealed_template, c.state, c.issued_at, c.expires_at, h.eid, h.kek, h.wrapped_key, h.has_blocks
 FROM leased JOIN given USING (lease)
 LEFT JOIN redemptions r ON r.rp_id = given.rp_id AND r.id = given.redemption_id
 LEFT JOIN (certificates c JOIN holders h ON h.id = c.holder_id) ON c.id = r.certificate_id";
 
 type ClaimedSql = (Text, Nullable<redemptions::SqlRow>, Nullable<certificates::SqlRow>);
-type ClaimedRow = (String, Option<redemptions::Row>, Option<certificates::RowWithEid>);
+type ClaimedRow = (String, Option<redemptions::Row>, Option<certificates::OwnedRow>);
 
 fn claim_at_once(postgres: &mut PgConnection, claims: &[Claiming]) -> QueryResult<Vec<Option<Found>>> {
     let leases = || claims.iter().map(|claim| &claim.lease);
@@ -140,7 +139,7 @@ fn claim_at_once(postgres: &mut PgConnection, claims: &[Claiming]) -> QueryResul
         };
         let Some(redemption) = redemption else { return Ok(Some(None)) };
         let redemption = redemptions::from_row(claim.redemption, claim.lease.rp, redemption)?;
-        Ok(Some(Some((redemption, certificate.map(certificates::from_row_with_eid).transpose()?))))
+        Ok(Some(Some((redemption, certificate.map(certificates::from_owned_row).transpose()?))))
     };
     claims.iter().map(found).collect()
 }

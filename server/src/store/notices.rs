@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 use jiff::Timestamp;
+use serde::Serialize;
 use wallet_core::ids::{HolderId, NoticeId};
 
 use super::Conn;
@@ -12,7 +13,7 @@ use super::schema::notices;
 const SHOWN: i64 = 100;
 
 /// Something that happened to a holder.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Notice {
     /// Which.
     pub id: NoticeId,

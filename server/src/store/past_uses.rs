@@ -105,16 +105,46 @@ pub fn find(conn: &mut Conn, of: &[CertificateId], redemption: RedemptionId) -> 
     Ok(parsed([recent, older].concat())?.pop())
 }
 
-/// Keeps of the codes used up before `time` that they were: they are about to be forgotten.
+/// The newest uses of these certificates by a relying party.
+pub fn by_relying_party(
+    conn: &mut Conn,
+    of: &[CertificateId],
+    rp: RelyingPartyId,
+    limit: i64,
+) -> QueryResult<Vec<RedemptionId>> {
+    let (of, rp): (Vec<String>, _) = (of.iter().map(CertificateId::to_string).collect(), rp.to_string());
+    let recent = spent_codes::table
+        .filter(spent_codes::certificate_id.eq_any(&of))
+        .filter(spent_codes::rp_id.eq(&rp))
+        .order(spent_codes::redemption_id.desc())
+        .limit(limit)
+        .select(spent_codes::redemption_id)
+        .load::<String>(conn)?;
+    let older = past_uses::table
+        .filter(past_uses::certificate_id.eq_any(&of))
+        .filter(past_uses::rp_id.eq(&rp))
+        .order(past_uses::redemption_id.desc())
+        .limit(limit)
+        .select(past_uses::redemption_id)
+        .load::<String>(conn)?;
+    [recent, older].concat().iter().map(|id| parse(id)).collect()
+}
+
+/// Keeps of the codes used up before `time` that they were: they are about to be forgotten. Not those of holders who were erased: nobody
+/// is left to see them.
 pub fn keep(conn: &mut Conn, time: Timestamp) -> QueryResult<usize> {
     diesel::sql_query(match conn {
         Conn::Postgres(_) => {
             "INSERT INTO past_uses (certificate_id, redemption_id, rp_id) \
-             SELECT certificate_id, redemption_id, rp_id FROM spent_codes WHERE spent_at < $1 ON CONFLICT DO NOTHING"
+             SELECT certificate_id, redemption_id, rp_id FROM spent_codes s WHERE spent_at < $1 AND NOT EXISTS \
+               (SELECT 1 FROM certificates c JOIN holders h ON h.id = c.holder_id \
+                WHERE c.id = s.certificate_id AND h.erased_at IS NOT NULL) ON CONFLICT DO NOTHING"
         }
         Conn::Sqlite(_) => {
             "INSERT INTO past_uses (certificate_id, redemption_id, rp_id) \
-             SELECT certificate_id, redemption_id, rp_id FROM spent_codes WHERE spent_at < ? ON CONFLICT DO NOTHING"
+             SELECT certificate_id, redemption_id, rp_id FROM spent_codes s WHERE spent_at < ? AND NOT EXISTS \
+               (SELECT 1 FROM certificates c JOIN holders h ON h.id = c.holder_id \
+                WHERE c.id = s.certificate_id AND h.erased_at IS NOT NULL) ON CONFLICT DO NOTHING"
         }
     })
     .bind::<BigInt, _>(time.as_microsecond())

@@ -12,9 +12,8 @@ use diesel::QueryResult;
 use parking_lot::{Condvar, Mutex};
 use wallet_core::es256::PublicKey;
 use wallet_core::ids::{ApiKeyId, CertificateId};
-use wallet_core::pairwise::Eid;
 
-use super::certificates::{self, Certificate};
+use super::certificates::{self, Certificate, Owner};
 use super::codes::{self, Spending};
 use super::handles;
 use super::idempotency::{self, Claiming};
@@ -45,7 +44,7 @@ pub struct Rounds {
     /// Claims a key for judging, and finds what is to be judged; `None` when something is known of the key already.
     pub claims: Round<Claiming, Option<idempotency::Found>>,
     /// A certificate, with the eid of its holder.
-    pub certificates: Round<CertificateId, Option<(Certificate, Eid)>>,
+    pub certificates: Round<CertificateId, Option<(Certificate, Owner)>>,
     /// Writes a judged attempt; `false` when the redemption was closed before.
     pub settlements: Round<Settlement, bool>,
     /// Whether the tables of holders lie beside those of relying parties. One statement may then write to both; it is never
@@ -62,7 +61,7 @@ impl Rounds {
             spends: Round::new(holder_store, Kind::Write, codes::spend_all),
             openings: Round::new(rp_store, Kind::Write, openings::insert_all),
             claims: Round::new(rp_store, Kind::Write, idempotency::claim_all),
-            certificates: Round::new(holder_store, Kind::Read, certificates::with_eids),
+            certificates: Round::new(holder_store, Kind::Read, certificates::with_owners),
             settlements: Round::new(rp_store, Kind::Write, settlements::insert_all),
             in_one: rp_store.is_same_as(holder_store),
         }

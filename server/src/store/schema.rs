@@ -11,10 +11,10 @@ pub use of_billing::{
     announcements, balances, billing_cycles, cap_days, closed_periods, messages, pack_alerts, packs,
     settlement_payments, statement_items, statements, test_clocks,
 };
-pub use of_delivery::{deliveries, endpoints, event_cursors};
+pub use of_delivery::{deliveries, endpoints, event_cursors, withdrawal_notices};
 pub use of_holders::{
-    certificates, consents, devices, enrolments, handles, holders, notices, numeric_codes, proofs,
-    register_entries,
+    blocks, certificates, consents, devices, enrolments, erasures, handles, holders, notices, numeric_codes,
+    proofs, register_entries, withdrawals,
 };
 pub use of_orders::{chargebacks, offers, orders, payments, promotions, refunds};
 

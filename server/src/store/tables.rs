@@ -79,6 +79,10 @@ tables! {
     consents (id);
     register_entries (person_mac);
     holders (id);
+    erasures (holder_id);
+    blocks (holder_id, rp_id);
+    withdrawals (holder_id, id);
+    withdrawal_notices (rp_id, id);
     notices (holder_id, id);
     certificates (holder_id, id);
     handles (handle_hash);

@@ -41,6 +41,11 @@ pub fn sum(conn: &mut Conn, subjects: &[String], window_start: i64) -> QueryResu
     Ok(counters.load::<i64>(conn)?.into_iter().sum())
 }
 
+/// Drops all counters of a subject.
+pub fn forget_subject(conn: &mut Conn, subject: &str) -> QueryResult<usize> {
+    diesel::delete(throttles::table.filter(throttles::subject.eq(subject))).execute(conn)
+}
+
 /// Drops counters of windows that began before `start`.
 pub fn forget(conn: &mut Conn, start: i64) -> QueryResult<usize> {
     diesel::delete(throttles::table.filter(throttles::window_start.lt(start))).execute(conn)

@@ -89,10 +89,11 @@ impl Population {
     pub fn grow(&mut self, at: &Installation, holders: u64, relying_parties: u64) -> anyhow::Result<()> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let stores = app::open_stores(&at.config, u32::try_from(threads)?)?;
-        let secrets = app::open_keys(&at.config, &SystemClock)?.secrets()?;
+        let keys = app::open_keys(&at.config, &SystemClock)?;
+        let (secrets, keks) = (keys.secrets()?, keys.keks(SystemClock.now())?);
         let vault = Vault::new(&secrets.vault);
         let identities = self.identities.clone();
-        let maker = Maker { identities, vault, secrets, now: SystemClock.now(), handles: self.handles };
+        let maker = Maker { identities, vault, keks, secrets, now: SystemClock.now(), handles: self.handles };
         let filler = |store| Filler { store, threads, turn: Mutex::new(()) };
         let (rps, holding) = (filler(stores.rps), filler(stores.holders));
         rps.fill("relying parties", self.relying_parties..relying_parties, |chunk| {
@@ -212,10 +213,11 @@ fn bar(what: &'static str, length: u64) -> ProgressBar {
 mod tests {
     use super::*;
     use crate::app::{OwnDatabase, postgres_server};
+    use ecert_server::edge::data_keys::Vaults;
     use ecert_server::flow::issuance::attributes_context;
     use ecert_server::flow::templates::template_context;
     use ecert_server::store::certificates::{self, Standing};
-    use ecert_server::store::{handles, relying_parties};
+    use ecert_server::store::{data_keys, handles, relying_parties};
     use wallet_core::attributes::Attribute;
     use wallet_core::ecert::Disclosure;
     use wallet_core::es256::{PublicKey, sha256};
@@ -234,8 +236,10 @@ mod tests {
         population.grow(&installation, 5, 2).unwrap();
 
         let app::Stores { rps, holders } = app::open_stores(&installation.config, 1).unwrap();
-        let secrets = app::open_keys(&installation.config, &SystemClock).unwrap().secrets().unwrap();
-        let (vault, people) = (Vault::new(&secrets.vault), &population.identities);
+        let keys = app::open_keys(&installation.config, &SystemClock).unwrap();
+        let (secrets, keks) = (keys.secrets().unwrap(), keys.keks(SystemClock.now()).unwrap());
+        let (service, people) = (Vault::new(&secrets.vault), &population.identities);
+        let vaults = Vaults { service: &service, kms: &keks };
         let mut templates = Vec::new();
         for holder in 0..5 {
             let handle = sha256(&people.handle(holder, 0));
@@ -244,6 +248,8 @@ mod tests {
             assert_eq!(key, PublicKey::from(&people.device(holder).unwrap()));
             let found = holders.read(|conn| Ok(certificates::find(conn, id)?)).unwrap().unwrap();
             assert!(found.standing == Standing::Active && found.is_current(SystemClock.now()));
+            let key = holders.read(|conn| Ok(data_keys::find(conn, found.holder)?)).unwrap();
+            let vault = vaults.of(found.holder, key.as_ref()).unwrap();
             let template = vault.open(&template_context(found.id), &found.sealed_template).unwrap();
             templates.push(Stored::from_bytes(&template).unwrap().to_bytes());
             let context = attributes_context(found.id);

@@ -3,7 +3,8 @@
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use ecert_server::edge::keys::Secrets;
+use ecert_server::edge::data_keys::{DataKey, Kms as _, Vaults};
+use ecert_server::edge::keys::{Keks, Secrets};
 use ecert_server::edge::vault::Vault;
 use ecert_server::flow::issuance::attributes_context;
 use ecert_server::flow::paper::letters_hash;
@@ -46,6 +47,8 @@ struct HolderRow {
     id: String,
     eid: Vec<u8>,
     created_at: i64,
+    kek: String,
+    wrapped_key: Vec<u8>,
 }
 
 #[derive(Insertable)]
@@ -148,6 +151,7 @@ pub(super) struct Maker {
     pub(super) identities: Identities,
     pub(super) secrets: Secrets,
     pub(super) vault: Vault,
+    pub(super) keks: Keks,
     pub(super) now: Timestamp,
     pub(super) handles: u64,
 }
@@ -214,6 +218,10 @@ impl Maker {
         let holder = HolderId::new(enrolled, &mut self.identities.rng("holder id", number));
         let certificate = CertificateId::new(enrolled, &mut self.identities.rng("certificate id", number));
         let document = document_number(number);
+        let data_key = DataKey::fresh();
+        let (wrapped, vaults) =
+            (self.keks.wrap(holder, &data_key, self.now)?, Vaults { service: &self.vault, kms: &self.keks });
+        let vault = vaults.under(&data_key);
         let (jkt, public_key) = (thumbprint(key), key.to_sec1());
         let device_key = public_key.clone();
         let lists = u64::from(CAPACITY / 2);
@@ -223,6 +231,8 @@ impl Maker {
             id: holder.to_string(),
             eid: Eid::derive(&self.secrets.eid, &document).as_bytes().to_vec(),
             created_at: enrolled_at,
+            kek: wrapped.kek,
+            wrapped_key: wrapped.bytes,
         });
         made.devices.push(DeviceRow {
             jkt: jkt.clone(),
@@ -238,11 +248,9 @@ impl Maker {
             status_list: FIRST_STATUS_LIST + i64::try_from(number / lists)?,
             status_index: i64::try_from(index)?,
             assurance: "IAL2",
-            sealed_attributes: self
-                .vault
+            sealed_attributes: vault
                 .seal_json(&attributes_context(certificate), &self.disclosures(number, document))?,
-            sealed_template: self
-                .vault
+            sealed_template: vault
                 .seal(&template_context(certificate), &template(number, &self.secrets.template)?)?,
             revocation_code_hash: letters_hash(&base64url(&self.identities.derive("paper", number))).to_vec(),
             state: "active",

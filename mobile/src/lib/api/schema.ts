@@ -194,6 +194,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/scanner": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** To the scanner */
+        get: operations["apps_to_scanner"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/scanner/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The scanner, a relying party's till */
+        get: operations["apps_scanner_page"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/scanner/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What lies beside the scanner's page */
+        get: operations["apps_scanner"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/billing-cycles": {
         parameters: {
             query?: never;
@@ -1085,6 +1136,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/me/consents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the holder agreed to, and who was given what by it */
+        get: operations["consents_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me/consents/blocks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Refuse a relying party no more */
+        delete: operations["consents_lift"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me/consents/withdrawals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a consent back
+         * @description The relying party is told which redemptions it is about, and until when it must delete their data. It may redeem again with a new consent, unless `block` is true: then it is refused until that is lifted.
+         */
+        post: operations["consents_withdraw"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/me/devices": {
         parameters: {
             query?: never;
@@ -1122,6 +1227,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/me/erasure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erase all that is held of the holder
+         * @description For good: the certificate is revoked, the holder's data key destroyed, phones are ended. The receipt says what was erased, what is kept and why; this phone may ask for it again for 30 days, and for nothing else.
+         */
+        post: operations["erasures_erase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/me/events": {
         parameters: {
             query?: never;
@@ -1134,6 +1259,26 @@ export interface paths {
          * @description Server-sent events: each is all that waits. Comments keep it open; it ends after 5 minutes at most, and is then asked for again.
          */
         get: operations["events_listen"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A copy of all that is held of the holder
+         * @description A ZIP: `data.json` for machines (its `format` says which form), `index.html` to read, and the picture on the document. Five a day.
+         */
+        get: operations["exports_export"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2125,15 +2270,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/{app}": {
+    "/v1/withdrawals": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** To an app's page */
-        get: operations["apps_to_page"];
+        /** Consents that were taken back, the oldest first */
+        get: operations["withdrawals_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2142,15 +2287,35 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/{app}/": {
+    "/v1/withdrawals/{id}:confirm": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** An app: the wallet, or the scanner, a relying party's till */
-        get: operations["apps_show_page"];
+        get?: never;
+        put?: never;
+        /**
+         * The data are deleted
+         * @description What was confirmed before stands.
+         */
+        post: operations["withdrawals_confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/wallet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** To the wallet */
+        get: operations["apps_to_wallet"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2159,15 +2324,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/{app}/{file}": {
+    "/wallet/": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** What lies beside an app's page */
-        get: operations["apps_beside"];
+        /** The wallet */
+        get: operations["apps_wallet_page"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/wallet/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What lies beside the wallet's page */
+        get: operations["apps_wallet"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2537,6 +2719,8 @@ export interface components {
             /** @description The version of the text that was shown. */
             version: string;
         };
+        /** @description A consent receipt. */
+        ConsentId: string;
         /**
          * @description What the holder agrees to, each by itself (A3.7.2, T3.2).
          * @enum {string}
@@ -2547,6 +2731,17 @@ export interface components {
             purposes: components["schemas"]["PurposeText"][];
             verifiers: string[];
             version: string;
+        };
+        /** @description All that a holder agreed to. */
+        Consents: {
+            /** @description Whom the holder refuses. */
+            blocked: components["schemas"]["RelyingPartyName"][];
+            /** @description To be enrolled, or recovered; newest first. */
+            enrolments: components["schemas"]["EnrolmentConsent"][];
+            /** @description By showing a code: who was given what, by purpose; the latest first. */
+            relying_parties: components["schemas"]["RelyingPartyConsent"][];
+            /** @description What was taken back, newest first. */
+            withdrawals: components["schemas"]["Withdrawal"][];
         };
         /** @description A contact as its relying party sees it. */
         Contact: {
@@ -2709,6 +2904,15 @@ export interface components {
             /** @enum {string} */
             state: "started" | "document_read" | "face_checked" | "approved" | "referred" | "refused" | "expired";
         };
+        /** @description A consent that an enrolment began with. */
+        EnrolmentConsent: {
+            /** Format: date-time */
+            agreed_at: string;
+            id: components["schemas"]["ConsentId"];
+            /** @description `document` or `recovery`. */
+            kind: string;
+            text_version: string;
+        };
         /** @description One identity proofing of one person. */
         EnrolmentId: string;
         /** @description The body that begins an enrolment. */
@@ -2733,6 +2937,26 @@ export interface components {
             /** Format: date-time */
             token_expires_at: string;
             token_type: string;
+        };
+        /** @description What was done. */
+        Erasure: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            erased_at: string;
+            /** @description JWS `ecert-erasure+jwt`: what was erased, what is kept and why. It is to be had from this device for 30 days. */
+            receipt: string;
+        };
+        /**
+         * @description The one word for it.
+         * @enum {string}
+         */
+        ErasureConfirmation: "erase";
+        /** @description That the holder means it. */
+        ErasureRequest: {
+            /** @description The word `erase`. */
+            confirm: components["schemas"]["ErasureConfirmation"];
         };
         /** @description Something that happened, as webhooks name it. */
         EventId: string;
@@ -3705,6 +3929,19 @@ export interface components {
             /** @description What it has bought. */
             services: string[];
         };
+        /** @description What a relying party was given for a purpose. */
+        RelyingPartyConsent: {
+            /** @description All that was given in any of the uses. */
+            attributes: components["schemas"]["Attribute"][];
+            /** Format: date-time */
+            first: string;
+            /** Format: date-time */
+            last: string;
+            purpose: string;
+            relying_party: components["schemas"]["RelyingPartyName"];
+            /** Format: int64 */
+            times: number;
+        };
         /** @description A relying party. */
         RelyingPartyId: string;
         /**
@@ -4167,6 +4404,72 @@ export interface components {
             /** @description A word of `RevocationReason`. */
             reason: string;
         };
+        /** @description A consent that was taken back. */
+        Withdrawal: {
+            /**
+             * Format: date-time
+             * @description When the data were deleted, as the relying party says.
+             */
+            deleted_at?: string;
+            /**
+             * Format: date-time
+             * @description Until when the relying party must have deleted the data.
+             */
+            due_at: string;
+            id: components["schemas"]["WithdrawalId"];
+            /** @description Without one, all purposes. */
+            purpose?: string;
+            relying_party: components["schemas"]["RelyingPartyName"];
+            /** @description `waiting`, `confirmed` or `overdue`. */
+            state: string;
+            /** Format: date-time */
+            withdrawn_at: string;
+        };
+        /** @description That the data are deleted. */
+        WithdrawalConfirmation: {
+            /**
+             * Format: date-time
+             * @description When they were: not in the future, and not before they were to be.
+             */
+            deleted_at: string;
+        };
+        /** @description A consent that a holder took back. */
+        WithdrawalId: string;
+        /** @description A page of withdrawals, the oldest first. */
+        WithdrawalList: {
+            withdrawals: components["schemas"]["WithdrawalNotice"][];
+        };
+        /** @description A consent that a holder took back, as the relying party sees it. */
+        WithdrawalNotice: {
+            /** Format: date-time */
+            confirmed_at?: string;
+            /** Format: date-time */
+            deleted_at?: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            due_at: string;
+            id: components["schemas"]["WithdrawalId"];
+            /** @description Without one, all purposes. */
+            purpose?: string;
+            /** @description The redemptions whose data are to be deleted. */
+            redemptions: components["schemas"]["RedemptionId"][];
+            /** @description `waiting`, `confirmed` or `overdue`. */
+            state: string;
+            /** @description Who it was, as the results named them. */
+            subject: string;
+            /** Format: date-time */
+            withdrawn_at: string;
+        };
+        /** @description What is taken back. */
+        WithdrawalRequest: {
+            /** @description Whether the relying party is refused from now on. */
+            block?: boolean;
+            /** @description Without one, all purposes. */
+            purpose?: string;
+            relying_party: components["schemas"]["RelyingPartyId"];
+        };
     };
     responses: {
         /**
@@ -4379,7 +4682,7 @@ export interface components {
                 };
             };
         };
-        /** @description `consent-missing`: all three purposes must be agreed to, in the text's current version */
+        /** @description `consent-missing`: the holder does not agree: to all three purposes in the text's current version, or to this relying party */
         "consent-missing": {
             headers: {
                 [name: string]: unknown;
@@ -5272,6 +5575,103 @@ export interface operations {
                     "text/html": string;
                 };
             };
+            408: components["responses"]["request-timeout"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    apps_to_scanner: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At `/scanner/`. */
+            308: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            408: components["responses"]["request-timeout"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    apps_scanner_page: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description As it was. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not-found`: there is nothing at this address for this caller */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code: "not-found";
+                    };
+                    "text/html": string;
+                };
+            };
+            408: components["responses"]["request-timeout"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    apps_scanner: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": unknown;
+                };
+            };
+            /** @description As it was. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
@@ -7274,6 +7674,93 @@ export interface operations {
             503: components["responses"]["overloaded"];
         };
     };
+    consents_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Consents"];
+                };
+            };
+            401: components["responses"]["device-replaced.device-revoked.unauthenticated"];
+            403: components["responses"]["certificate-suspended"];
+            404: components["responses"]["not-found"];
+            408: components["responses"]["request-timeout"];
+            410: components["responses"]["certificate-revoked"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    consents_lift: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["RelyingPartyId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["device-replaced.device-revoked.unauthenticated"];
+            403: components["responses"]["certificate-suspended"];
+            404: components["responses"]["not-found"];
+            408: components["responses"]["request-timeout"];
+            410: components["responses"]["certificate-revoked"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    consents_withdraw: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WithdrawalRequest"];
+            };
+        };
+        responses: {
+            /** @description Made. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Withdrawal"];
+                };
+            };
+            400: components["responses"]["request-invalid"];
+            401: components["responses"]["device-replaced.device-revoked.unauthenticated"];
+            403: components["responses"]["certificate-suspended"];
+            404: components["responses"]["not-found"];
+            408: components["responses"]["request-timeout"];
+            410: components["responses"]["certificate-revoked"];
+            429: components["responses"]["rate-limited"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
     devices_list: {
         parameters: {
             query?: never;
@@ -7323,6 +7810,38 @@ export interface operations {
             503: components["responses"]["overloaded"];
         };
     };
+    erasures_erase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasureRequest"];
+            };
+        };
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            400: components["responses"]["request-invalid"];
+            401: components["responses"]["device-replaced.device-revoked.unauthenticated"];
+            403: components["responses"]["certificate-suspended"];
+            404: components["responses"]["not-found"];
+            408: components["responses"]["request-timeout"];
+            410: components["responses"]["certificate-revoked"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
     events_listen: {
         parameters: {
             query?: never;
@@ -7346,6 +7865,37 @@ export interface operations {
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             410: components["responses"]["certificate-revoked"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    exports_export: {
+        parameters: {
+            query?: {
+                lang?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": unknown;
+                };
+            };
+            400: components["responses"]["request-invalid"];
+            401: components["responses"]["device-replaced.device-revoked.unauthenticated"];
+            403: components["responses"]["certificate-suspended"];
+            404: components["responses"]["not-found"];
+            408: components["responses"]["request-timeout"];
+            410: components["responses"]["certificate-revoked"];
+            429: components["responses"]["rate-limited"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
         };
@@ -9531,37 +10081,92 @@ export interface operations {
             503: components["responses"]["overloaded"];
         };
     };
-    apps_to_page: {
+    withdrawals_list: {
         parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                app: "wallet" | "scanner";
+            query?: {
+                /** @description The last that was seen. */
+                after?: string;
             };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description At the same with a slash. */
-            308: {
+            /** @description Here it is. */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["WithdrawalList"];
+                };
             };
+            400: components["responses"]["request-invalid"];
+            401: components["responses"]["unauthenticated"];
+            408: components["responses"]["request-timeout"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    withdrawals_confirm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["WithdrawalId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WithdrawalConfirmation"];
+            };
+        };
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WithdrawalNotice"];
+                };
+            };
+            400: components["responses"]["request-invalid"];
+            401: components["responses"]["unauthenticated"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
         };
     };
-    apps_show_page: {
+    apps_to_wallet: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                app: "wallet" | "scanner";
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At `/wallet/`. */
+            308: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
+            408: components["responses"]["request-timeout"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    apps_wallet_page: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -9600,12 +10205,11 @@ export interface operations {
             503: components["responses"]["overloaded"];
         };
     };
-    apps_beside: {
+    apps_wallet: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                app: "wallet" | "scanner";
                 file: string;
             };
             cookie?: never;

@@ -67,7 +67,7 @@ pub struct Upkeep {
 impl Keys {
     /// Everything that a first start needs.
     pub(super) fn first(&self, now: Timestamp) -> anyhow::Result<Contents> {
-        let mut contents = Contents::empty();
+        let mut contents = Contents::empty(now);
         // In the sealed file also where there is a token: from there it can be taken out.
         let reference = SealedKeys.make("")?;
         let key = SealedKeys.open(&reference)?;

@@ -17,11 +17,14 @@ use wallet_core::jws::thumbprint;
 use wallet_core::x509_lint::{self, Role};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use super::keks::StoredKek;
 use super::pass_phrase::SecretSource;
 use super::sealed_file::{self, Kdf, Key, Lock, SealedFile};
 use crate::edge::signer::KeyReference;
 
 const CONTEXT: &str = "ecert issuer keys 1";
+/// Of a store that has keys for wrapping. A program that does not know these can't open it, and so can't lose them by writing it anew.
+const WITH_KEKS: &str = "ecert issuer keys 2";
 pub(super) const STORE: &str = "issuer.sealed";
 const LOCK: &str = "lock";
 const KEY_FILE_BYTES: usize = 32;
@@ -92,14 +95,29 @@ pub(in crate::edge) struct Contents {
     pub(in crate::edge) keys: Vec<StoredKey>,
     /// The root's list of issuing CAs that it took back, signed when the root was last at hand.
     pub(in crate::edge) root_crl: Option<Vec<u8>>,
+    /// Keys that wrap holders' data keys; none in a store from before there were any.
+    #[serde(default)]
+    pub(super) keks: Vec<StoredKek>,
 }
 
 impl Contents {
-    /// With a fresh secret.
-    pub(super) fn empty() -> Self {
+    /// With a fresh secret, and a key that wraps.
+    pub(super) fn empty(now: Timestamp) -> Self {
         let mut secret = Zeroizing::new([0; 32]);
         rand::rng().fill_bytes(secret.as_mut_slice());
-        Self { secret, keys: Vec::new(), root_crl: None }
+        Self { secret, keys: Vec::new(), root_crl: None, keks: vec![StoredKek::fresh(now)] }
+    }
+
+    /// The keys that wrap; in a store from before there were any, the one that follows from its secret.
+    pub(super) fn keks(&self) -> anyhow::Result<Vec<StoredKek>> {
+        if self.keks.is_empty() {
+            return Ok(vec![StoredKek::derived(super::derived(&self.secret, "ecert data keys")?)]);
+        }
+        Ok(self.keks.clone())
+    }
+
+    fn seal(&self, key: &Key) -> anyhow::Result<Vec<u8>> {
+        key.seal(if self.keks.is_empty() { CONTEXT } else { WITH_KEKS }, &json(self)?)
     }
 
     pub(in crate::edge) fn of(&self, role: Role) -> impl DoubleEndedIterator<Item = &StoredKey> {
@@ -152,7 +170,7 @@ impl TryFrom<FirstContents> for Contents {
             let from = x509_lint::begins(certificate)?;
             keys.push(StoredKey::new(role, certificate.clone(), above.as_deref(), private, from)?);
         }
-        Ok(Self { secret: Zeroizing::new(first.secret), keys, root_crl: None })
+        Ok(Self { secret: Zeroizing::new(first.secret), keys, root_crl: None, keks: Vec::new() })
     }
 }
 
@@ -229,7 +247,7 @@ impl KeyStore {
             Seal::PassPhrase => Lock::PassPhrase(self.settings.pass_phrase.get_new()?),
         };
         let key = Key::fresh(&lock)?;
-        sealed_file::write_new(&self.path(), &key.seal(CONTEXT, &json(&make()?)?)?)?;
+        sealed_file::write_new(&self.path(), &make()?.seal(&key)?)?;
         *self.key.lock() = Some(key);
         Ok(())
     }
@@ -240,7 +258,8 @@ impl KeyStore {
         let bytes = fs::read(&path).with_context(|| format!("can't read {}", path.display()))?;
         let file = SealedFile::parse(bytes).with_context(|| path.display().to_string())?;
         let key = self.key(&file.kdf)?;
-        let opened = key.open(CONTEXT, &file).with_context(|| format!("{} does not open", path.display()))?;
+        let opened = key.open(WITH_KEKS, &file).or_else(|_| key.open(CONTEXT, &file));
+        let opened = opened.with_context(|| format!("{} does not open", path.display()))?;
         *self.key.lock() = Some(key);
         // Without serde's words: they quote values.
         if let Ok(contents) = serde_json::from_slice::<Contents>(&opened) {
@@ -270,7 +289,7 @@ impl KeyStore {
         let mut contents = self.read()?;
         let done = change(&mut contents)?;
         let key = self.key.lock().clone().context("the store was just opened")?;
-        sealed_file::replace(&self.path(), &key.seal(CONTEXT, &json(&contents)?)?)?;
+        sealed_file::replace(&self.path(), &contents.seal(&key)?)?;
         Ok(done)
     }
 
@@ -283,7 +302,7 @@ impl KeyStore {
             Seal::PassPhrase => Lock::PassPhrase(new_pass_phrase.get_new()?),
         };
         let key = Key::fresh(&lock)?;
-        sealed_file::replace(&self.path(), &key.seal(CONTEXT, &json(&contents)?)?)?;
+        sealed_file::replace(&self.path(), &contents.seal(&key)?)?;
         *self.key.lock() = Some(key);
         Ok(())
     }

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
+use wallet_core::ids::HolderId;
 
 use super::*;
+use crate::edge::data_keys::{DataKey, Kms as _};
 use crate::edge::pkcs11::tests::{in_a_process_with_a_token, token};
 
 const PASS_PHRASE: &str = "correct horse battery staple";
@@ -295,4 +297,48 @@ fn two_that_change_the_store_at_once_do_it_one_after_the_other() {
         });
         assert_eq!(of(&place.open(now()).unwrap(), Role::Signer, now()).len(), 5);
     });
+}
+
+#[test]
+fn a_key_that_wraps_is_followed_at_its_moment_and_dropped_a_day_later() {
+    in_every_store("a_key_that_wraps_is_followed_at_its_moment_and_dropped_a_day_later", |place| {
+        let keys = place.open(now()).unwrap();
+        let (holder, key) = (HolderId::first_at(now()), DataKey::fresh());
+        let wrapped = keys.keks(now()).unwrap().wrap(holder, &key, now()).unwrap();
+        let at = now() + days(1);
+        let made = keys.rotate_kek(at, now()).unwrap();
+        let keks = place.open(now()).unwrap().keks(at).unwrap();
+        assert_eq!(
+            keks.list().iter().map(|kek| kek.state).collect::<Vec<_>>(),
+            [KekState::Unwrapping, KekState::Current]
+        );
+        assert_eq!(keks.current(now()).unwrap(), wrapped.kek, "not before its moment");
+        assert_eq!(keks.wrap(holder, &keks.unwrap(holder, &wrapped).unwrap(), at).unwrap().kek, made.id);
+        assert!(keys.drop_kek(&wrapped.kek, at + SignedDuration::from_hours(23)).is_err());
+        assert!(
+            keys.drop_kek(&made.id, at + days(2)).is_err() && keys.drop_kek("none", at + days(2)).is_err()
+        );
+        keys.drop_kek(&wrapped.kek, at + days(1)).unwrap();
+        assert!(keys.keks(at).unwrap().unwrap(holder, &wrapped).is_err(), "gone for good");
+    });
+}
+
+#[test]
+fn a_store_from_before_there_were_keys_that_wrap_has_one_and_keeps_it() {
+    let place = Place { folder: tempfile::tempdir().unwrap(), in_token: false, seal: Seal::KeyFile };
+    let keys = place.open(now()).unwrap();
+    keys.store.change(|contents| Ok(contents.keks.clear())).unwrap();
+    let holder = HolderId::first_at(now());
+    let wrapped = keys.keks(now()).unwrap().wrap(holder, &DataKey::fresh(), now()).unwrap();
+    assert_eq!(place.open(now()).unwrap().keks(now()).unwrap().current(now()).unwrap(), wrapped.kek);
+    keys.rotate_kek(now(), now()).unwrap();
+    let keks = place.open(now()).unwrap().keks(now()).unwrap();
+    assert!(keks.unwrap(holder, &wrapped).is_ok() && keks.current(now()).unwrap() != wrapped.kek);
+    // A program that knows nothing of them can't open the store, and so can't write it without them.
+    let file = std::fs::read(place.file("keys/issuer.sealed")).unwrap();
+    let file = sealed_file::SealedFile::parse(file).unwrap();
+    let key: [u8; 32] = std::fs::read(place.file("key-file")).unwrap().try_into().unwrap();
+    let lock = sealed_file::Lock::KeyFile(key.into());
+    let key = sealed_file::Key::derive(&lock, file.kdf.clone()).unwrap();
+    assert!(key.open("ecert issuer keys 1", &file).is_err());
 }

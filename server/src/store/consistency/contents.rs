@@ -3,9 +3,11 @@
 use diesel::QueryResult;
 use serde::Deserialize;
 use serde_json::Value;
+use wallet_core::ids::HolderId;
 
 use super::super::Conn;
-use super::super::columns::damaged;
+use super::super::columns::{damaged, parse};
+use super::super::data_keys::WrappedKey;
 use super::super::rows::{self, Rows};
 use super::typed;
 
@@ -133,38 +135,75 @@ impl Sealed {
     /// Those that relying parties' tables have.
     pub const OF_RPS: [Sealed; 4] = [Sealed::Answer, Sealed::KeyAnswer, Sealed::GroupFace, Sealed::Target];
 
+    /// The table, the column, and what names a row: the relying party, if it is one's, and the row's own id.
     fn place(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Sealed::Attributes => ("certificates", "sealed_attributes", "'', id"),
-            Sealed::Portrait => ("certificates", "sealed_portrait", "'', id"),
-            Sealed::Template => ("certificates", "sealed_template", "'', id"),
-            Sealed::Document => ("enrolments", "sealed_document", "'', id"),
-            Sealed::Issued => ("enrolments", "sealed_answer", "'', id"),
-            Sealed::Signals => ("devices", "sealed_signals", "'', jkt"),
-            Sealed::Answer => ("redemptions", "sealed_answer", "rp_id, id"),
-            Sealed::KeyAnswer => ("idempotency_keys", "sealed_answer", "rp_id, key"),
-            Sealed::GroupFace => ("group_faces", "sealed_template", "rp_id, id"),
-            Sealed::Target => ("endpoints", "sealed_target", "rp_id, id"),
+            Sealed::Attributes => ("certificates", "sealed_attributes", "'', t.id"),
+            Sealed::Portrait => ("certificates", "sealed_portrait", "'', t.id"),
+            Sealed::Template => ("certificates", "sealed_template", "'', t.id"),
+            Sealed::Document => ("enrolments", "sealed_document", "'', t.id"),
+            Sealed::Issued => ("enrolments", "sealed_answer", "'', t.id"),
+            Sealed::Signals => ("devices", "sealed_signals", "'', t.jkt"),
+            Sealed::Answer => ("redemptions", "sealed_answer", "t.rp_id, t.id"),
+            Sealed::KeyAnswer => ("idempotency_keys", "sealed_answer", "t.rp_id, t.key"),
+            Sealed::GroupFace => ("group_faces", "sealed_template", "t.rp_id, t.id"),
+            Sealed::Target => ("endpoints", "sealed_target", "t.rp_id, t.id"),
+        }
+    }
+
+    /// Whose data key it is under, as a join; nothing where it is under the service's own.
+    fn holder(self) -> Option<&'static str> {
+        match self {
+            Sealed::Attributes | Sealed::Portrait | Sealed::Template | Sealed::Signals => {
+                Some("LEFT JOIN holders h ON h.id = t.holder_id")
+            }
+            Sealed::Issued => Some(
+                "LEFT JOIN certificates c ON c.id = t.certificate_id LEFT JOIN holders h ON h.id = c.holder_id",
+            ),
+            _ => None,
         }
     }
 }
 
-/// A sealed value: of which relying party (empty for holders), of which row, and the bytes.
-pub type SealedRow = (String, String, Vec<u8>);
+/// A sealed value.
+#[derive(Debug)]
+pub struct SealedRow {
+    /// Of which relying party; empty for holders.
+    pub rp: String,
+    /// Of which row.
+    pub id: String,
+    /// The holder under whose data key it is, if they have one yet.
+    pub owner: Option<(HolderId, Option<WrappedKey>)>,
+    /// The value.
+    pub sealed: Vec<u8>,
+}
 
 /// Sealed values of one column.
 pub fn sealed(conn: &mut Conn, column: Sealed, sample: Sample) -> QueryResult<Rows<'_, SealedRow>> {
     let (table, value, row) = column.place();
     let total = rows::number(conn, &format!("SELECT COUNT(*) AS n FROM {table} WHERE LENGTH({value}) > 0"))?;
     let condition = sample.condition(u64::try_from(total).unwrap_or(0));
+    let (key, join) = match column.holder() {
+        Some(join) => {
+            ("h.id, h.kek, CASE WHEN h.wrapped_key IS NOT NULL THEN {hex(}h.wrapped_key{)hex} END", join)
+        }
+        None => ("NULL, NULL, NULL", ""),
+    };
     let query = format!(
-        "SELECT {{row(}}{row}, {{hex(}}{value}{{)hex}}{{)row}} AS line FROM {table} \
-         WHERE LENGTH({value}) > 0 AND {condition}"
+        "SELECT {{row(}}{row}, {{hex(}}t.{value}{{)hex}}, {key}{{)row}} AS line FROM {table} t {join} \
+         WHERE LENGTH(t.{value}) > 0 AND {condition}"
     );
-    let read = |row: QueryResult<(String, String, String)>| {
-        let (rp, id, digits) = row?;
-        let bytes = base16ct::mixed::decode_vec(&digits).map_err(|_| damaged(&"bytes that are none"))?;
-        Ok((rp, id, bytes))
+    type Row = (String, String, String, Option<String>, Option<String>, Option<String>);
+    let read = |row: QueryResult<Row>| {
+        let (rp, id, sealed, holder, kek, key) = row?;
+        let key = key.map(|key| bytes(&key)).transpose()?;
+        let key = kek.zip(key).map(|(kek, bytes)| WrappedKey { kek, bytes });
+        let owner = holder.map(|holder| QueryResult::Ok((parse(&holder)?, key))).transpose()?;
+        Ok(SealedRow { rp, id, owner, sealed: bytes(&sealed)? })
     };
     Ok(Box::new(typed(conn, &query)?.map(read)))
+}
+
+fn bytes(digits: &str) -> QueryResult<Vec<u8>> {
+    base16ct::mixed::decode_vec(digits).map_err(|_| damaged(&"bytes that are none"))
 }

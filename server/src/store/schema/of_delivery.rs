@@ -43,4 +43,18 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    withdrawal_notices (rp_id, id) {
+        rp_id -> Text,
+        id -> Text,
+        subject -> Text,
+        purpose -> Nullable<Text>,
+        redemptions -> Text,
+        withdrawn_at -> BigInt,
+        due_at -> BigInt,
+        confirmed_at -> Nullable<BigInt>,
+        deleted_at -> Nullable<BigInt>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(endpoints, deliveries);

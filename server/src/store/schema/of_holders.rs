@@ -69,6 +69,42 @@ diesel::table! {
         eid -> Binary,
         created_at -> BigInt,
         held_at -> Nullable<BigInt>,
+        kek -> Nullable<Text>,
+        wrapped_key -> Nullable<Binary>,
+        erased_at -> Nullable<BigInt>,
+        has_blocks -> BigInt,
+    }
+}
+
+diesel::table! {
+    blocks (holder_id, rp_id) {
+        holder_id -> Text,
+        rp_id -> Text,
+        blocked_at -> BigInt,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(holders, withdrawals);
+
+diesel::table! {
+    withdrawals (holder_id, id) {
+        holder_id -> Text,
+        id -> Text,
+        rp_id -> Text,
+        purpose -> Nullable<Text>,
+        subject -> Text,
+        redemptions -> Text,
+        withdrawn_at -> BigInt,
+        told_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    erasures (holder_id) {
+        holder_id -> Text,
+        device_jkt -> Nullable<Text>,
+        receipt -> Text,
+        erased_at -> BigInt,
     }
 }
 

@@ -1,0 +1,11 @@
+UPDATE schema_floor SET version = '20261122000002';
+DROP TABLE withdrawal_notices;
+DROP TABLE withdrawals;
+DROP TABLE blocks;
+ALTER TABLE holders DROP COLUMN has_blocks;
+DROP TABLE erasures;
+DROP INDEX holders_kek;
+DROP INDEX holders_without_key;
+ALTER TABLE holders DROP COLUMN erased_at;
+ALTER TABLE holders DROP COLUMN wrapped_key;
+ALTER TABLE holders DROP COLUMN kek;
