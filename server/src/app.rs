@@ -28,6 +28,7 @@ use crate::edge::machine;
 use crate::edge::mail::{Mailer, Smtp};
 use crate::edge::metrics::{BUCKETS, Metrics};
 use crate::edge::models::ModelWorkers;
+use crate::edge::passkeys::Passkeys;
 use crate::edge::payments::Gateways;
 use crate::edge::pkcs11::{AuthPin, Token, TokenSettings};
 use crate::edge::print::Press;
@@ -141,9 +142,11 @@ fn context(config: &Config, ports: Ports, address: SocketAddr) -> anyhow::Result
     };
     let zone = TimeZone::get(&config.time_zone).context("unknown time zone")?;
     let gateways = config.payment_gateways.as_deref().map(Gateways::in_file).transpose()?.unwrap_or_default();
+    let public_url = public_url(config, address)?;
     let ctx = Context {
         vault: Vault::new(&secrets.vault),
-        public_url: public_url(config, address)?,
+        passkeys: Passkeys::of(&public_url)?,
+        public_url,
         rounds: Rounds::new(&stores.rps, &stores.holders),
         rp_store: stores.rps,
         holder_store: stores.holders,

@@ -21,4 +21,5 @@ pub mod store;
 #[cfg(feature = "bench-without-face")]
 mod failpoint;
 pub mod progress;
+pub mod roles;
 pub mod stop;

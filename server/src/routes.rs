@@ -5,11 +5,11 @@ use actix_web::web::{ServiceConfig, delete, get, post, put, resource, to};
 use actix_web::{App, Route};
 
 use crate::http::{
-    accounts, api_keys, approvals, apps, attestations, certificates, codes, consents, contacts, devices,
-    enrolments, erasures, events, exports, face_groups, faces, health, issuer, ledger, liveness_sessions,
-    offers, orders, paper, payments, persons, prices, problem, recoveries, redemptions, relying_parties,
-    revocations, sandbox, sponsorships, standing_numbers, statements, status_lists, terminals,
-    transparency_log, webhooks, withdrawals,
+    accounts, admin_actions, admin_sessions, admins, api_keys, approvals, apps, attestations, certificates,
+    codes, consents, contacts, devices, enrolments, erasures, events, exports, face_groups, faces, health,
+    issuer, ledger, liveness_sessions, offers, orders, paper, payments, persons, prices, problem, recoveries,
+    redemptions, registrations, relying_parties, revocations, sandbox, sign_ins, sponsorships,
+    standing_numbers, statements, status_lists, terminals, transparency_log, webhooks, withdrawals,
 };
 use crate::openapi::serve;
 
@@ -84,6 +84,23 @@ fn redeeming(api: &mut Table<'_>) {
     at(api, "/v1/terminal/token",                          post().to(terminals::renew_token));
 }
 
+/// Who works here, and what they do by two.
+#[rustfmt::skip]
+fn staff(api: &mut Table<'_>) {
+    // Admins: a session, and no token
+    pair(api, "/v1/admin/session",                         get().to(admin_sessions::show), delete().to(admin_sessions::end));
+    at(api, "/v1/admin/session/step-ups",                  post().to(admin_sessions::begin_step_up));
+    at(api, "/v1/admin/session/step-ups/{id}",             post().to(admin_sessions::finish_step_up));
+    // Admins
+    pair(api, "/v1/admin/admins",                          get().to(admins::list), post().to(admins::invite));
+    at(api, "/v1/admin/admins/{id}/roles",                 post().to(admins::change_roles));
+    at(api, "/v1/admin/admins/{id}",                       delete().to(admins::end));
+    at(api, "/v1/admin/actions",                           get().to(admin_actions::list));
+    at(api, "/v1/admin/actions/{id}:approve",              post().to(admin_actions::approve));
+    at(api, "/v1/admin/actions/{id}:reject",               post().to(admin_actions::reject));
+    at(api, "/v1/admin/actions/{id}",                      get().to(admin_actions::show));
+}
+
 /// Everything the service answers to. /metrics is added by the metrics middleware.
 #[rustfmt::skip]
 fn everything(api: &mut Table<'_>) {
@@ -141,7 +158,8 @@ fn everything(api: &mut Table<'_>) {
     at(api, "/v1/sponsorships/{id}",                       get().to(sponsorships::show));
     at(api, "/v1/sponsorships/{id}/revocation",            post().to(sponsorships::revoke));
 
-    // Admins: a bearer token
+    staff(api);
+    // Admins: a session that a passkey began, or a bearer token; roles.rs says which of them may do what
     pair(api, "/v1/admin/relying-parties",                 get().to(relying_parties::list), post().to(relying_parties::admit));
     pair(api, "/v1/admin/relying-parties/{id}/suspension", post().to(relying_parties::suspend), delete().to(relying_parties::resume));
     pair(api, "/v1/admin/relying-parties/{id}/keys",       get().to(api_keys::list_of), post().to(api_keys::create_for));
@@ -156,6 +174,10 @@ fn everything(api: &mut Table<'_>) {
     at(api, "/v1/admin/ledger",                            get().to(ledger::trial_balance));
 
     // Anybody
+    at(api, "/v1/admin/registrations",                     post().to(registrations::begin));
+    at(api, "/v1/admin/registrations/{id}",                post().to(registrations::finish));
+    at(api, "/v1/admin/sign-ins",                          post().to(sign_ins::begin));
+    at(api, "/v1/admin/sign-ins/{id}",                     post().to(sign_ins::finish));
     at(api, "/v1/payment-notifications/{provider}",        post().to(payments::notify));
     at(api, "/revoke",                                     get().to(paper::show));
     at(api, "/v1/revocations",                             post().to(paper::revoke));

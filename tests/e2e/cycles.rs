@@ -169,7 +169,7 @@ async fn whoever_buys_a_service_is_told_once_of_its_new_price_and_cycle() -> Tes
         json!({ "service": "face.liveness", "micros": 1 }),
     ];
     let list = json!({ "version": "list-2", "valid_from": at, "prices": prices });
-    app.admin.post("/v1/admin/prices", &list).await?.expect_status(201)?;
+    app.approved(app.admin.post("/v1/admin/prices", &list).await?).await?;
     change(&app, "face.liveness", "monthly").await?;
     for _ in 0..2 {
         announcements::tell(&app.context)?;

@@ -19,7 +19,8 @@ const PARTITIONED: [&str; 3] = ["attempts", "audit", "charges"];
 /// Indexes over times that grow with the table: a BRIN says of each block what it spans, and costs next to nothing.
 const BY_BLOCK: [&str; 3] = ["idempotency_keys_created_at", "redemptions_opened_at", "spent_codes_spent_at"];
 /// Columns that PostgreSQL is told to compare byte by byte, as SQLite does anyhow.
-const BYTEWISE: [&str; 117] = [
+const BYTEWISE: [&str; 118] = [
+    "admin_actions.id",
     "announcements.id",
     "announcements.told_up_to",
     "api_keys.rp_id",

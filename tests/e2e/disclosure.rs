@@ -119,7 +119,7 @@ async fn a_portrait_goes_over_by_a_recovery_and_is_erased_with_its_certificate()
     let bank = app.admin.admit("Bank", &["portrait"]).await?;
     portrait(&bank.visit(&new.qr(Share::Full)?, &later_frames()).await?.expect_status(200)?)?;
     let file = format!("certificate_id,reason,note\n{},stolen-device,\n", new.certificate()?);
-    app.admin.revoke_csv(file).await?.expect_status(200)?;
+    app.approved(app.admin.revoke_csv(file).await?).await?;
     assert_eq!(kept(&app, &new)?, None);
     Ok(())
 }

@@ -141,7 +141,8 @@ async fn the_price_changes_at_midnight(month: &Month) -> Test {
     let midnight = Timestamp::from_second(month.app.clock_now().as_second() + ahead)?;
     let price = json!({ "service": "face.compare", "micros": 5_000 });
     let list = json!({ "version": "list-2", "valid_from": midnight, "prices": [price] });
-    month.app.admin.post("/v1/admin/prices", &list).await?.expect_status(201)?;
+    let app = &month.app;
+    app.approved(app.admin.post("/v1/admin/prices", &list).await?).await?;
     a_second().await;
     month.app.wait(ahead - 1);
     assert_eq!(month.cost().await?, "6000");
@@ -170,7 +171,7 @@ async fn a_day_is_closed_once(month: &Month) -> Test {
 async fn in_arrears_and_back(month: &Month) -> Test {
     let left = month.app.admin.balance(&month.rp).await?;
     let refund = month.app.admin.ask_refund(&month.payment, left).await?.expect_status(201)?;
-    month.app.another_admin("second")?.decide_refund(&refund, "approve").await?.expect_status(200)?;
+    month.app.second().await?.decide_refund(&refund, "approve").await?.expect_status(200)?;
     assert_eq!(month.app.admin.balance(&month.rp).await?, 0);
     for _ in 0..4 {
         assert_eq!(month.cost().await?, "5000");

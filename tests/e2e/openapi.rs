@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 use ecert_server::edge::clock::Clock as _;
 use ecert_server::openapi::operation::Operation;
 use ecert_server::openapi::{API, document};
+use ecert_server::roles::Role;
 use ecert_server::routes::addresses;
 use ecert_tests::app::TestApp;
 use ecert_tests::clients::Answer;
@@ -115,7 +116,8 @@ async fn an_independent_validator_accepts_the_description_and_its_examples() -> 
 async fn whoever_calls_with_whatever_gets_an_answer_that_is_described() -> Test {
     let app = TestApp::start().await?;
     let (holder, rp) = (app.enrolled().await?, app.relying_party().await?);
-    let admin = app.another_admin("schemathesis")?;
+    let admin = app.script(&Role::ALL)?;
+    let staff = app.second().await?;
     let till = till(&app, &rp, "till").await?;
     let about = json!({
         "document": described()?,
@@ -126,6 +128,7 @@ async fn whoever_calls_with_whatever_gets_an_answer_that_is_described() -> Test 
             "nobody": {},
             "rp": {"bearer": rp.api_key},
             "admin": {"bearer": admin.token()},
+            "staff": {"cookie": staff.session()?.cookie, "csrf": staff.session()?.csrf_token},
             "terminal": {"token": till.token, "key": base64url(&till.key.to_bytes())},
             "holder": {"token": holder.token, "key": base64url(&holder.key.to_bytes())},
         },

@@ -23,7 +23,7 @@ pub(crate) async fn pay_in(app: &TestApp, rp: &RelyingParty, yuans: i64) -> anyh
         "rp": rp.id, "reference": fresh_key(), "amount": yuan(yuans), "received_at": app.clock_now(),
     });
     let recorded = app.admin.record_transfer(transfer).await?.expect_status(201)?;
-    app.another_admin("finance")?.decide_payment(&recorded, "approve").await?.expect_status(200)
+    app.second().await?.decide_payment(&recorded, "approve").await?.expect_status(200)
 }
 
 #[actix_web::test]

@@ -16,10 +16,11 @@ fn transfer(app: &TestApp, rp: &RelyingParty, reference: &str, amount: Value) ->
 #[actix_web::test]
 async fn a_bank_transfer_is_credited_by_another_than_who_recorded_it_and_once() -> Test {
     let app = TestApp::start().await?;
-    let (rp, second) = (app.relying_party().await?, app.another_admin("second")?);
-    let recorded =
-        app.admin.record_transfer(transfer(&app, &rp, "T1", yuan(100))).await?.expect_status(201)?;
-    assert_eq!(app.admin.decide_payment(&recorded, "approve").await?.refusal(), "403 second-person-needed");
+    let (rp, second) = (app.relying_party().await?, app.second().await?);
+    let first = app.second().await?;
+    let recorded = first.record_transfer(transfer(&app, &rp, "T1", yuan(100))).await?.expect_status(201)?;
+    assert_eq!(first.decide_payment(&recorded, "approve").await?.refusal(), "403 second-person-needed");
+    assert_eq!(app.admin.decide_payment(&recorded, "approve").await?.refusal(), "403 step-up-needed");
     assert_eq!(app.admin.balance(&rp).await?, 0);
     let waiting = second.get("/v1/admin/payments").await?.expect_status(200)?;
     assert_eq!(waiting["payments"][0]["id"], recorded["id"]);
@@ -37,7 +38,7 @@ async fn a_bank_transfer_is_credited_by_another_than_who_recorded_it_and_once() 
 #[actix_web::test]
 async fn a_transfer_that_was_written_down_wrongly_is_put_away_and_recorded_anew() -> Test {
     let app = TestApp::start().await?;
-    let (rp, second) = (app.relying_party().await?, app.another_admin("second")?);
+    let (rp, second) = (app.relying_party().await?, app.second().await?);
     let wrong =
         app.admin.record_transfer(transfer(&app, &rp, "T1", yuan(1_000))).await?.expect_status(201)?;
     assert_eq!(second.decide_payment(&wrong, "reject").await?.expect_status(200)?["state"], "rejected");
@@ -50,8 +51,9 @@ async fn a_transfer_that_was_written_down_wrongly_is_put_away_and_recorded_anew(
 #[actix_web::test]
 async fn a_transfer_for_an_order_pays_it_if_it_fits_and_else_the_order_says_why() -> Test {
     let app = TestApp::start().await?;
-    let (rp, second) = (app.relying_party().await?, app.another_admin("second")?);
+    let rp = app.relying_party().await?;
     let send = async |order: &Value, amount: i64| -> anyhow::Result<Value> {
+        let second = app.second().await?;
         let mut transfer = transfer(&app, &rp, &fresh_key(), yuan(amount));
         transfer["order"] = order["id"].clone();
         let recorded = app.admin.record_transfer(transfer).await?.expect_status(201)?;
@@ -79,14 +81,14 @@ async fn a_transfer_for_an_order_pays_it_if_it_fits_and_else_the_order_says_why(
 #[actix_web::test]
 async fn a_transfer_that_came_in_time_pays_its_order_though_finance_is_late() -> Test {
     let app = TestApp::start().await?;
-    let (rp, second) = (app.relying_party().await?, app.another_admin("second")?);
+    let rp = app.relying_party().await?;
     let order = rp.order("verify-1k").await?;
     let mut transfer = transfer(&app, &rp, "T1", yuan(950));
     transfer["order"] = order["id"].clone();
     let recorded = app.admin.record_transfer(transfer).await?.expect_status(201)?;
     app.wait(8 * 24 * 3600);
     ecert_server::flow::orders::expire(&app.context).map_err(anyhow::Error::from)?;
-    let credited = second.decide_payment(&recorded, "approve").await?.expect_status(200)?;
+    let credited = app.second().await?.decide_payment(&recorded, "approve").await?.expect_status(200)?;
     assert_eq!(credited["outcome"], "order-paid");
     assert_eq!(rp.show_order(&order).await?["state"], "fulfilled");
     Ok(())
@@ -125,10 +127,10 @@ async fn a_wrong_transfer_is_refused_and_the_ledger_stays_as_it_is() -> Test {
             "{body}"
         );
     }
-    let nobody = json!({ "id": "pay_01ARZ3NDEKTSV4RRFFQ69G5FAV" });
+    let (nobody, second) = (json!({ "id": "pay_01ARZ3NDEKTSV4RRFFQ69G5FAV" }), app.second().await?);
     for word in ["approve", "reject"] {
-        assert_eq!(app.admin.decide_payment(&nobody, word).await?.refusal(), "404 not-found");
-        assert_eq!(app.admin.decide_refund(&nobody, word).await?.refusal(), "404 not-found");
+        assert_eq!(second.decide_payment(&nobody, word).await?.refusal(), "404 not-found");
+        assert_eq!(second.decide_refund(&nobody, word).await?.refusal(), "404 not-found");
     }
     assert_eq!(app.admin.ledger().await?.body, before);
     Ok(())
@@ -137,11 +139,12 @@ async fn a_wrong_transfer_is_refused_and_the_ledger_stays_as_it_is() -> Test {
 #[actix_web::test]
 async fn money_goes_back_by_two_persons_and_never_more_than_came_or_is_there() -> Test {
     let app = TestApp::start().await?;
-    let (rp, second) = (app.relying_party().await?, app.another_admin("second")?);
+    let (rp, second) = (app.relying_party().await?, app.second().await?);
     let payment = pay_in(&app, &rp, 1_000).await?;
     let million = 1_000_000;
-    let refund = app.admin.ask_refund(&payment, 40 * million).await?.expect_status(201)?;
-    assert_eq!(app.admin.decide_refund(&refund, "approve").await?.refusal(), "403 second-person-needed");
+    let first = app.second().await?;
+    let refund = first.ask_refund(&payment, 40 * million).await?.expect_status(201)?;
+    assert_eq!(first.decide_refund(&refund, "approve").await?.refusal(), "403 second-person-needed");
     assert_eq!(app.admin.balance(&rp).await?, 1_000 * million);
     assert_eq!(second.decide_refund(&refund, "approve").await?.expect_status(200)?["state"], "approved");
     assert_eq!(second.decide_refund(&refund, "approve").await?.refusal(), "409 payment-decided");
@@ -266,7 +269,7 @@ async fn what_was_taken_back_and_is_spent_is_owed_and_covered_by_the_next_money(
 #[actix_web::test]
 async fn a_gateway_that_says_that_our_refund_went_moves_nothing() -> Test {
     let shop = Shop::open().await?;
-    let (admin, second) = (&shop.app.admin, shop.app.another_admin("second")?);
+    let (admin, second) = (&shop.app.admin, shop.app.second().await?);
     shop.outcome("payment.succeeded", shop.paid("A1", yuan(100), None)).await?;
     // Its id is told to the relying party only; admins find it by its reference in the database.
     let found = shop.app.context.rp_store.read(|conn| {

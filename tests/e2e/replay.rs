@@ -40,7 +40,7 @@ async fn announce(app: &TestApp, version: &str, micros: i64) -> Test {
     let at = app.clock_now() + SignedDuration::from_mins(10);
     let prices = [json!({ "service": "face.compare", "micros": micros })];
     let list = json!({ "version": version, "valid_from": at, "prices": prices });
-    app.admin.post("/v1/admin/prices", &list).await?.expect_status(201)?;
+    app.approved(app.admin.post("/v1/admin/prices", &list).await?).await?;
     Ok(())
 }
 
@@ -55,7 +55,7 @@ async fn lively() -> anyhow::Result<(TestApp, RelyingParty)> {
     app.wait(2 * DAY);
     let payment = pay_in(app, &rp, 100).await?;
     let refund = app.admin.ask_refund(&payment, 5_000_000).await?.expect_status(201)?;
-    app.another_admin("treasurer")?.decide_refund(&refund, "approve").await?.expect_status(200)?;
+    app.second().await?.decide_refund(&refund, "approve").await?.expect_status(200)?;
     let offer = json!({ "id": "compare-4", "service": "face.compare", "kind": "pack", "units": 4, "months": 1,
         "price": { "currency": "CNY", "micros": 1_000_001 } });
     app.admin.post("/v1/admin/offers", &offer).await?.expect_status(201)?;

@@ -36,8 +36,9 @@ impl Processes {
         let services = [start()?, start()?];
         let run = |words: &[&str]| services[0].command(&[words, &["--database", &url]].concat());
         run(&["register", "add", &Specimen::franck().name, &Specimen::franck().number])?;
-        let added: serde_json::Value =
-            serde_json::from_str(&run(&["admin", "add", "--name", "x", "--json"])?)?;
+        let added: serde_json::Value = serde_json::from_str(&run(&[
+            "admin", "add", "--name", "x", "--role", "operator", "--role", "finance", "--json",
+        ])?)?;
         let admin = Admin::new(&services[0].base, &text(&added, "/token")?);
         let rp = admin.admit("Corner Shop", &["over_18", "name"]).await?;
         let there = RelyingParty::new(&services[1].base, &rp.id, &rp.api_key);

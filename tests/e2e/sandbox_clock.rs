@@ -48,7 +48,7 @@ async fn announce(app: &TestApp, version: &str, micros: i64, hours: i64) -> Test
     let valid_from = app.clock_now() + SignedDuration::from_hours(hours);
     let prices = [json!({ "service": "ecert.redeem", "micros": micros })];
     let list = json!({ "version": version, "valid_from": valid_from, "prices": prices });
-    app.admin.post("/v1/admin/prices", &list).await?.expect_status(201).map(drop)
+    app.approved(app.admin.post("/v1/admin/prices", &list).await?).await.map(drop)
 }
 
 #[actix_web::test]

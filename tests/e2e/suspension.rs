@@ -76,7 +76,7 @@ async fn paper_and_a_file_lift_nothing_and_the_end_of_all_does() -> Test {
     app.admin.suspend(&certificate).await?.expect_status(204)?;
     holder.revoke_by_paper(&holder.paper()?).await?.expect_status(204)?;
     let file = format!("certificate_id,reason,note\n{certificate},misuse,\n");
-    app.admin.revoke_csv(file).await?.expect_status(200)?;
+    app.approved(app.admin.revoke_csv(file).await?).await?;
     assert_eq!(tries_anew(&app).await?.1.refusal(), HELD);
     let id = text(&app.admin.certificate(&certificate).await?.expect_status(200)?, "/holder_id")?;
     let path = format!("/v1/admin/holders/{id}/revocation");
@@ -130,7 +130,7 @@ async fn a_file_tells_each_of_those_it_ends() -> Test {
     let file = format!("certificate_id,reason,note\n{},stolen-device,\n", holder.certificate()?);
     app.wait(1);
     for _ in 0..2 {
-        app.admin.revoke_csv(file.clone()).await?.expect_status(200)?;
+        app.approved(app.admin.revoke_csv(file.clone()).await?).await?;
     }
     assert_eq!(told(&holder).await?, ["revoked", "enrolled"]);
     Ok(())

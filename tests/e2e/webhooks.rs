@@ -127,7 +127,7 @@ async fn all_who_want_to_hear_of_prices_do() -> Test {
     }
     let list = json!({ "version": "list-2", "valid_from": app.clock_now() + SignedDuration::from_hours(1),
         "prices": [{ "service": "ecert.redeem", "micros": 1_100_000 }] });
-    app.admin.post("/v1/admin/prices", &list).await?.expect_status(201)?;
+    app.approved(app.admin.post("/v1/admin/prices", &list).await?).await?;
     let heard = receiver.wait_for(2).await?;
     assert_eq!(heard[0].json()?["data"]["prices"][0]["version"], "list-2");
     let paths: BTreeSet<&str> = heard.iter().map(|heard| heard.path.as_str()).collect();

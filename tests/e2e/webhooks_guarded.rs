@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use ecert_server::edge::webhooks::Names;
 use ecert_tests::app::{OwnDatabase, TestApp, postgres_server};
-use ecert_tests::clients::{Admin, RelyingParty, text};
+use ecert_tests::clients::{Admin, RelyingParty, Staff, text};
 use ecert_tests::receiver::{Receiver, Reply, until};
 use ecert_tests::service::Service;
 use jiff::{SignedDuration, Timestamp};
@@ -189,7 +189,11 @@ async fn an_event_survives_the_death_of_the_replica_that_was_telling_it() -> Tes
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     let start = || Service::spawn(&mut Service::serving(folder.path(), &flags)?, folder.path());
     let mut service = start()?;
-    let line = [&["admin", "add", "--name", "story"], &flags[NEAR.len()..]].concat();
+    let line = [
+        &["admin", "add", "--name", "story", "--role", "operator", "--role", "finance"],
+        &flags[NEAR.len()..],
+    ]
+    .concat();
     let token = service.command(&line)?;
     let token = token.split_whitespace().find(|word| word.starts_with("ea_")).context("a token")?;
     let admin = Admin::new(&service.base, token);
@@ -199,7 +203,11 @@ async fn an_event_survives_the_death_of_the_replica_that_was_telling_it() -> Tes
     receiver.first([Reply::Hang]);
     let list = json!({ "version": "list-2", "valid_from": Timestamp::now() + SignedDuration::from_hours(1),
         "prices": [{ "service": "ecert.redeem", "micros": 1_100_000 }] });
-    admin.post("/v1/admin/prices", &list).await?.expect_status(201)?;
+    let asked = admin.post("/v1/admin/prices", &list).await?.expect_status(202)?;
+    let line = [&["admin", "bootstrap", "--name", "second", "--json"], &flags[NEAR.len()..]].concat();
+    let invitation = text(&serde_json::from_str(&service.command(&line)?)?, "/invitation")?;
+    let second = Staff::invited(&service.base, &invitation).await?.stepped_up().await?;
+    second.decide(&asked, "approve").await?.expect_status(200)?;
     receiver.wait_for(1).await?;
     service.process.kill()?;
     service.process.wait()?;

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 # Of the caller that an operation is for, sent as described and otherwise; of each other caller, as described.
 OWN, OTHERWISE, OTHERS = 6, 4, 1
-CALLER_OF = {"apiKey": "rp", "adminToken": "admin", "accessToken": "holder", "terminalToken": "terminal", "dpop": "holder"}
+CALLER_OF = {"apiKey": "rp", "adminToken": "admin", "adminSession": "staff", "accessToken": "holder", "terminalToken": "terminal", "dpop": "holder"}
 
 
 def base64url(data):
@@ -68,23 +68,25 @@ class Dpop:
 
 
 class Bearer:
-    """A token, or none, whatever was generated."""
+    """A token, a session, or none, whatever was generated."""
 
-    def __init__(self, token):
-        self.token = token
+    def __init__(self, said):
+        self.said = said
 
     def __call__(self, request):
-        for name in ("Authorization", "DPoP"):
+        for name in ("Authorization", "DPoP", "Cookie", "X-CSRF-Token"):
             request.headers.pop(name, None)
-        if self.token:
-            request.headers["Authorization"] = f"Bearer {self.token}"
+        if "bearer" in self.said:
+            request.headers["Authorization"] = f"Bearer {self.said['bearer']}"
+        if "cookie" in self.said:
+            request.headers["Cookie"], request.headers["X-CSRF-Token"] = self.said["cookie"], self.said["csrf"]
         return request
 
 
 def auth_of(caller, said, now, token=True):
     if "key" in said:
         return Dpop(said["key"], said["token"] if token else None, now)
-    return Bearer(said.get("bearer"))
+    return Bearer(said)
 
 
 def try_all(about):
@@ -139,8 +141,8 @@ def try_all(about):
         own = CALLER_OF[schemes[0]] if schemes else "nobody"
         streams = "text/event-stream" in operation.definition.raw["responses"].get("200", {}).get("content", {})
         for caller, said in about["callers"].items():
-            # A stream ends after minutes: whoever may listen is not tried, only who may not.
-            if streams and caller == own:
+            # A stream ends after minutes: whoever may listen is not tried, only who may not. And a session is ended by nobody but its own.
+            if caller == own and (streams or operation.label == "DELETE /v1/admin/session"):
                 continue
             auth = auth_of(caller, said, now, token=schemes != ["dpop"])
             attempt(operation, auth, GenerationMode.POSITIVE, OWN if caller == own else OTHERS)

@@ -1,5 +1,6 @@
 //! A service in this process: an empty database, a clock wound by hand, real models.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -14,19 +15,28 @@ use ecert_server::edge::keys::Keys;
 use ecert_server::edge::models::ModelWorkers;
 use ecert_server::edge::source::LocalRegister;
 use ecert_server::edge::webhooks::Names;
+use ecert_server::flow::admins::NewAdmin;
 use ecert_server::flow::{Context, admins};
+use ecert_server::roles::Role;
+use ecert_server::store;
+use ecert_server::store::admins::ProvenBy;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use tempfile::TempDir;
 use wallet_core::document::DocumentNumber;
+use wallet_core::es256::sha256;
+use wallet_core::ids::AdminId;
 
-use crate::clients::{Admin, Holder, RelyingParty};
+use crate::clients::{Admin, Answer, Holder, RelyingParty, Staff, fresh_key};
 use crate::samples::Samples;
 use crate::specimen::{CardPhotos, Specimen};
 
 /// A running service and who is needed to talk to it.
 pub struct TestApp {
-    /// Where it listens.
+    /// Where it is reached.
     pub base: String,
+    /// Where it listens.
+    pub address: SocketAddr,
     /// Its clock.
     pub clock: Arc<ManualClock>,
     /// What its use cases reach.
@@ -144,6 +154,14 @@ pub fn execute(url: &str, statements: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Longer than any story lasts.
+const TOKEN: SignedDuration = SignedDuration::from_hours(24 * 3650);
+
+fn added(context: &Context, name: &str, roles: &[Role]) -> anyhow::Result<NewAdmin> {
+    let roles = roles.iter().copied().collect();
+    Ok(admins::add(&context.rp_store, context.clock.as_ref(), name, &roles, TOKEN)?)
+}
+
 impl TestApp {
     /// Starts a service in which the register knows the specimen's person.
     pub async fn start() -> anyhow::Result<TestApp> {
@@ -186,20 +204,50 @@ impl TestApp {
         let config = config(folder.path(), flags)?;
         let ports = Ports { clock: Some(Arc::clone(&clock) as Arc<dyn Clock>), ..ports };
         let running = start(&config, ports)?;
-        let (context, handle) = (running.context.clone(), running.handle.clone());
+        let (context, handle, address) = (running.context.clone(), running.handle.clone(), running.address);
         actix_web::rt::spawn(running.serve());
         let base = context.public_url.clone();
-        let admin = admins::add(&context.rp_store, clock.as_ref(), "test")?;
+        let admin = added(&context, "test", &Role::ALL)?;
         let admin = Admin::new(&base, &admin.token);
-        let app = TestApp { base, clock, context, admin, handle, folder, _database: database };
+        let app = TestApp { base, address, clock, context, admin, handle, folder, _database: database };
         app.register(&Specimen::franck())?;
         Ok(app)
     }
 
-    /// Another admin.
-    pub fn another_admin(&self, name: &str) -> anyhow::Result<Admin> {
-        let admin = admins::add(&self.context.rp_store, self.clock.as_ref(), name)?;
-        Ok(Admin::new(&self.base, &admin.token))
+    /// A script with these roles.
+    pub fn script(&self, roles: &[Role]) -> anyhow::Result<Admin> {
+        Ok(Admin::new(&self.base, &added(&self.context, "script", roles)?.token))
+    }
+
+    /// The secret of an invitation, for somebody with these roles.
+    pub fn invitation(&self, roles: &[Role]) -> anyhow::Result<String> {
+        let (now, secret) = (self.clock.now(), fresh_key());
+        let (id, hash) = (AdminId::new(now, &mut rand::rng()), sha256(secret.as_bytes()));
+        let by = ProvenBy::Invitation(&hash, now + SignedDuration::from_hours(1));
+        let roles = roles.iter().copied().collect();
+        self.context
+            .rp_store
+            .write(|conn| Ok(store::admins::insert(conn, id, "Lin", &roles, &by, now)?))
+            .map_err(anyhow::Error::from)?;
+        Ok(secret)
+    }
+
+    /// Somebody with a passkey and these roles, signed in.
+    pub async fn staff(&self, roles: &[Role]) -> anyhow::Result<Staff> {
+        Staff::invited(&self.base, &self.invitation(roles)?).await
+    }
+
+    /// A second person: with every role, and a passkey that was shown just now.
+    pub async fn second(&self) -> anyhow::Result<Admin> {
+        self.staff(&Role::ALL).await?.stepped_up().await
+    }
+
+    /// What comes of what was asked for, when a second person agrees.
+    pub async fn approved(&self, asked: Answer) -> anyhow::Result<Value> {
+        let asked = asked.expect_status(202)?;
+        let decided = self.second().await?.decide(&asked, "approve").await?.expect_status(200)?;
+        anyhow::ensure!(decided["action"]["state"] == "done", "it was not done: {decided}");
+        Ok(decided)
     }
 
     /// Starts another replica: the same keys, and the databases that these flags name.

@@ -8,6 +8,7 @@
 
 pub mod app;
 pub mod attacks;
+pub mod authenticator;
 #[cfg(target_os = "linux")]
 pub mod bench_billing;
 #[cfg(target_os = "linux")]

@@ -109,6 +109,14 @@ ids! {
     TerminalId = "trm";
     /// An admin.
     AdminId = "adm";
+    /// A passkey of an admin.
+    PasskeyId = "psk";
+    /// What an authenticator was asked.
+    CeremonyId = "cer";
+    /// An admin at a browser.
+    AdminSessionId = "ses";
+    /// An act that takes a second person.
+    AdminActionId = "act";
     /// One identity proofing of one person.
     EnrolmentId = "enr";
     /// A consent receipt.

@@ -1,51 +1,10 @@
 //! Every way the product says no: as data, with nothing broken and nothing charged. What *is* broken is an error (`Stop` in the server).
 
+mod reason;
+
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use crate::document::{DocumentProblem, Field};
-use crate::face::Unusable;
-
-/// A sentence for the person holding the phone, in both of the product's languages.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct HolderMessage {
-    /// Chinese.
-    pub zh: String,
-    /// English.
-    pub en: String,
-}
-
-impl<T: Into<String>> From<(T, T)> for HolderMessage {
-    fn from((zh, en): (T, T)) -> Self {
-        Self { zh: zh.into(), en: en.into() }
-    }
-}
-
-/// Why an input could not be judged or used: a stable word, and what the person can do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reason {
-    /// Kebab-case, part of the API.
-    pub code: &'static str,
-    /// The field of the document that it is about, if it is about one.
-    pub field: Option<&'static str>,
-    /// What to do.
-    pub hint: HolderMessage,
-}
-
-impl From<Unusable> for Refusal {
-    fn from(unusable: Unusable) -> Self {
-        let (code, hint) = (unusable.code(), unusable.hint().into());
-        Refusal::CaptureUnusable(Reason { code, field: None, hint })
-    }
-}
-
-impl From<DocumentProblem> for Refusal {
-    fn from(problem: DocumentProblem) -> Self {
-        let (code, hint) = (problem.code(), problem.hint().into());
-        Refusal::DocumentUnusable(Reason { code, field: problem.field().map(Field::code), hint })
-    }
-}
+pub use reason::{HolderMessage, Reason};
 
 /// A refusal. The names are those of the API's `code`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,6 +111,16 @@ pub enum Refusal {
     CouponNotStackable,
     /// The act takes another person than the one who began it.
     SecondPersonNeeded,
+    /// None of the admin's roles allows this.
+    RoleMissing,
+    /// The admin has to show a passkey once more, for this.
+    StepUpNeeded,
+    /// A page of another site sent it, or no page of ours.
+    CrossSite,
+    /// The act was decided, or was left undecided for too long.
+    ActionDecided,
+    /// The service's address is none that a passkey can be made for.
+    PasskeysUnavailable,
     /// The reference is that of a payment that is known.
     PaymentKnown,
     /// The payment or refund was decided.
@@ -225,6 +194,11 @@ impl Refusal {
             Refusal::CouponUnusable => "coupon-unusable",
             Refusal::CouponNotStackable => "coupon-not-stackable",
             Refusal::SecondPersonNeeded => "second-person-needed",
+            Refusal::RoleMissing => "role-missing",
+            Refusal::StepUpNeeded => "step-up-needed",
+            Refusal::CrossSite => "cross-site",
+            Refusal::ActionDecided => "action-decided",
+            Refusal::PasskeysUnavailable => "passkeys-unavailable",
             Refusal::PaymentKnown => "payment-known",
             Refusal::PaymentDecided => "payment-decided",
             Refusal::PaymentDiffers => "payment-differs",
@@ -321,6 +295,17 @@ impl Refusal {
             Refusal::CouponUnusable => "there is no such coupon for this offer now, or it was used",
             Refusal::CouponNotStackable => "a promotion applies already; the coupon does not go on top of it",
             Refusal::SecondPersonNeeded => "somebody else than who began it must decide",
+            Refusal::RoleMissing => "none of your roles allows this",
+            Refusal::StepUpNeeded => {
+                "sign in with a passkey and show it once more (POST /v1/admin/session/step-ups), then ask again within five minutes"
+            }
+            Refusal::CrossSite => {
+                "send it from a page of this service, with the session's csrf_token as X-CSRF-Token"
+            }
+            Refusal::ActionDecided => "this was decided before, or was not decided within 24 hours",
+            Refusal::PasskeysUnavailable => {
+                "passkeys are for a host name and not for an IP address: the operator sets --public-url to https:// and the service's name"
+            }
             Refusal::PaymentKnown => "a payment with this reference was recorded before",
             Refusal::PaymentDecided => "this was decided before",
             Refusal::PaymentDiffers => "something else was told of this payment before",

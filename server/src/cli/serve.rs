@@ -41,7 +41,7 @@ fn welcome(url: &str, config: &Config) -> String {
          health, readiness       {url}/healthz  {url}/readyz\n  \
          metrics                 {url}/metrics\n  \
          the API                 docs/API.md\n  \
-         a first admin           ecert admin add --name you --data-dir {data_dir}\n\n"
+         a first admin           ecert admin bootstrap --name you --data-dir {data_dir}\n\n"
     )
 }
 

@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod model_load;
 pub mod models;
 pub mod otlp;
+pub mod passkeys;
 pub mod payments;
 pub mod pkcs11;
 pub mod print;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 use wallet_core::dpop::{self, Proof, Request};
 use wallet_core::es256::sha256;
-use wallet_core::ids::{AdminId, ApiKeyId};
+use wallet_core::ids::ApiKeyId;
 use wallet_core::jws;
 use wallet_core::refusal::Refusal;
 
@@ -16,7 +16,7 @@ pub use crate::store::devices::Device;
 use crate::store::devices::{EndedWhy, TokenHolder};
 use crate::store::relying_parties::ByKey;
 pub use crate::store::relying_parties::RelyingParty;
-use crate::store::{Conn, admins, changes, devices, relying_parties, terminals};
+use crate::store::{Conn, changes, devices, relying_parties, terminals};
 
 /// What an RP's API key begins with.
 const LIVE_KEY_PREFIX: &str = "ek_live_";
@@ -96,12 +96,6 @@ fn proven(ctx: &Context, known: &KnownKey, sent: &KeyParts<'_>) -> Result<Arc<Re
     } else {
         Err(no_such_key())
     }
-}
-
-/// The admin of a token.
-pub fn admin(ctx: &Context, token: &str) -> Flow<AdminId> {
-    let found = ctx.rp_store.read(|conn| Ok(admins::by_token(conn, &sha256(token.as_bytes()))?))?;
-    Ok(found.ok_or_else(|| unauthenticated("the admin token is not valid"))?)
 }
 
 /// The holder's device behind an access token and a fresh DPoP proof (RFC 9449 §7).

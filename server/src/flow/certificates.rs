@@ -23,14 +23,14 @@ use crate::store::{Conn, audit, holders, notices, outbox, withdrawals};
 const MAX_NOTE: usize = 200;
 
 /// Why, as a caller says it.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Why)]
 #[serde(deny_unknown_fields)]
 pub struct Said {
     /// A word of [`RevocationReason`].
     pub reason: String,
     /// At most 200 characters.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 

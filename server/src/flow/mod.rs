@@ -2,6 +2,8 @@
 //! outcome with everything that belongs to it. HTTP is not known here, tables are not named here.
 
 pub mod accounts;
+pub mod admin_actions;
+pub mod admin_sessions;
 pub mod admins;
 pub mod alerts;
 mod amounts;
@@ -14,6 +16,7 @@ pub mod caches;
 pub mod callers;
 pub mod caps;
 pub mod captures;
+pub mod ceremonies;
 pub mod certificates;
 mod charging;
 pub mod codes;
@@ -60,6 +63,7 @@ pub mod proofing;
 pub mod recoveries;
 pub mod redemptions;
 pub mod refunds;
+pub mod registrations;
 pub mod relying_parties;
 pub mod replay;
 pub mod retention;
@@ -67,6 +71,7 @@ pub mod revocations;
 pub mod sandbox_payments;
 pub mod settlement;
 pub mod settling;
+pub mod sign_ins;
 pub mod sponsorships;
 pub mod standing_numbers;
 pub mod statements;
@@ -101,6 +106,7 @@ use crate::edge::listeners::Listeners;
 use crate::edge::mail::Mailer;
 use crate::edge::metrics::Metrics;
 use crate::edge::models::ModelWorkers;
+use crate::edge::passkeys::Passkeys;
 use crate::edge::payments::Gateways;
 use crate::edge::print::Press;
 use crate::edge::source::AuthoritativeSource;
@@ -134,6 +140,8 @@ pub struct Context {
     pub source: Box<dyn AuthoritativeSource>,
     /// Who tells us of money that came in.
     pub gateways: Gateways,
+    /// How admins prove themselves.
+    pub passkeys: Passkeys,
     /// How relying parties are told by HTTP.
     pub webhooks: Webhooks,
     /// How they are told by mail, if they are.

@@ -11,11 +11,12 @@ use wallet_core::ids::AdminId;
 use wallet_core::money::{Amount, Currency, Micros};
 use wallet_core::refusal::Refusal;
 
+use super::admin_actions::{self, Asked, Decided, Kind};
 use super::amounts::{MOST_PRICE, bounded, cny, invalid, name};
 use super::callers::RelyingParty;
 use super::{Context, cycles, later, offers};
 use crate::billing::price::{Price, Service, first_list, price_at};
-use crate::delivery::event::Kind;
+use crate::delivery::event;
 use crate::stop::Flow;
 use crate::store::{Conn, announcements, audit, charges};
 
@@ -117,7 +118,7 @@ pub fn list(ctx: &Context, rp: &RelyingParty) -> Flow<PriceList> {
 }
 
 /// A price list to be announced.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = PriceAnnouncement)]
 #[serde(deny_unknown_fields)]
 pub struct Announcement {
@@ -126,10 +127,13 @@ pub struct Announcement {
     #[serde(default = "cny_code")]
     currency: String,
     prices: Vec<Announced>,
+    /// For the second person, and the record: 1 to 200 characters.
+    #[serde(default, skip_serializing)]
+    why: Option<String>,
 }
 
 /// What a use of a service will cost.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = AnnouncedPrice)]
 #[serde(deny_unknown_fields)]
 pub struct Announced {
@@ -162,25 +166,54 @@ impl Announcement {
     }
 }
 
-/// Announces a price list: for later, and in time. What was announced stays.
-pub fn announce(ctx: &Context, admin: AdminId, announcement: &Announcement) -> Flow<Vec<Listed>> {
+/// Asks for a price list to be announced: for later, and in time. A second person agrees, and until then nobody is told.
+pub fn ask(ctx: &Context, admin: AdminId, announcement: &Announcement) -> Flow<Decided> {
     let (prices, now) = (announcement.check()?, ctx.now());
-    ctx.rp_store.write(|conn| {
-        if charges::is_version(conn, &announcement.version)? {
-            return Err(invalid("version", "the name of no earlier price list").into());
-        }
-        for price in &prices {
-            check_time(&charges::prices_of(conn, price.service)?, price, now)?;
-            insert(conn, admin, price, now)?;
-        }
-        let services: Vec<Service> = prices.iter().map(|price| price.service).collect();
-        let told: Vec<Listed> = prices.iter().map(Listed::from).collect();
-        Ok(announcements::insert(conn, Kind::PriceAnnounced, &services, &json!({ "prices": told }), now)?)
-    })?;
-    for price in &prices {
-        ctx.caches.prices.invalidate(&price.service);
+    ctx.rp_store.read(|conn| check_all(conn, announcement, &prices, now))?;
+    let asked = Asked {
+        kind: Kind::AnnouncePrices,
+        subject: announcement.version.clone(),
+        parameters: serde_json::to_value(announcement)?,
+        why: announcement.why.as_deref(),
+        file: None,
+    };
+    admin_actions::ask(ctx, admin, &asked).map(Decided::of)
+}
+
+fn check_all(conn: &mut Conn, announcement: &Announcement, prices: &[Price], now: Timestamp) -> Flow<()> {
+    if charges::is_version(conn, &announcement.version)? {
+        return Err(invalid("version", "the name of no earlier price list").into());
     }
-    Ok(prices.iter().map(Listed::from).collect())
+    for price in prices {
+        check_time(&charges::prices_of(conn, price.service)?, price, now)?;
+    }
+    Ok(())
+}
+
+/// Announces what was asked for and agreed to. What was announced stays. The services that it is about.
+pub(super) fn carry_out(
+    conn: &mut Conn,
+    admin: AdminId,
+    parameters: &str,
+    now: Timestamp,
+) -> Flow<Vec<Service>> {
+    let announcement: Announcement = serde_json::from_str(parameters)?;
+    let prices = announcement.check()?;
+    check_all(conn, &announcement, &prices, now)?;
+    for price in &prices {
+        insert(conn, admin, price, now)?;
+    }
+    let services: Vec<Service> = prices.iter().map(|price| price.service).collect();
+    let told: Vec<Listed> = prices.iter().map(Listed::from).collect();
+    announcements::insert(conn, event::Kind::PriceAnnounced, &services, &json!({ "prices": told }), now)?;
+    Ok(services)
+}
+
+/// What this replica remembers of the prices of these services is read again.
+pub(super) fn forget_known(ctx: &Context, services: &[Service]) {
+    for service in services {
+        ctx.caches.prices.invalidate(service);
+    }
 }
 
 fn check_time(known: &[Price], price: &Price, now: Timestamp) -> Result<(), Refusal> {

@@ -5,11 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 use wallet_core::ids::CertificateId;
 
 use super::Context;
-use super::{contacts, erasures as erasures_flow, issuing_guard};
+use super::{admin_actions as actions, contacts, erasures as erasures_flow, issuing_guard};
 use crate::stop::Flow;
 use crate::store::{
-    codes, deliveries, devices, endpoints, enrolments, erasures, face_groups, handles, idempotency, jobs,
-    liveness_sessions, outbox, past_uses, redemptions, throttles,
+    admin_actions, admin_sessions, ceremonies, codes, deliveries, devices, endpoints, enrolments, erasures,
+    face_groups, handles, idempotency, jobs, liveness_sessions, outbox, past_uses, redemptions, throttles,
 };
 
 /// How long an answer with personal data can be read again, by its address or its Idempotency-Key.
@@ -65,6 +65,9 @@ pub fn forget(ctx: &Context) -> Flow<()> {
         outbox::forget_done(conn, before(DONE_EFFECTS))?;
         deliveries::forget_done(conn, before(DELIVERIES))?;
         endpoints::forget_unconfirmed(conn, before(contacts::ANSWER_WITHIN))?;
+        ceremonies::forget(conn, now)?;
+        admin_sessions::forget(conn, now)?;
+        admin_actions::forget_files(conn, before(actions::TO_DECIDE))?;
         Ok(())
     })
 }

@@ -2,13 +2,17 @@
 
 use std::collections::HashMap;
 
+use base16ct::lower;
 use csv::{ReaderBuilder, StringRecord};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
+use wallet_core::es256::sha256;
 use wallet_core::ids::{AdminId, CertificateId, HolderId};
 use wallet_core::refusal::Refusal;
 
+use super::admin_actions::{self, Asked, Decided, Kind};
 use super::certificates::{self, Said};
 use super::{Context, sponsorships::AllRevoked};
 use crate::edge::clock::Clock;
@@ -196,8 +200,21 @@ fn revoke_chunk(
     })
 }
 
-/// Revokes what an admin's file names.
-pub fn revoke_csv(ctx: &Context, admin: AdminId, file: &[u8]) -> Flow<Report> {
+/// Asks for what a file names to be revoked, once every line of it was checked; a second person agrees.
+pub fn ask(ctx: &Context, admin: AdminId, file: &[u8], why: Option<&str>) -> Flow<Decided> {
+    let lines = check(file)?.revocations.len();
+    let asked = Asked {
+        kind: Kind::RevokeCertificates,
+        subject: "-".to_owned(),
+        parameters: json!({ "lines": lines, "sha256": lower::encode_string(&sha256(file)) }),
+        why,
+        file: Some(file),
+    };
+    admin_actions::ask(ctx, admin, &asked).map(Decided::of)
+}
+
+/// Revokes what was asked for and agreed to.
+pub(super) fn carry_out(ctx: &Context, admin: AdminId, file: &[u8]) -> Flow<Report> {
     let checked = check(file)?;
     let actor = admin.to_string();
     let report = revoke_file(&ctx.holder_store, ctx.clock.as_ref(), &actor, &checked, &Progress::hidden())?;

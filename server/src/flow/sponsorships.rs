@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use wallet_core::ids::{AdminId, RelyingPartyId, SponsorshipId};
 use wallet_core::refusal::Refusal;
 
+use super::admin_actions::{self, Asked, Decided, Kind};
 use super::callers::RelyingParty;
 use super::certificates::{self, Said};
 use super::{Context, later};
@@ -109,13 +110,29 @@ pub struct AllRevoked {
     pub revoked: usize,
 }
 
-/// An admin ends all that a relying party has sponsored, and takes all its words back.
-pub fn revoke_all(ctx: &Context, admin: AdminId, rp: RelyingPartyId, said: &Said) -> Flow<AllRevoked> {
+/// Asks for the end of all that a relying party has sponsored; a second person agrees.
+pub fn ask_to_revoke_all(ctx: &Context, admin: AdminId, rp: RelyingPartyId, said: &Said) -> Flow<Decided> {
+    said.check()?;
+    known(ctx, rp)?;
+    let asked = Asked {
+        kind: Kind::RevokeSponsored,
+        subject: rp.to_string(),
+        parameters: serde_json::to_value(said)?,
+        why: None,
+        file: None,
+    };
+    admin_actions::ask(ctx, admin, &asked).map(Decided::of)
+}
+
+fn known(ctx: &Context, rp: RelyingPartyId) -> Flow<()> {
+    ctx.rp_store.read(|conn| Ok(relying_parties::is_sandbox(conn, rp)?.ok_or(Refusal::NotFound)?)).map(drop)
+}
+
+/// What was asked for and agreed to: all that a relying party has sponsored ends, and all its words are taken back.
+pub(super) fn carry_out(ctx: &Context, admin: AdminId, subject: &str, parameters: &str) -> Flow<AllRevoked> {
+    let rp: RelyingPartyId = subject.parse().map_err(anyhow::Error::from)?;
+    let said: Said = serde_json::from_str(parameters)?;
     let (why, now) = (said.check()?, ctx.now());
-    let known = ctx.rp_store.read(|conn| Ok(relying_parties::is_sandbox(conn, rp)?.is_some()))?;
-    if !known {
-        return Err(Refusal::NotFound.into());
-    }
     let actor = admin.to_string();
     // First, so that nothing more is issued under them while we are at it.
     ctx.holder_store.write(|conn| {

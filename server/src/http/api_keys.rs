@@ -13,6 +13,7 @@ use super::problem::Problem;
 use super::run;
 use crate::flow::Context;
 use crate::flow::api_keys::{self, Shown, Wanted};
+use crate::roles::acts::{CreateApiKey, ListApiKeys, RevokeApiKey};
 
 /// Keys that are good.
 #[derive(Serialize, ToSchema)]
@@ -46,7 +47,7 @@ pub async fn revoke(
 
 /// `GET /v1/admin/relying-parties/{id}/keys`
 pub async fn list_of(
-    By(_, rp): By<Admin, Path<RelyingPartyId>>,
+    By(_, rp): By<Admin<ListApiKeys>, Path<RelyingPartyId>>,
     ctx: Data<Context>,
 ) -> Result<Json<Keys>, Problem> {
     let keys = run(ctx, move |ctx| api_keys::list(ctx, *rp)).await?;
@@ -55,7 +56,7 @@ pub async fn list_of(
 
 /// `POST /v1/admin/relying-parties/{id}/keys`
 pub async fn create_for(
-    By(admin, (rp, wanted)): By<Admin, (Path<RelyingPartyId>, Json<Wanted>)>,
+    By(admin, (rp, wanted)): By<Admin<CreateApiKey>, (Path<RelyingPartyId>, Json<Wanted>)>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     let made = run(ctx, move |ctx| api_keys::create_for(ctx, admin.0, *rp, &wanted)).await?;
@@ -64,7 +65,7 @@ pub async fn create_for(
 
 /// `DELETE /v1/admin/relying-parties/{id}/keys/{key}`
 pub async fn revoke_of(
-    By(admin, ids): By<Admin, Path<(RelyingPartyId, ApiKeyId)>>,
+    By(admin, ids): By<Admin<RevokeApiKey>, Path<(RelyingPartyId, ApiKeyId)>>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     run(ctx, move |ctx| api_keys::revoke_of(ctx, admin.0, ids.0, ids.1)).await.map(done)

@@ -1,6 +1,7 @@
 //! Callers as values. Each is an extractor, so a handler that has one has proof.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -11,11 +12,14 @@ use actix_web::{FromRequest, HttpRequest};
 use wallet_core::ids::AdminId;
 use wallet_core::refusal::Refusal;
 
+use super::browsers::{self, Sent};
 use super::problem::Problem;
 use super::run;
 use crate::edge::metrics::Stage;
 use crate::flow::Context;
+use crate::flow::admin_sessions;
 use crate::flow::callers::{self, Device};
+use crate::roles::Permission;
 use crate::stop::Flow;
 
 /// A relying party that showed a valid API key.
@@ -36,8 +40,11 @@ pub struct HolderOrErased(pub Device);
 /// A device that proved its key, and has no token yet.
 pub struct NewDevice(pub Device);
 
-/// An admin.
-pub struct Admin(pub AdminId);
+/// An admin who may do `A` (`roles.rs`), by a session or by a token. A handler has to say what it does, or it does not compile.
+pub struct Admin<A>(pub AdminId, PhantomData<A>);
+
+/// An admin at a browser, whatever their roles.
+pub struct SignedIn(pub admin_sessions::SignedIn);
 
 /// A caller and what they sent: the caller is proven first, and nothing of the rest is read for a stranger.
 pub struct By<C, B>(pub C, pub B);
@@ -111,17 +118,49 @@ impl FromRequest for RelyingParty {
     }
 }
 
-impl FromRequest for Admin {
+impl<A: Permission> FromRequest for Admin<A> {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let Some(token) = credentials(request, "Bearer") else {
+            let signed_in = SignedIn::from_request(request, payload);
+            let ctx = context(request);
+            return Box::pin(async move {
+                let (ctx, SignedIn(signed_in)) = (ctx?, signed_in.await?);
+                Ok(Admin(admin_sessions::permitted(&ctx, &signed_in, A::ACT)?, PhantomData))
+            });
+        };
+        let ctx = context(request);
+        Box::pin(async move {
+            let prove = move |ctx: &Context| {
+                let prove = || admin_sessions::permitted_by_token(ctx, &token, A::ACT);
+                ctx.metrics.stage(Stage::AuthenticateAdmin, prove)
+            };
+            Ok(Admin(run(ctx?, prove).await?, PhantomData))
+        })
+    }
+}
+
+impl FromRequest for SignedIn {
     type Error = Problem;
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let (ctx, token) = (context(request), credentials(request, "Bearer"));
+        let (ctx, sent) = (context(request), Sent::of(request));
+        let ours = ctx.as_ref().ok().map_or(Ok(()), |ctx| browsers::ensure_ours(request, ctx));
         Box::pin(async move {
-            let token = token.ok_or_else(|| unauthenticated("send `Authorization: Bearer ea_…`"))?;
-            run(ctx?, move |ctx| ctx.metrics.stage(Stage::AuthenticateAdmin, || callers::admin(ctx, &token)))
-                .await
-                .map(Admin)
+            let cookie = sent.cookie.ok_or_else(|| {
+                unauthenticated("sign in with a passkey, or send `Authorization: Bearer ea_…`")
+            })?;
+            let prove = move |ctx: &Context| {
+                let csrf = sent.csrf.as_ref().map(Option::as_deref);
+                let prove = || admin_sessions::by_cookie(ctx, &cookie, csrf);
+                ctx.metrics.stage(Stage::AuthenticateAdmin, prove)
+            };
+            let signed_in = run(ctx?, prove).await?;
+            ours?;
+            Ok(SignedIn(signed_in))
         })
     }
 }

@@ -9,10 +9,11 @@ use super::problem::Problem;
 use super::run;
 use crate::flow::Context;
 use crate::flow::certificates::{self, Said, Shown};
+use crate::roles::acts::{ReactivateCertificate, RevokeCertificate, ShowCertificate, SuspendCertificate};
 
 /// `POST /v1/admin/certificates/{id}/revocation`
 pub async fn revoke_by_admin(
-    By(admin, (id, said)): By<Admin, (Path<CertificateId>, Json<Said>)>,
+    By(admin, (id, said)): By<Admin<RevokeCertificate>, (Path<CertificateId>, Json<Said>)>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     run(ctx, move |ctx| certificates::revoke_by_admin(ctx, admin.0, *id, &said)).await.map(done)
@@ -20,7 +21,7 @@ pub async fn revoke_by_admin(
 
 /// `POST /v1/admin/certificates/{id}/suspension`
 pub async fn suspend(
-    By(admin, (id, said)): By<Admin, (Path<CertificateId>, Json<Said>)>,
+    By(admin, (id, said)): By<Admin<SuspendCertificate>, (Path<CertificateId>, Json<Said>)>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     run(ctx, move |ctx| certificates::suspend(ctx, admin.0, *id, &said)).await.map(done)
@@ -28,7 +29,7 @@ pub async fn suspend(
 
 /// `DELETE /v1/admin/certificates/{id}/suspension`
 pub async fn reactivate(
-    By(admin, id): By<Admin, Path<CertificateId>>,
+    By(admin, id): By<Admin<ReactivateCertificate>, Path<CertificateId>>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     run(ctx, move |ctx| certificates::reactivate(ctx, admin.0, *id)).await.map(done)
@@ -36,7 +37,7 @@ pub async fn reactivate(
 
 /// `GET /v1/admin/certificates/{id}`
 pub async fn show(
-    By(admin, id): By<Admin, Path<CertificateId>>,
+    By(admin, id): By<Admin<ShowCertificate>, Path<CertificateId>>,
     ctx: Data<Context>,
 ) -> Result<Json<Shown>, Problem> {
     run(ctx, move |ctx| certificates::show(ctx, admin.0, *id)).await.map(Json)

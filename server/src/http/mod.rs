@@ -3,10 +3,14 @@
 //! Invariant: a handler that needs a caller takes it as an argument ([`callers`]); there is no way to forget the check.
 
 pub mod accounts;
+pub mod admin_actions;
+pub mod admin_sessions;
+pub mod admins;
 pub mod api_keys;
 pub mod approvals;
 pub mod apps;
 pub mod attestations;
+pub mod browsers;
 pub mod callers;
 pub mod certificates;
 pub mod codes;
@@ -36,9 +40,11 @@ pub mod prices;
 pub mod problem;
 pub mod recoveries;
 pub mod redemptions;
+pub mod registrations;
 pub mod relying_parties;
 pub mod revocations;
 pub mod sandbox;
+pub mod sign_ins;
 pub mod sponsorships;
 pub mod standing_numbers;
 pub mod statements;

@@ -8,10 +8,11 @@ use super::callers::{Admin, By};
 use super::problem::Problem;
 use super::run;
 use crate::flow::{Context, offers, promotions};
+use crate::roles::acts::{AddOffer, AddPromotion};
 
 /// `POST /v1/admin/offers`
 pub async fn add(
-    By(admin, body): By<Admin, Json<offers::New>>,
+    By(admin, body): By<Admin<AddOffer>, Json<offers::New>>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     let added = run(ctx, move |ctx| offers::add(ctx, admin.0, &body)).await?;
@@ -20,7 +21,7 @@ pub async fn add(
 
 /// `POST /v1/admin/promotions`
 pub async fn add_promotion(
-    By(admin, body): By<Admin, Json<promotions::New>>,
+    By(admin, body): By<Admin<AddPromotion>, Json<promotions::New>>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     let body = body.into_inner();

@@ -14,13 +14,16 @@ use crate::flow::Context;
 use crate::flow::payment_notices::{self, Received};
 use crate::flow::payments::{self, Shown, Transfer, Waiting};
 use crate::flow::refunds::{self, Wanted};
+use crate::roles::acts::{
+    ApprovePayment, ApproveRefund, ListPayments, RecordPayment, RejectPayment, RejectRefund, RequestRefund,
+};
 
 /// A notice: a few hundred bytes are usual.
 const MAX_NOTICE: usize = 16 * 1024;
 
 /// `POST /v1/admin/payments`
 pub async fn record(
-    By(admin, body): By<Admin, Json<Transfer>>,
+    By(admin, body): By<Admin<RecordPayment>, Json<Transfer>>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     let recorded = run(ctx, move |ctx| payments::record(ctx, admin.0, &body)).await?;
@@ -28,13 +31,13 @@ pub async fn record(
 }
 
 /// `GET /v1/admin/payments`
-pub async fn waiting(admin: Admin, ctx: Data<Context>) -> Result<Json<Waiting>, Problem> {
+pub async fn waiting(admin: Admin<ListPayments>, ctx: Data<Context>) -> Result<Json<Waiting>, Problem> {
     run(ctx, move |ctx| payments::waiting(ctx, admin.0)).await.map(Json)
 }
 
 /// `POST /v1/admin/payments/{id}:approve`
 pub async fn approve(
-    By(admin, id): By<Admin, Path<PaymentId>>,
+    By(admin, id): By<Admin<ApprovePayment>, Path<PaymentId>>,
     ctx: Data<Context>,
 ) -> Result<Json<Shown>, Problem> {
     run(ctx, move |ctx| payments::approve(ctx, admin.0, *id)).await.map(Json)
@@ -42,7 +45,7 @@ pub async fn approve(
 
 /// `POST /v1/admin/payments/{id}:reject`
 pub async fn reject(
-    By(admin, id): By<Admin, Path<PaymentId>>,
+    By(admin, id): By<Admin<RejectPayment>, Path<PaymentId>>,
     ctx: Data<Context>,
 ) -> Result<Json<Shown>, Problem> {
     run(ctx, move |ctx| payments::reject(ctx, admin.0, *id)).await.map(Json)
@@ -50,7 +53,7 @@ pub async fn reject(
 
 /// `POST /v1/admin/payments/{id}:refund`
 pub async fn refund(
-    By(admin, (id, body)): By<Admin, (Path<PaymentId>, Json<Wanted>)>,
+    By(admin, (id, body)): By<Admin<RequestRefund>, (Path<PaymentId>, Json<Wanted>)>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     let requested = run(ctx, move |ctx| refunds::request(ctx, admin.0, *id, &body)).await?;
@@ -59,7 +62,7 @@ pub async fn refund(
 
 /// `POST /v1/admin/refunds/{id}:approve`
 pub async fn approve_refund(
-    By(admin, id): By<Admin, Path<PaymentId>>,
+    By(admin, id): By<Admin<ApproveRefund>, Path<PaymentId>>,
     ctx: Data<Context>,
 ) -> Result<Json<refunds::Shown>, Problem> {
     run(ctx, move |ctx| refunds::approve(ctx, admin.0, *id)).await.map(Json)
@@ -67,7 +70,7 @@ pub async fn approve_refund(
 
 /// `POST /v1/admin/refunds/{id}:reject`
 pub async fn reject_refund(
-    By(admin, id): By<Admin, Path<PaymentId>>,
+    By(admin, id): By<Admin<RejectRefund>, Path<PaymentId>>,
     ctx: Data<Context>,
 ) -> Result<Json<refunds::Shown>, Problem> {
     run(ctx, move |ctx| refunds::reject(ctx, admin.0, *id)).await.map(Json)

@@ -97,6 +97,9 @@ pub(crate) fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::SandboxOnly
         | Refusal::LiveOnly
         | Refusal::SecondPersonNeeded
+        | Refusal::RoleMissing
+        | Refusal::StepUpNeeded
+        | Refusal::CrossSite
         | Refusal::CertificateSuspended => StatusCode::FORBIDDEN,
         Refusal::ArrearsSuspended | Refusal::CapReached | Refusal::BalanceTooLow => {
             StatusCode::PAYMENT_REQUIRED
@@ -116,6 +119,7 @@ pub(crate) fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::CouponNotStackable
         | Refusal::PaymentKnown
         | Refusal::PaymentDecided
+        | Refusal::ActionDecided
         | Refusal::PaymentDiffers
         | Refusal::RefundNotPossible(_)
         | Refusal::WebhookDisabled
@@ -129,7 +133,7 @@ pub(crate) fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::NumberMismatch { .. }
         | Refusal::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         Refusal::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Refusal::PdfUnavailable => StatusCode::NOT_IMPLEMENTED,
+        Refusal::PdfUnavailable | Refusal::PasskeysUnavailable => StatusCode::NOT_IMPLEMENTED,
         Refusal::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::MailNotOffered => StatusCode::NOT_IMPLEMENTED,
     }

@@ -14,6 +14,7 @@ use super::problem::Problem;
 use super::run;
 use crate::flow::Context;
 use crate::flow::relying_parties::{self, Application, Shown};
+use crate::roles::acts::{AdmitRelyingParty, ListRelyingParties, ResumeRelyingParty, SuspendRelyingParty};
 
 /// A page of them.
 #[derive(Serialize, ToSchema)]
@@ -23,7 +24,10 @@ pub struct Page {
 }
 
 /// `GET /v1/admin/relying-parties?after=`
-pub async fn list(By(_, request): By<Admin, HttpRequest>, ctx: Data<Context>) -> Result<Json<Page>, Problem> {
+pub async fn list(
+    By(_, request): By<Admin<ListRelyingParties>, HttpRequest>,
+    ctx: Data<Context>,
+) -> Result<Json<Page>, Problem> {
     let After { after } = query(&request, "`after` as the id of a relying party")?;
     let relying_parties = run(ctx, move |ctx| relying_parties::list(ctx, &after)).await?;
     Ok(Json(Page { relying_parties }))
@@ -31,7 +35,7 @@ pub async fn list(By(_, request): By<Admin, HttpRequest>, ctx: Data<Context>) ->
 
 /// `POST /v1/admin/relying-parties`
 pub async fn admit(
-    By(admin, body): By<Admin, Json<Application>>,
+    By(admin, body): By<Admin<AdmitRelyingParty>, Json<Application>>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     let admitted = run(ctx, move |ctx| relying_parties::admit(ctx, admin.0, &body)).await?;
@@ -47,7 +51,7 @@ pub struct Suspension {
 
 /// `POST /v1/admin/relying-parties/{id}/suspension`
 pub async fn suspend(
-    By(admin, (id, body)): By<Admin, (Path<RelyingPartyId>, Json<Suspension>)>,
+    By(admin, (id, body)): By<Admin<SuspendRelyingParty>, (Path<RelyingPartyId>, Json<Suspension>)>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     run(ctx, move |ctx| relying_parties::suspend(ctx, admin.0, *id, &body.why)).await.map(done)
@@ -55,7 +59,7 @@ pub async fn suspend(
 
 /// `DELETE /v1/admin/relying-parties/{id}/suspension`
 pub async fn resume(
-    By(admin, id): By<Admin, Path<RelyingPartyId>>,
+    By(admin, id): By<Admin<ResumeRelyingParty>, Path<RelyingPartyId>>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     run(ctx, move |ctx| relying_parties::resume(ctx, admin.0, *id)).await.map(done)

@@ -5,13 +5,15 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path};
 use wallet_core::ids::{RelyingPartyId, SponsorshipId};
 
+use super::admin_actions::asked;
 use super::callers::{Admin, By, RelyingParty};
 use super::certificates::done;
 use super::problem::Problem;
 use super::run;
 use crate::flow::Context;
 use crate::flow::certificates::Said;
-use crate::flow::sponsorships::{self, AllRevoked, Shown};
+use crate::flow::sponsorships::{self, Shown};
+use crate::roles::acts::RevokeSponsored;
 
 /// `POST /v1/sponsorships`
 pub async fn create(rp: RelyingParty, ctx: Data<Context>) -> Result<HttpResponse, Problem> {
@@ -37,8 +39,8 @@ pub async fn revoke(
 
 /// `POST /v1/admin/relying-parties/{id}/sponsorships/revocation`
 pub async fn revoke_all(
-    By(admin, (id, said)): By<Admin, (Path<RelyingPartyId>, Json<Said>)>,
+    By(admin, (id, said)): By<Admin<RevokeSponsored>, (Path<RelyingPartyId>, Json<Said>)>,
     ctx: Data<Context>,
-) -> Result<Json<AllRevoked>, Problem> {
-    run(ctx, move |ctx| sponsorships::revoke_all(ctx, admin.0, *id, &said)).await.map(Json)
+) -> Result<HttpResponse, Problem> {
+    run(ctx, move |ctx| sponsorships::ask_to_revoke_all(ctx, admin.0, *id, &said)).await.map(asked)
 }

@@ -14,6 +14,7 @@ use super::run;
 use crate::flow::Context;
 use crate::flow::certificates::Said;
 use crate::flow::standing_numbers::{self, Shown};
+use crate::roles::acts::RevokeStandingNumber;
 
 /// What the number may share.
 #[derive(Deserialize, ToSchema)]
@@ -45,7 +46,7 @@ pub async fn switch_off(holder: Holder, ctx: Data<Context>) -> Result<HttpRespon
 
 /// `POST /v1/admin/certificates/{id}/number/revocation`
 pub async fn revoke_by_admin(
-    By(admin, (id, said)): By<Admin, (Path<CertificateId>, Json<Said>)>,
+    By(admin, (id, said)): By<Admin<RevokeStandingNumber>, (Path<CertificateId>, Json<Said>)>,
     ctx: Data<Context>,
 ) -> Result<HttpResponse, Problem> {
     run(ctx, move |ctx| standing_numbers::revoke_by_admin(ctx, admin.0, *id, &said)).await?;

@@ -109,7 +109,7 @@ fn described(operation: &Operation, noun: &str) -> Value {
         "tags": [noun],
         "summary": operation.summary,
         "responses": responses,
-        "security": security(operation.caller),
+        "security": security(operation),
     });
     if let Some(members) = described.as_object_mut() {
         if let Some(about) = operation.about {
@@ -125,22 +125,28 @@ fn described(operation: &Operation, noun: &str) -> Value {
     described
 }
 
-fn security(caller: Caller) -> Value {
-    match caller {
+fn security(operation: &Operation) -> Value {
+    let reads = operation.method == "get";
+    match operation.caller {
         Caller::Anybody => json!([]),
         Caller::RelyingParty => json!([{"apiKey": []}]),
         Caller::Till => json!([{"apiKey": []}, {"terminalToken": [], "dpop": []}]),
         Caller::Terminal => json!([{"terminalToken": [], "dpop": []}]),
         Caller::Holder => json!([{"accessToken": [], "dpop": []}]),
         Caller::NewDevice => json!([{"dpop": []}]),
-        Caller::Admin => json!([{"adminToken": []}]),
+        Caller::Admin if reads => json!([{"adminToken": []}, {"adminSession": []}]),
+        Caller::Admin => json!([{"adminToken": []}, {"adminSession": [], "csrf": []}]),
+        Caller::SignedIn if reads => json!([{"adminSession": []}]),
+        Caller::SignedIn => json!([{"adminSession": [], "csrf": []}]),
     }
 }
 
 fn security_schemes() -> Value {
     json!({
         "apiKey": {"type": "http", "scheme": "bearer", "description": "A relying party's key: `ek_live_…`, or `ek_test_…` in the sandbox."},
-        "adminToken": {"type": "http", "scheme": "bearer", "description": "An admin's token, `ea_…`: `ecert admin add` makes one."},
+        "adminToken": {"type": "http", "scheme": "bearer", "description": "An admin's token, `ea_…`: `ecert admin add` makes one, with roles and an end."},
+        "adminSession": {"type": "apiKey", "in": "cookie", "name": "__Host-ecert-admin", "description": "An admin's session, which a passkey began: `POST /v1/admin/sign-ins`."},
+        "csrf": {"type": "apiKey", "in": "header", "name": "X-CSRF-Token", "description": "The session's `csrf_token`, with whatever is no GET."},
         "accessToken": {"type": "http", "scheme": "dpop", "description": "`Authorization: DPoP …` with the holder's access token (RFC 9449 §7.1)."},
         "terminalToken": {"type": "http", "scheme": "dpop", "description": "`Authorization: DPoP …` with a terminal's access token."},
         "dpop": {

@@ -12,6 +12,7 @@ use wallet_core::refusal::Refusal::{IdempotencyKeyMissing, IdempotencyKeyReused,
 use super::refusals::{INVALID, Said, TOO_LARGE_OR_ODD};
 use super::signature::Handled;
 use crate::flow::uses::Used;
+use crate::roles::Act;
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +29,10 @@ pub enum Caller {
     Holder,
     /// A DPoP proof alone.
     NewDevice,
-    /// An admin's token.
+    /// An admin's session, or token.
     Admin,
+    /// An admin's session.
+    SignedIn,
 }
 
 /// One method of one address.
@@ -46,6 +49,8 @@ pub struct Operation {
     pub about: Option<&'static str>,
     /// Who calls.
     pub caller: Caller,
+    /// What an admin does by it.
+    pub act: Option<Act>,
     /// Parameter objects (OpenAPI 3.1.1 §4.8.12).
     pub parameters: Vec<Value>,
     /// A request body object (§4.8.13).
@@ -100,6 +105,7 @@ impl Operation {
             summary,
             about: None,
             caller: Caller::Anybody,
+            act: None,
             parameters: Vec::new(),
             body: None,
             answers: BTreeMap::new(),
@@ -353,6 +359,7 @@ fn put_example(place: Option<&mut Value>, example: Value) {
 fn words_of(status: u16) -> &'static str {
     match status {
         201 => "Made.",
+        202 => "Asked for: a second person is waited for.",
         204 => "Done.",
         304 => "As it was.",
         _ => "Here it is.",

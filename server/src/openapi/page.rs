@@ -107,7 +107,12 @@ fn by(caller: Caller) -> &'static str {
             "Holder: <code>Authorization: DPoP …</code> and a <code>DPoP</code> proof by the phone's key"
         }
         Caller::NewDevice => "A phone without a token: a <code>DPoP</code> proof by its key",
-        Caller::Admin => "Admin: <code>Authorization: Bearer ea_…</code>",
+        Caller::Admin => {
+            "Admin: the cookie of a session, and its <code>X-CSRF-Token</code> with whatever is no GET; or <code>Authorization: Bearer ea_…</code>"
+        }
+        Caller::SignedIn => {
+            "Admin: the cookie of a session, and its <code>X-CSRF-Token</code> with whatever is no GET"
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
 /// Properties that are a text in the code and one of these words on the wire.
-const WORDS: [(&str, &str, &[&str]); 17] = [
+const WORDS: [(&str, &str, &[&str]); 19] = [
     ("JudgedRedemption", "outcome", &["passed", "failed"]),
     ("HolderJudgement", "outcome", &["passed", "failed"]),
     ("Redemption", "state", &["challenged", "awaiting_holder", "cancelled", "expired"]),
@@ -29,6 +29,19 @@ const WORDS: [(&str, &str, &[&str]); 17] = [
     ("Payment", "state", &["recorded", "credited", "rejected"]),
     ("Refund", "state", &["requested", "approved", "rejected"]),
     ("TestClock", "state", &["real", "ready", "advancing"]),
+    (
+        "AdminAction",
+        "kind",
+        &[
+            "certificates.revoke",
+            "sponsorships.revoke",
+            "prices.announce",
+            "admin.invite",
+            "admin.roles",
+            "admin.end",
+        ],
+    ),
+    ("AdminAction", "state", &["requested", "approved", "done", "failed", "rejected", "expired"]),
 ];
 
 /// The components of the document. The second of two schemas of one name, if they differ, is an error.

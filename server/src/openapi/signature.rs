@@ -9,16 +9,23 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 use utoipa::{PartialSchema, ToSchema};
 use wallet_core::ids::{
-    ApiKeyId, CertificateId, ChargeId, ContactId, DeliveryId, EnrolmentId, FaceGroupId, GroupFaceId,
-    HolderId, LivenessSessionId, OrderId, PaymentId, RedemptionId, RelyingPartyId, SponsorshipId, TerminalId,
-    WebhookId, WithdrawalId,
+    AdminActionId, AdminId, ApiKeyId, CeremonyId, CertificateId, ChargeId, ContactId, DeliveryId,
+    EnrolmentId, FaceGroupId, GroupFaceId, HolderId, LivenessSessionId, OrderId, PaymentId, RedemptionId,
+    RelyingPartyId, SponsorshipId, TerminalId, WebhookId, WithdrawalId,
 };
-use wallet_core::refusal::Refusal::{NotFound, TerminalRevoked, Unauthenticated};
+use wallet_core::refusal::Refusal::{
+    CrossSite, NotFound, RoleMissing, StepUpNeeded, TerminalRevoked, Unauthenticated,
+};
 
 use super::operation::{Caller, Operation};
-use super::refusals::{DEVICE_REPLACED, DEVICE_REVOKED};
+use super::refusals::{DEVICE_REPLACED, DEVICE_REVOKED, RATE_LIMITED};
+use crate::flow::admin_actions::Decided;
 use crate::http::apps::{APPS, AppName};
-use crate::http::callers::{Admin, By, Holder, HolderOrErased, NewDevice, RelyingParty, Terminal, Till};
+use crate::http::browsers::OwnPage;
+use crate::http::callers::{
+    Admin, By, Holder, HolderOrErased, NewDevice, RelyingParty, SignedIn, Terminal, Till,
+};
+use crate::roles::Permission;
 
 /// A handler with these arguments.
 pub trait Handled<Arguments> {
@@ -114,9 +121,31 @@ impl Taken for RelyingParty {
     }
 }
 
-impl Taken for Admin {
+impl<A: Permission> Taken for Admin<A> {
     fn describe(operation: &mut Operation) {
-        by(operation, Caller::Admin);
+        let policy = A::ACT.policy();
+        operation.act = Some(A::ACT);
+        by(operation, if policy.step_up { Caller::SignedIn } else { Caller::Admin });
+        operation.refuses(&[RoleMissing, CrossSite]);
+        if policy.step_up {
+            operation.refuses(&[StepUpNeeded]);
+        }
+        if policy.second_person {
+            operation.refuses(&[RATE_LIMITED]).answers::<Decided>(202);
+        }
+    }
+}
+
+impl Taken for SignedIn {
+    fn describe(operation: &mut Operation) {
+        by(operation, Caller::SignedIn);
+        operation.refuses(&[CrossSite]);
+    }
+}
+
+impl Taken for OwnPage {
+    fn describe(operation: &mut Operation) {
+        operation.refuses(&[CrossSite]);
     }
 }
 
@@ -188,6 +217,7 @@ macro_rules! ids {
     )*};
 }
 
+ids!(AdminActionId, AdminId, CeremonyId);
 ids!(
     ApiKeyId,
     CertificateId,

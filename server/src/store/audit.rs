@@ -19,6 +19,18 @@ pub fn append(
     outcome: &str,
     now: Timestamp,
 ) -> QueryResult<()> {
+    append_why(conn, actor, action, object, (outcome, None), now)
+}
+
+/// The same, with the outcome and why somebody who works here did it, in their words.
+pub fn append_why(
+    conn: &mut Conn,
+    actor: impl Display,
+    action: &'static str,
+    object: impl Display,
+    (outcome, why): (&str, Option<&str>),
+    now: Timestamp,
+) -> QueryResult<()> {
     let row = (
         audit::id.eq(AuditId::new(now, &mut rand::rng()).to_string()),
         audit::actor.eq(actor.to_string()),
@@ -26,6 +38,7 @@ pub fn append(
         audit::object.eq(object.to_string()),
         audit::outcome.eq(outcome),
         audit::at.eq(now.as_microsecond()),
+        audit::why.eq(why),
     );
     diesel::insert_into(audit::table).values(row).execute(conn).map(drop)
 }

@@ -5,6 +5,7 @@ mod of_billing;
 mod of_delivery;
 mod of_holders;
 mod of_orders;
+mod of_staff;
 
 pub use of_approvals::{approvals, over_askings, past_uses, standing_numbers};
 pub use of_billing::{
@@ -17,6 +18,7 @@ pub use of_holders::{
     proofs, register_entries, withdrawals,
 };
 pub use of_orders::{chargebacks, offers, orders, payments, promotions, refunds};
+pub use of_staff::{admin_actions, admin_sessions, admins, ceremonies, passkeys};
 
 diesel::table! {
     changes (subject) {
@@ -38,15 +40,6 @@ diesel::table! {
         leased_until -> BigInt,
         due_at -> BigInt,
         succeeded_at -> Nullable<BigInt>,
-    }
-}
-
-diesel::table! {
-    admins (id) {
-        id -> Text,
-        name -> Text,
-        token_hash -> Binary,
-        created_at -> BigInt,
     }
 }
 
@@ -280,6 +273,7 @@ diesel::table! {
         object -> Text,
         outcome -> Text,
         at -> BigInt,
+        why -> Nullable<Text>,
     }
 }
 
@@ -355,7 +349,6 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(
-    admins,
     relying_parties,
     api_keys,
     purposes,

@@ -65,6 +65,10 @@ macro_rules! tables {
 tables! {
     jobs (name);
     admins (id);
+    passkeys (id);
+    ceremonies (id);
+    admin_sessions (id);
+    admin_actions (id);
     relying_parties (id);
     test_clocks (rp_id);
     api_keys (id);

@@ -66,7 +66,13 @@ impl Installation {
         let service = Service::spawn(&mut serving, folder.path())?;
         let person = Specimen::franck();
         service.command(&[&["register", "add", &person.name, &person.number], &*flag].concat())?;
-        let admin = service.command(&[&["admin", "add", "--name", "test", "--json"], &*flag].concat())?;
+        let admin = service.command(
+            &[
+                &["admin", "add", "--name", "test", "--role", "operator", "--role", "finance", "--json"],
+                &*flag,
+            ]
+            .concat(),
+        )?;
         let admin: Value = serde_json::from_str(&admin)?;
         let admin = Admin::new(&service.base, &text(&admin, "/token")?);
         Ok(Installation { service, admin, folder, _database: database })

@@ -94,8 +94,9 @@ impl Guests {
         let service = Service::start_in(folder.path())?;
         let person = Specimen::franck();
         service.command(&["register", "add", &person.name, &person.number])?;
-        let admin: Value =
-            serde_json::from_str(&service.command(&["admin", "add", "--name", "bench", "--json"])?)?;
+        let admin: Value = serde_json::from_str(&service.command(&[
+            "admin", "add", "--name", "bench", "--role", "operator", "--role", "finance", "--json",
+        ])?)?;
         let rp = Admin::new(&service.base, &text(&admin, "/token")?).admit("Shop", &["over_18"]).await?;
         let mut holder = Holder::new(&service.base, Arc::new(SystemClock));
         let enrolment = samples.franck_frames().get(..6).context("too few samples")?;

@@ -6,6 +6,7 @@ pub mod events;
 pub mod holder;
 pub mod relying_party;
 pub mod sandbox;
+pub mod staff;
 pub mod telling;
 pub mod terminal;
 
@@ -13,6 +14,7 @@ pub use admin::Admin;
 pub use buying::Gateway;
 pub use holder::Holder;
 pub use relying_party::RelyingParty;
+pub use staff::Staff;
 pub use terminal::Terminal;
 
 use anyhow::{Context as _, bail};

@@ -43,8 +43,9 @@ pub async fn walk() -> anyhow::Result<bool> {
     let service = Service::start_in(folder.path())?;
     println!("a service with an empty database listens at {}\n", service.base);
     service.command(&["register", "add", &Specimen::franck().name, &Specimen::franck().number])?;
-    let admin: Value =
-        serde_json::from_str(&service.command(&["admin", "add", "--name", "demo", "--json"])?)?;
+    let admin: Value = serde_json::from_str(&service.command(&[
+        "admin", "add", "--name", "demo", "--role", "operator", "--role", "finance", "--json",
+    ])?)?;
     let admin = Admin::new(&service.base, &text(&admin, "/token")?);
     let shop = admin.admit("Corner Shop", &["over_18", "name"]).await?;
     let holder = Holder::new(&service.base, Arc::new(SystemClock));

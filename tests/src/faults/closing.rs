@@ -13,8 +13,8 @@ use super::clock::faketime;
 use super::server::Server;
 use super::stage::{Database, Setting, Stage, finish};
 use super::tally::Tally;
-use crate::clients::Admin;
 use crate::clients::buying::yuan;
+use crate::clients::{Admin, Staff};
 
 /// Charges of the day that is closed, at least.
 const CHARGES: usize = 2_500;
@@ -97,15 +97,17 @@ async fn used(
     stage.traffic.go();
     let served = stage.traffic.goes_on(CHARGES, AT_WORK).await;
     ensure!(served.is_some(), "clients were not served {CHARGES} times within {AT_WORK:?}");
-    let (one, other) = (stage.admin()?, stage.admin()?);
-    let [one, other] = [one, other].map(|token| Admin::new(&stage.server.base, &token));
+    let one = Admin::new(&stage.server.base, &stage.admin()?);
+    let mut other = Staff::invited(&stage.server.base, &stage.invitation()?).await?;
     for shop in (0..stage.site.people.relying_parties).step_by(2) {
         let rp = stage.site.people.identities.relying_party(shop).id;
         let transfer = serde_json::json!({
             "rp": rp, "reference": format!("transfer-{shop}"), "amount": yuan(BEFOREHAND), "received_at": jiff::Timestamp::now(),
         });
         let recorded = one.record_transfer(transfer).await?.expect_status(201)?;
-        other.decide_payment(&recorded, "approve").await?.expect_status(200)?;
+        // Each time anew: what a passkey was shown for lasts five minutes, and this may last longer.
+        other.step_up().await?;
+        other.admin.decide_payment(&recorded, "approve").await?.expect_status(200)?;
     }
     let (folder, open) = (stage.folder().to_owned(), stage.database().to_owned());
     finish(&mut stage.traffic, &open, tally).await?;

@@ -173,12 +173,23 @@ impl Stage {
 
     /// A new admin's token, by the command line on the machine.
     pub(super) fn admin(&self) -> anyhow::Result<String> {
+        self.by_command(&["add", "--name", "faults", "--role", "operator", "--role", "finance"], "/token")
+    }
+
+    /// An invitation for a first person with a passkey.
+    pub(super) fn invitation(&self) -> anyhow::Result<String> {
+        self.by_command(&["bootstrap", "--name", "second"], "/invitation")
+    }
+
+    fn by_command(&self, words: &[&str], member: &str) -> anyhow::Result<String> {
         let output = Command::new(&self.binary)
-            .args(["admin", "add", "--name", "faults", "--json", "--database", &self.database, "--data-dir"])
+            .arg("admin")
+            .args(words)
+            .args(["--json", "--database", &self.database, "--data-dir"])
             .arg(self.folder.path().join("data"))
             .output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        crate::clients::text(&serde_json::from_slice(&output.stdout)?, "/token")
+        crate::clients::text(&serde_json::from_slice(&output.stdout)?, member)
     }
 
     /// Checks, while clients are at work, what they were told since the last check.

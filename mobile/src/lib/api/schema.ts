@@ -245,6 +245,132 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/actions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Acts that take two, 100 a page, the newest first */
+        get: operations["admin_actions_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/actions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of them */
+        get: operations["admin_actions_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/actions/{id}:approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Agree, and have it done
+         * @description Judged anew: what can't be done any more is `failed`, and `outcome` is the refusal's code.
+         */
+        post: operations["admin_actions_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/actions/{id}:reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say no, or take one's own back */
+        post: operations["admin_actions_reject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/admins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who works here */
+        get: operations["admins_list"];
+        put?: never;
+        /**
+         * Ask for somebody to be invited
+         * @description Done at once (201) while fewer than two admins have passkeys: there is nobody else to ask.
+         */
+        post: operations["admins_invite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/admins/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ask for the end of an admin */
+        delete: operations["admins_end"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/admins/{id}/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for other roles of somebody */
+        post: operations["admins_change_roles"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/billing-cycles": {
         parameters: {
             query?: never;
@@ -342,8 +468,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Revoke what a file names
-         * @description UTF-8 with the header `certificate_id,reason,note`, at most 100,000 lines and 16 MiB. All lines are checked before anything is done.
+         * Ask for all to be revoked that a file names
+         * @description UTF-8 with the header `certificate_id,reason,note`, at most 100,000 lines and 16 MiB. All lines are checked before anybody is asked.
          */
         post: operations["revocations_revoke_csv"];
         delete?: never;
@@ -481,7 +607,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Announce prices */
+        /** Ask for prices to be announced */
         post: operations["prices_announce"];
         delete?: never;
         options?: never;
@@ -534,6 +660,43 @@ export interface paths {
         put?: never;
         /** Reject a refund */
         post: operations["payments_reject_refund"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/registrations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take up an invitation */
+        post: operations["registrations_begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/registrations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a passkey, and be signed in by it
+         * @description The cookie `__Host-ecert-admin` comes with the answer.
+         */
+        post: operations["registrations_finish"];
         delete?: never;
         options?: never;
         head?: never;
@@ -605,7 +768,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Revoke all that it vouched for */
+        /** Ask for all to be revoked that it vouched for */
         post: operations["sponsorships_revoke_all"];
         delete?: never;
         options?: never;
@@ -629,6 +792,98 @@ export interface paths {
         post: operations["relying_parties_suspend"];
         /** Serve it again */
         delete: operations["relying_parties_resume"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The session */
+        get: operations["admin_sessions_show"];
+        put?: never;
+        post?: never;
+        /** Sign out */
+        delete: operations["admin_sessions_end"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/session/step-ups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Be asked for a passkey again */
+        post: operations["admin_sessions_begin_step_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/session/step-ups/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show a passkey again, and for five minutes do more
+         * @description The cookie and the `csrf_token` change.
+         */
+        post: operations["admin_sessions_finish_step_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/sign-ins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign in */
+        post: operations["sign_ins_begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/sign-ins/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show a passkey
+         * @description The cookie `__Host-ecert-admin` comes with the answer.
+         */
+        post: operations["sign_ins_finish"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2384,6 +2639,106 @@ export interface components {
             /** @description What must come in for nothing to be owed, late fees as of now included. */
             to_pay: components["schemas"]["Amount"];
         };
+        /** @description An admin as others see them. */
+        Admin: {
+            /** Format: date-time */
+            created_at: string;
+            id: components["schemas"]["AdminId"];
+            /**
+             * Format: date-time
+             * @description Until when they may take up their invitation.
+             */
+            invited_until?: string;
+            name: string;
+            passkeys: components["schemas"]["Passkey"][];
+            roles: components["schemas"]["BTreeSet"];
+            /**
+             * Format: date-time
+             * @description Until when a script's token is good.
+             */
+            token_expires_at?: string;
+        };
+        /** @description An act that takes a second person, as admins see it. */
+        AdminAction: {
+            /**
+             * Format: date-time
+             * @description Until when it may be decided.
+             */
+            decide_until: string;
+            /** Format: date-time */
+            decided_at?: string;
+            decided_by?: components["schemas"]["AdminId"];
+            id: components["schemas"]["AdminActionId"];
+            /**
+             * @description `certificates.revoke`, `sponsorships.revoke`, `prices.announce`, `admin.invite`, `admin.roles` or `admin.end`.
+             * @enum {string}
+             */
+            kind: "certificates.revoke" | "sponsorships.revoke" | "prices.announce" | "admin.invite" | "admin.roles" | "admin.end";
+            /** @description What came of it: of what failed, the refusal's code. */
+            outcome?: string;
+            /** @description What is to be done. */
+            parameters: Record<string, never>;
+            /** Format: date-time */
+            requested_at: string;
+            requested_by: components["schemas"]["AdminId"];
+            /** @enum {string} */
+            state: "requested" | "approved" | "done" | "failed" | "rejected" | "expired";
+            /** @description Whom or what it is about. */
+            subject: string;
+            why?: string;
+        };
+        /** @description An act that was asked for or decided, with what came of it and is told once. */
+        AdminActionAnswer: {
+            /** @description As it stands now. */
+            action: components["schemas"]["AdminAction"];
+            /** @description Where the new admin makes a passkey: pass it on by a safe way, it is not shown again. */
+            invitation?: components["schemas"]["AdminInvitation"];
+            /** @description What became of a file. */
+            report?: components["schemas"]["RevocationReport"];
+            /** @description Certificates that were revoked. */
+            revoked?: number;
+        };
+        /** @description An act that takes a second person. */
+        AdminActionId: string;
+        /** @description A page, the newest first. */
+        AdminActions: {
+            actions: components["schemas"]["AdminAction"][];
+        };
+        /** @description An admin. */
+        AdminId: string;
+        /** @description An invitation, shown once. */
+        AdminInvitation: {
+            admin: components["schemas"]["AdminId"];
+            /** Format: date-time */
+            expires_at: string;
+            /** @description For whom it is meant, by a safe way. */
+            link: string;
+        };
+        /** @description A session as the browser sees it. */
+        AdminSession: {
+            admin: components["schemas"]["SignedInAdmin"];
+            /** @description To be sent as `X-CSRF-Token` with whatever is no GET. It changes with the cookie. */
+            csrf_token: string;
+            /**
+             * Format: date-time
+             * @description When it ends.
+             */
+            ends_at: string;
+            /**
+             * Format: date-time
+             * @description When it ends unless something is asked before.
+             */
+            idle_ends_at: string;
+            /**
+             * Format: date-time
+             * @description Until when acts are taken that want a passkey shown again.
+             */
+            stepped_up_until?: string;
+        };
+        /** @description Who works here. */
+        Admins: {
+            admins: components["schemas"]["Admin"][];
+        };
         /** @description An alert as a relying party sets it. */
         Alert: {
             /** @description Whether it is given. */
@@ -2554,6 +2909,7 @@ export interface components {
          * @enum {string}
          */
         Attribute: "over_18" | "over_16" | "over_14" | "name" | "masked_name" | "sex" | "ethnicity" | "birth_date" | "address" | "document_number" | "masked_number" | "portrait";
+        BTreeSet: ("auditor" | "finance" | "operator")[];
         /** @description How a service is billed. */
         BillingCycle: {
             cycle: string;
@@ -2596,6 +2952,8 @@ export interface components {
             /** @description The server's nonce: 16 bytes, base64url. */
             nonce: string;
         };
+        /** @description What an authenticator was asked. */
+        CeremonyId: string;
         /** @description A certificate as admins see it: no personal data. */
         Certificate: {
             /**
@@ -3167,6 +3525,11 @@ export interface components {
             valid_from: string;
             valid_until: components["schemas"]["Validity"];
         };
+        /** @description Who was invited. */
+        InvitationTaken: {
+            /** @description What stands behind the `#/invitation/` of the link. */
+            invitation: string;
+        };
         /** @description What the wallet receives. Of the revocation code the server keeps only a hash, and for `ANSWERED` the whole answer, sealed. Handles for codes are the wallet's to ask for. */
         Issued: {
             assurance_level: components["schemas"]["AssuranceLevel"];
@@ -3389,6 +3752,14 @@ export interface components {
          * @enum {string}
          */
         Network: "wifi" | "cellular" | "wired" | "vpn" | "unknown";
+        /** @description Whom to invite, and why. */
+        NewAdmin: {
+            /** @description Who it is, for other admins: 1 to 80 characters. */
+            name: string;
+            roles: components["schemas"]["BTreeSet"];
+            /** @description 1 to 200 characters. */
+            why: string;
+        };
         /** @description A key that was made. */
         NewApiKey: components["schemas"]["ApiKey"] & {
             /** @description The bearer token, shown once. */
@@ -3411,6 +3782,12 @@ export interface components {
              * @description Without it, from now on.
              */
             valid_from?: string;
+        };
+        /** @description Other roles, and why. */
+        NewRoles: {
+            roles: components["schemas"]["BTreeSet"];
+            /** @description 1 to 200 characters. */
+            why: string;
         };
         /** @description A new secret. */
         NewSecret: {
@@ -3608,6 +3985,35 @@ export interface components {
             /** @description From the sheet; a form sends it empty. */
             certificate_id?: string;
             revocation_code: string;
+        };
+        /** @description A passkey, as far as others need it. */
+        Passkey: {
+            /** Format: date-time */
+            created_at: string;
+            id: components["schemas"]["PasskeyId"];
+            /** Format: date-time */
+            last_used_at?: string;
+            name: string;
+        };
+        /** @description What a browser gives to `navigator.credentials`, and where the answer goes. */
+        PasskeyCeremony: {
+            id: components["schemas"]["CeremonyId"];
+            /** @description `publicKey` (W3C WebAuthn §5.4, §5.5), bytes in base64url. */
+            options: Record<string, never>;
+        };
+        /** @description A passkey of an admin. */
+        PasskeyId: string;
+        /** @description A passkey that was made. */
+        PasskeyMade: {
+            /** @description What the browser's `PublicKeyCredential.toJSON()` gives. */
+            credential: Record<string, never>;
+            /** @description What it is called, 1 to 40 characters: `passkey` without it. */
+            name?: string;
+        };
+        /** @description A passkey that was shown. */
+        PasskeyShown: {
+            /** @description What the browser's `PublicKeyCredential.toJSON()` gives. */
+            credential: Record<string, never>;
         };
         /** @description A passport whose fields are whole, agree with the day and were not cut short. `Debug` is redacted: it is a person's identity. */
         Passport: {
@@ -4005,6 +4411,12 @@ export interface components {
         Share: "over_18" | "name" | "full";
         /** @description 1 to 64 characters, none of them a control character. */
         Short: string;
+        /** @description Who it is. */
+        SignedInAdmin: {
+            id: components["schemas"]["AdminId"];
+            name: string;
+            roles: components["schemas"]["BTreeSet"];
+        };
         /** @description A sponsorship as its sponsor sees it. */
         Sponsorship: {
             /** Format: date-time */
@@ -4472,6 +4884,18 @@ export interface components {
         };
     };
     responses: {
+        /** @description `action-decided`: this was decided before, or was not decided within 24 hours */
+        "action-decided": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {unknown} */
+                    code: "action-decided";
+                };
+            };
+        };
         /**
          * @description `arrears-suspended`: a statement is not paid for more than a day; GET /v1/balance says what is owed, and a payment of it resumes the service at once
          *
@@ -4691,6 +5115,52 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"] & {
                     /** @enum {unknown} */
                     code: "consent-missing";
+                };
+            };
+        };
+        /** @description `cross-site`: send it from a page of this service, with the session's csrf_token as X-CSRF-Token */
+        "cross-site": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {unknown} */
+                    code: "cross-site";
+                };
+            };
+        };
+        /**
+         * @description `cross-site`: send it from a page of this service, with the session's csrf_token as X-CSRF-Token
+         *
+         *     `role-missing`: none of your roles allows this
+         */
+        "cross-site.role-missing": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {unknown} */
+                    code: "cross-site" | "role-missing";
+                };
+            };
+        };
+        /**
+         * @description `cross-site`: send it from a page of this service, with the session's csrf_token as X-CSRF-Token
+         *
+         *     `role-missing`: none of your roles allows this
+         *
+         *     `step-up-needed`: sign in with a passkey and show it once more (POST /v1/admin/session/step-ups), then ask again within five minutes
+         */
+        "cross-site.role-missing.step-up-needed": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {unknown} */
+                    code: "cross-site" | "role-missing" | "step-up-needed";
                 };
             };
         };
@@ -5002,6 +5472,18 @@ export interface components {
                 };
             };
         };
+        /** @description `passkeys-unavailable`: passkeys are for a host name and not for an IP address: the operator sets --public-url to https:// and the service's name */
+        "passkeys-unavailable": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @enum {unknown} */
+                    code: "passkeys-unavailable";
+                };
+            };
+        };
         /** @description `payment-decided`: this was decided before */
         "payment-decided": {
             headers: {
@@ -5227,18 +5709,6 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"] & {
                     /** @enum {unknown} */
                     code: "sandbox-only";
-                };
-            };
-        };
-        /** @description `second-person-needed`: somebody else than who began it must decide */
-        "second-person-needed": {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @enum {unknown} */
-                    code: "second-person-needed";
                 };
             };
         };
@@ -5677,6 +6147,291 @@ export interface operations {
             503: components["responses"]["overloaded"];
         };
     };
+    admin_actions_list: {
+        parameters: {
+            query?: {
+                /** @description The last that was seen. */
+                before?: components["schemas"]["AdminActionId"];
+                /** @description `requested`, `approved`, `done`, `failed`, `rejected` or `expired`; any without it. */
+                state?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminActions"];
+                };
+            };
+            400: components["responses"]["request-invalid"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
+            408: components["responses"]["request-timeout"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    admin_actions_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["AdminActionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminAction"];
+                };
+            };
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
+            404: components["responses"]["not-found"];
+            408: components["responses"]["request-timeout"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    admin_actions_approve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["AdminActionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminActionAnswer"];
+                };
+            };
+            401: components["responses"]["unauthenticated"];
+            /**
+             * @description `cross-site`: send it from a page of this service, with the session's csrf_token as X-CSRF-Token
+             *
+             *     `role-missing`: none of your roles allows this
+             *
+             *     `second-person-needed`: somebody else than who began it must decide
+             *
+             *     `step-up-needed`: sign in with a passkey and show it once more (POST /v1/admin/session/step-ups), then ask again within five minutes
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code: "cross-site" | "role-missing" | "second-person-needed" | "step-up-needed";
+                    };
+                };
+            };
+            404: components["responses"]["not-found"];
+            408: components["responses"]["request-timeout"];
+            409: components["responses"]["action-decided"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    admin_actions_reject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["AdminActionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminAction"];
+                };
+            };
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
+            404: components["responses"]["not-found"];
+            408: components["responses"]["request-timeout"];
+            409: components["responses"]["action-decided"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    admins_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Admins"];
+                };
+            };
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
+            408: components["responses"]["request-timeout"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    admins_invite: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Wen",
+                 *       "roles": [
+                 *         "finance"
+                 *       ],
+                 *       "why": "Takes over the books."
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewAdmin"];
+            };
+        };
+        responses: {
+            /** @description Made. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminActionAnswer"];
+                };
+            };
+            /** @description Asked for: a second person is waited for. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminActionAnswer"];
+                };
+            };
+            400: components["responses"]["request-invalid"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing.step-up-needed"];
+            408: components["responses"]["request-timeout"];
+            429: components["responses"]["rate-limited"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    admins_end: {
+        parameters: {
+            query: {
+                /** @description 1 to 200 characters. */
+                why: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["AdminId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Asked for: a second person is waited for. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminActionAnswer"];
+                };
+            };
+            400: components["responses"]["request-invalid"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing.step-up-needed"];
+            404: components["responses"]["not-found"];
+            408: components["responses"]["request-timeout"];
+            429: components["responses"]["rate-limited"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    admins_change_roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["AdminId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "roles": [
+                 *         "auditor"
+                 *       ],
+                 *       "why": "Changes the department."
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewRoles"];
+            };
+        };
+        responses: {
+            /** @description Asked for: a second person is waited for. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminActionAnswer"];
+                };
+            };
+            400: components["responses"]["request-invalid"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing.step-up-needed"];
+            404: components["responses"]["not-found"];
+            408: components["responses"]["request-timeout"];
+            429: components["responses"]["rate-limited"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
     prices_cycles: {
         parameters: {
             query?: never;
@@ -5696,6 +6451,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
@@ -5725,6 +6481,7 @@ export interface operations {
             };
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
@@ -5751,6 +6508,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
@@ -5781,6 +6539,7 @@ export interface operations {
             };
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
@@ -5816,6 +6575,7 @@ export interface operations {
             };
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
@@ -5846,6 +6606,7 @@ export interface operations {
             };
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             410: components["responses"]["certificate-revoked"];
@@ -5872,6 +6633,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             410: components["responses"]["certificate-revoked"];
@@ -5881,7 +6643,10 @@ export interface operations {
     };
     revocations_revoke_csv: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description For the second person, and the record: 1 to 200 characters. */
+                why?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -5892,18 +6657,20 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Here it is. */
-            200: {
+            /** @description Asked for: a second person is waited for. */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RevocationReport"];
+                    "application/json": components["schemas"]["AdminActionAnswer"];
                 };
             };
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             408: components["responses"]["request-timeout"];
+            429: components["responses"]["rate-limited"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
         };
@@ -5934,6 +6701,7 @@ export interface operations {
             };
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
@@ -5959,6 +6727,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
@@ -5988,6 +6757,7 @@ export interface operations {
             };
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
@@ -6012,6 +6782,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
@@ -6041,6 +6812,7 @@ export interface operations {
             };
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             409: components["responses"]["payment-known"];
@@ -6069,7 +6841,26 @@ export interface operations {
                 };
             };
             401: components["responses"]["unauthenticated"];
-            403: components["responses"]["second-person-needed"];
+            /**
+             * @description `cross-site`: send it from a page of this service, with the session's csrf_token as X-CSRF-Token
+             *
+             *     `role-missing`: none of your roles allows this
+             *
+             *     `second-person-needed`: somebody else than who began it must decide
+             *
+             *     `step-up-needed`: sign in with a passkey and show it once more (POST /v1/admin/session/step-ups), then ask again within five minutes
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code: "cross-site" | "role-missing" | "second-person-needed" | "step-up-needed";
+                    };
+                };
+            };
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             409: components["responses"]["payment-decided"];
@@ -6103,6 +6894,7 @@ export interface operations {
             };
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             409: components["responses"]["refund-not-possible"];
@@ -6131,6 +6923,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             409: components["responses"]["payment-decided"];
@@ -6151,18 +6944,20 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Made. */
-            201: {
+            /** @description Asked for: a second person is waited for. */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Price"][];
+                    "application/json": components["schemas"]["AdminActionAnswer"];
                 };
             };
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             408: components["responses"]["request-timeout"];
+            429: components["responses"]["rate-limited"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
         };
@@ -6191,6 +6986,7 @@ export interface operations {
             };
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
@@ -6218,7 +7014,26 @@ export interface operations {
             };
             401: components["responses"]["unauthenticated"];
             402: components["responses"]["balance-too-low"];
-            403: components["responses"]["second-person-needed"];
+            /**
+             * @description `cross-site`: send it from a page of this service, with the session's csrf_token as X-CSRF-Token
+             *
+             *     `role-missing`: none of your roles allows this
+             *
+             *     `second-person-needed`: somebody else than who began it must decide
+             *
+             *     `step-up-needed`: sign in with a passkey and show it once more (POST /v1/admin/session/step-ups), then ask again within five minutes
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code: "cross-site" | "role-missing" | "second-person-needed" | "step-up-needed";
+                    };
+                };
+            };
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             409: components["responses"]["payment-decided.refund-not-possible"];
@@ -6247,10 +7062,82 @@ export interface operations {
                 };
             };
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             409: components["responses"]["payment-decided"];
             500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    registrations_begin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "invitation": "ai_…"
+                 *     }
+                 */
+                "application/json": components["schemas"]["InvitationTaken"];
+            };
+        };
+        responses: {
+            /** @description Made. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyCeremony"];
+                };
+            };
+            400: components["responses"]["request-invalid"];
+            403: components["responses"]["cross-site"];
+            404: components["responses"]["not-found"];
+            408: components["responses"]["request-timeout"];
+            429: components["responses"]["rate-limited"];
+            500: components["responses"]["internal"];
+            501: components["responses"]["passkeys-unavailable"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    registrations_finish: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["CeremonyId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyMade"];
+            };
+        };
+        responses: {
+            /** @description Made. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminSession"];
+                };
+            };
+            400: components["responses"]["request-invalid"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site"];
+            404: components["responses"]["not-found"];
+            408: components["responses"]["request-timeout"];
+            500: components["responses"]["internal"];
+            501: components["responses"]["passkeys-unavailable"];
             503: components["responses"]["overloaded"];
         };
     };
@@ -6277,6 +7164,7 @@ export interface operations {
             };
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
@@ -6329,6 +7217,7 @@ export interface operations {
             };
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
@@ -6355,6 +7244,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
@@ -6392,6 +7282,7 @@ export interface operations {
             };
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
@@ -6418,6 +7309,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
@@ -6439,19 +7331,21 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Here it is. */
-            200: {
+            /** @description Asked for: a second person is waited for. */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AllRevoked"];
+                    "application/json": components["schemas"]["AdminActionAnswer"];
                 };
             };
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
+            429: components["responses"]["rate-limited"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
         };
@@ -6485,6 +7379,7 @@ export interface operations {
             };
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
@@ -6510,9 +7405,178 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
             404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    admin_sessions_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminSession"];
+                };
+            };
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site"];
+            408: components["responses"]["request-timeout"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    admin_sessions_end: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site"];
+            408: components["responses"]["request-timeout"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    admin_sessions_begin_step_up: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Made. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyCeremony"];
+                };
+            };
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site"];
+            408: components["responses"]["request-timeout"];
+            500: components["responses"]["internal"];
+            501: components["responses"]["passkeys-unavailable"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    admin_sessions_finish_step_up: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["CeremonyId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyShown"];
+            };
+        };
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminSession"];
+                };
+            };
+            400: components["responses"]["request-invalid"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site"];
+            404: components["responses"]["not-found"];
+            408: components["responses"]["request-timeout"];
+            500: components["responses"]["internal"];
+            501: components["responses"]["passkeys-unavailable"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    sign_ins_begin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Made. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyCeremony"];
+                };
+            };
+            403: components["responses"]["cross-site"];
+            408: components["responses"]["request-timeout"];
+            429: components["responses"]["rate-limited"];
+            500: components["responses"]["internal"];
+            501: components["responses"]["passkeys-unavailable"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    sign_ins_finish: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["CeremonyId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyShown"];
+            };
+        };
+        responses: {
+            /** @description Made. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminSession"];
+                };
+            };
+            400: components["responses"]["request-invalid"];
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site"];
+            404: components["responses"]["not-found"];
+            408: components["responses"]["request-timeout"];
+            500: components["responses"]["internal"];
+            501: components["responses"]["passkeys-unavailable"];
             503: components["responses"]["overloaded"];
         };
     };

@@ -1,0 +1,13 @@
+ALTER TABLE audit DROP COLUMN why;
+DROP TABLE admin_actions;
+DROP TABLE admin_sessions;
+DROP TABLE ceremonies;
+DROP TABLE passkeys;
+DELETE FROM admins WHERE token_hash IS NULL;
+DROP INDEX admins_invitation_hash;
+ALTER TABLE admins DROP COLUMN ended_at;
+ALTER TABLE admins DROP COLUMN invitation_expires_at;
+ALTER TABLE admins DROP COLUMN invitation_hash;
+ALTER TABLE admins DROP COLUMN token_expires_at;
+ALTER TABLE admins DROP COLUMN roles;
+ALTER TABLE admins ALTER COLUMN token_hash SET NOT NULL;
