@@ -23,7 +23,11 @@ export const FLAGS = [
 ];
 const PICTURES = new URL('../screenshots/', import.meta.url).pathname;
 
-/** A person's phone: 360 points wide, with a camera and a memory of its own. */
+/** Where an app is used: on a phone 360 points wide, or at a desk. */
+const PHONE = { viewport: { width: 360, height: 780 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+const DESK = { viewport: { width: 1280, height: 800 } };
+
+/** A person's phone, with a camera and a memory of its own; or an admin's browser. */
 export class Phone {
   readonly #memory = mkdtempSync(join(tmpdir(), 'ecert-phone-'));
   #context!: BrowserContext;
@@ -37,7 +41,7 @@ export class Phone {
     readonly base: string,
     readonly camera: Camera,
     /** Which of the apps it has open. */
-    readonly app: 'wallet' | 'scanner' = 'wallet',
+    readonly app: 'wallet' | 'scanner' | 'console' = 'wallet',
   ) {}
 
   /** Switched on, or on again: what is in its memory is there. Its camera may be broken, and the browser told more. */
@@ -46,10 +50,7 @@ export class Phone {
     this.#context = await chromium.launchPersistentContext(this.#memory, {
       executablePath: process.env['ECERT_CHROMIUM'] ?? '/usr/bin/chromium',
       args: [...FLAGS, ...flags, ...(seeing ? camera : [])],
-      viewport: { width: 360, height: 780 },
-      deviceScaleFactor: 2,
-      isMobile: true,
-      hasTouch: true,
+      ...(this.app === 'console' ? DESK : PHONE),
       locale: 'en-GB',
       permissions: ['camera'],
     });

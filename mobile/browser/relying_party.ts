@@ -25,9 +25,10 @@ const date = (days: number) => new Date(Date.now() + days * 86_400_000).toISOStr
 
 /** A shop that redeems codes over the API, as its till would. */
 export class RelyingParty {
-  private constructor(
+  /** The one that this key is of. */
+  constructor(
     private readonly base: string,
-    private readonly key: string,
+    readonly key: string,
   ) {}
 
   static async admitted(service: Service): Promise<RelyingParty> {

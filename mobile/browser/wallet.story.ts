@@ -99,6 +99,9 @@ describe.sequential('a wallet', () => {
     await phone.network(false);
     await phone.page.reload();
     await phone.sees(en.home.title);
+    // Some browsers tell a page that was just loaded of a network that is gone only when it goes.
+    await phone.network(true);
+    await phone.network(false);
     await phone.page.getByText(en.home.offline).waitFor();
     const code = await phone.qr();
     await phone.network(true);

@@ -89,7 +89,9 @@ pub trait Permission: 'static {
 macro_rules! table {
     ($($name:ident: $roles:ident $($needs:ident)*;)*) => {
         /// Everything that an admin may ask for.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        #[schema(as = AdminAct)]
         #[allow(missing_docs, reason = "each says by its name what it is")]
         pub enum Act { $($name),* }
 
@@ -130,6 +132,7 @@ const READS_MONEY: &[Role] = &[Role::Auditor, Role::Finance];
 
 table! {
     ListRelyingParties: ANY;
+    ShowRelyingParty: ANY;
     AdmitRelyingParty: OPERATOR;
     SuspendRelyingParty: OPERATOR;
     ResumeRelyingParty: OPERATOR;
@@ -145,6 +148,7 @@ table! {
     RevokeHolder: OPERATOR;
     RevokeCertificates: OPERATOR second_person;
     ShowLedger: READS_MONEY;
+    ListPrices: ANY;
     AnnouncePrices: FINANCE second_person;
     ListBillingCycles: READS_MONEY;
     ChangeBillingCycle: FINANCE;
@@ -178,16 +182,25 @@ pub enum Proof {
     },
 }
 
+/// What somebody with these roles may do or ask a second person for, once they have shown what it wants.
+pub fn allowed(roles: &Roles) -> Vec<Act> {
+    Act::ALL.iter().filter(|act| permits(roles, **act)).copied().collect()
+}
+
+/// Whether one of these roles allows this.
+pub fn permits(roles: &Roles, act: Act) -> bool {
+    act.policy().roles.iter().any(|role| roles.contains(role))
+}
+
 /// Whether somebody with these roles, so proven, may do this, or ask a second person for it.
 ///
 /// # Errors
 /// What is missing, roles first: nobody is asked for a passkey in vain.
 pub fn permit(roles: &Roles, proof: Proof, act: Act) -> Result<(), Refusal> {
-    let policy = act.policy();
-    if !policy.roles.iter().any(|role| roles.contains(role)) {
+    if !permits(roles, act) {
         return Err(Refusal::RoleMissing);
     }
-    if policy.step_up && proof != (Proof::Session { stepped_up: true }) {
+    if act.policy().step_up && proof != (Proof::Session { stepped_up: true }) {
         return Err(Refusal::StepUpNeeded);
     }
     Ok(())

@@ -54,7 +54,7 @@ fn buying(api: &mut Table<'_>) {
     at(api, "/v1/sandbox/payments",                        post().to(sandbox::pay_in));
 
     // Admins
-    at(api, "/v1/admin/prices",                            post().to(prices::announce));
+    pair(api, "/v1/admin/prices",                          get().to(prices::list_for_admins), post().to(prices::announce));
     pair(api, "/v1/admin/billing-cycles",                  get().to(prices::cycles), post().to(prices::change_cycle));
     at(api, "/v1/admin/offers",                            post().to(offers::add));
     at(api, "/v1/admin/promotions",                        post().to(offers::add_promotion));
@@ -101,11 +101,41 @@ fn staff(api: &mut Table<'_>) {
     at(api, "/v1/admin/actions/{id}",                      get().to(admin_actions::show));
 }
 
+/// What relying parties buy by the call, beside redemptions.
+#[rustfmt::skip]
+fn services(api: &mut Table<'_>) {
+    // Relying parties: an API key; an Idempotency-Key with every POST
+    at(api, "/v1/persons:verify",                          post().to(persons::verify));
+    at(api, "/v1/liveness-sessions",                       post().to(liveness_sessions::open));
+    at(api, "/v1/liveness-sessions/{id}",                  get().to(liveness_sessions::show));
+    at(api, "/v1/liveness-sessions/{id}/captures",         post().to(liveness_sessions::submit_capture));
+    at(api, "/v1/faces:compare",                           post().to(faces::compare));
+    at(api, "/v1/faces:attributes",                        post().to(faces::describe));
+    at(api, "/v1/face-groups",                             post().to(face_groups::create));
+    at(api, "/v1/face-groups/{id}:search",                 post().to(face_groups::search));
+    pair(api, "/v1/face-groups/{id}",                      get().to(face_groups::show), delete().to(face_groups::erase));
+    at(api, "/v1/face-groups/{id}/faces",                  post().to(face_groups::add_face));
+    at(api, "/v1/face-groups/{id}/faces/{face}",           delete().to(face_groups::remove_face));
+}
+
+/// What holders may ask of whoever keeps their data, and what relying parties are told of it.
+#[rustfmt::skip]
+fn rights(api: &mut Table<'_>) {
+    at(api, "/v1/me/consents",                             get().to(consents::list));
+    at(api, "/v1/me/consents/withdrawals",                 post().to(consents::withdraw));
+    at(api, "/v1/me/consents/blocks/{id}",                 delete().to(consents::lift));
+    at(api, "/v1/me/erasure",                              post().to(erasures::erase));
+    at(api, "/v1/me/export",                               get().to(exports::export));
+    at(api, "/v1/withdrawals",                             get().to(withdrawals::list));
+    at(api, "/v1/withdrawals/{id}:confirm",                post().to(withdrawals::confirm));
+}
+
 /// Everything the service answers to. /metrics is added by the metrics middleware.
 #[rustfmt::skip]
 fn everything(api: &mut Table<'_>) {
     buying(api);
     redeeming(api);
+    rights(api);
     apps(api);
 
     // Holders: a DPoP proof by the device key with every request
@@ -130,30 +160,10 @@ fn everything(api: &mut Table<'_>) {
     at(api, "/v1/me/redemptions/{id}/log",                 get().to(approvals::log));
     at(api, "/v1/me/redemptions/{id}/approval",            post().to(approvals::decide));
     at(api, "/v1/me/redemptions/{id}/captures",            post().to(approvals::submit_capture));
-    at(api, "/v1/me/consents",                             get().to(consents::list));
-    at(api, "/v1/me/consents/withdrawals",                 post().to(consents::withdraw));
-    at(api, "/v1/me/consents/blocks/{id}",                 delete().to(consents::lift));
-    at(api, "/v1/me/erasure",                              post().to(erasures::erase));
-    at(api, "/v1/me/export",                               get().to(exports::export));
     at(api, "/v1/me/certificates/{id}/revocation",         post().to(certificates::revoke_by_holder));
     at(api, "/v1/me/log",                                  get().to(transparency_log::of_holder));
 
-    // Relying parties: an API key; an Idempotency-Key with every POST
-    at(api, "/v1/persons:verify",                          post().to(persons::verify));
-    at(api, "/v1/liveness-sessions",                       post().to(liveness_sessions::open));
-    at(api, "/v1/liveness-sessions/{id}",                  get().to(liveness_sessions::show));
-    at(api, "/v1/liveness-sessions/{id}/captures",         post().to(liveness_sessions::submit_capture));
-    at(api, "/v1/faces:compare",                           post().to(faces::compare));
-    at(api, "/v1/faces:attributes",                        post().to(faces::describe));
-    at(api, "/v1/face-groups",                             post().to(face_groups::create));
-    at(api, "/v1/face-groups/{id}:search",                 post().to(face_groups::search));
-    pair(api, "/v1/face-groups/{id}",                      get().to(face_groups::show), delete().to(face_groups::erase));
-    at(api, "/v1/face-groups/{id}/faces",                  post().to(face_groups::add_face));
-    at(api, "/v1/face-groups/{id}/faces/{face}",           delete().to(face_groups::remove_face));
-
-    at(api, "/v1/withdrawals",                             get().to(withdrawals::list));
-    at(api, "/v1/withdrawals/{id}:confirm",                post().to(withdrawals::confirm));
-
+    services(api);
     at(api, "/v1/sponsorships",                            post().to(sponsorships::create));
     at(api, "/v1/sponsorships/{id}",                       get().to(sponsorships::show));
     at(api, "/v1/sponsorships/{id}/revocation",            post().to(sponsorships::revoke));
@@ -161,6 +171,7 @@ fn everything(api: &mut Table<'_>) {
     staff(api);
     // Admins: a session that a passkey began, or a bearer token; roles.rs says which of them may do what
     pair(api, "/v1/admin/relying-parties",                 get().to(relying_parties::list), post().to(relying_parties::admit));
+    at(api, "/v1/admin/relying-parties/{id}",              get().to(relying_parties::show));
     pair(api, "/v1/admin/relying-parties/{id}/suspension", post().to(relying_parties::suspend), delete().to(relying_parties::resume));
     pair(api, "/v1/admin/relying-parties/{id}/keys",       get().to(api_keys::list_of), post().to(api_keys::create_for));
     at(api, "/v1/admin/relying-parties/{id}/keys/{key}",   delete().to(api_keys::revoke_of));
@@ -196,9 +207,9 @@ fn everything(api: &mut Table<'_>) {
 #[rustfmt::skip]
 fn apps(api: &mut Table<'_>) {
     at(api, "/",                                           get().to(apps::hint));
-    at(api, "/{app:wallet|scanner}",                       get().to(apps::to_page));
-    at(api, "/{app:wallet|scanner}/",                      get().to(apps::show_page));
-    at(api, "/{app:wallet|scanner}/{file}",                get().to(apps::beside));
+    at(api, "/{app:wallet|scanner|console}",               get().to(apps::to_page));
+    at(api, "/{app:wallet|scanner|console}/",              get().to(apps::show_page));
+    at(api, "/{app:wallet|scanner|console}/{file}",        get().to(apps::beside));
     at(api, "/app/{file}",                                 get().to(apps::shared));
     at(api, "/openapi.json",                               get().to(serve::json));
     at(api, "/docs",                                       get().to(serve::page));

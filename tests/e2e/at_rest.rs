@@ -148,7 +148,7 @@ async fn neither_the_database_nor_the_log_tells_who_somebody_is() -> Test {
     let run = |arguments: &[&str]| service.command(&[arguments, &database].concat());
     let person = Specimen::franck();
     run(&["register", "add", &person.name, &person.number])?;
-    let admin = run(&["admin", "add", "--name", "test"])?;
+    let admin = run(&["admin", "add", "--name", "test", "--role", "operator"])?;
     let token = admin.split_whitespace().find(|word| word.starts_with("ea_")).context("a token")?;
     let holder = live(&service.base, &Admin::new(&service.base, token)).await?;
     assert_eq!(found_in(&place.bytes()?), Vec::<&str>::new(), "in the database, before the erasure");

@@ -42,6 +42,8 @@ async fn what_things_cost_is_listed_with_what_is_announced() -> Test {
     assert_eq!(of("in_force", "person.verify"), [1_000_000]);
     let offers = prices["offers"].as_array().expect("a list");
     assert!(offers.iter().any(|offer| offer["id"] == "device-1y" && offer["price"] == yuan(399)));
+    assert_eq!(app.admin.get("/v1/admin/prices").await?.expect_status(200)?, prices);
+    assert_eq!(rp.get("/v1/admin/prices").await?.refusal(), "401 unauthenticated");
     Ok(())
 }
 

@@ -147,16 +147,17 @@ async fn nothing_tells_a_known_number_from_an_unknown_one() -> Test {
     Ok(())
 }
 
-/// Interleaved, and the least of each: what else the machine does only ever adds. A model left out for one of them would be seen; what
-/// a look-up takes would not.
+/// Interleaved, and the least of each: what else the machine does only ever adds, so the two come together if one looks often enough,
+/// unless one has less to do. A model left out for one of them would be seen; what a look-up takes would not.
 #[actix_web::test]
 async fn a_known_number_takes_the_time_of_an_unknown_one() -> Test {
     let app = app().await?;
     app.enrolled().await?;
     let (numbers, frames) = ([Specimen::franck().number, unknown()], stranger_frames()?);
     let mut times: [Vec<Duration>; 2] = Default::default();
-    for day in 0..10 {
-        if day % 4 == 0 {
+    let least = |times: &[Duration]| times.iter().min().map_or(0.0, Duration::as_secs_f64);
+    for turn in 0..40 {
+        if turn % 4 == 0 {
             app.wait(86_400);
         }
         for (number, times) in numbers.iter().zip(&mut times) {
@@ -165,10 +166,12 @@ async fn a_known_number_takes_the_time_of_an_unknown_one() -> Test {
             assert_eq!(phone.submit_recovery(&nonce, &frames).await?.refusal(), REFUSED);
             times.push(began.elapsed());
         }
+        let [known, unknown] = [least(&times[0]), least(&times[1])];
+        if turn >= 5 && (known / unknown - 1.0).abs() < 0.35 {
+            return Ok(());
+        }
     }
-    let [known, unknown] = times.map(|times| times.iter().min().map_or(0.0, Duration::as_secs_f64));
-    assert!((known / unknown - 1.0).abs() < 0.35, "known {known:.4} s, unknown {unknown:.4} s");
-    Ok(())
+    anyhow::bail!("known {:?}, unknown {:?}", least(&times[0]), least(&times[1]))
 }
 
 #[actix_web::test]

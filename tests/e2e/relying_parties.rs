@@ -194,7 +194,22 @@ async fn an_admin_sees_all_relying_parties_a_page_at_a_time() -> Test {
         (&rest["relying_parties"][0]["id"], &rest["relying_parties"][0]["mode"]),
         (&second.id.into(), &"live".into())
     );
-    let wrong: Answer = app.admin.get("/v1/admin/relying-parties?before=x").await?;
-    assert_eq!(wrong.refusal(), "400 request-invalid");
+    for wrong in ["before=x", "after=x", "after=%00"] {
+        let wrong: Answer = app.admin.get(&format!("/v1/admin/relying-parties?{wrong}")).await?;
+        assert_eq!(wrong.refusal(), "400 request-invalid");
+    }
+    Ok(())
+}
+
+#[actix_web::test]
+async fn an_admin_sees_one_relying_party_and_nobody_else_does() -> Test {
+    let app = TestApp::start().await?;
+    let rp = app.relying_party().await?;
+    let path = format!("/v1/admin/relying-parties/{}", rp.id);
+    let shown = app.admin.get(&path).await?.expect_status(200)?;
+    assert_eq!((&shown["id"], &shown["state"]), (&rp.id.as_str().into(), &"active".into()));
+    let nobody = "/v1/admin/relying-parties/rp_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    assert_eq!(app.admin.get(nobody).await?.refusal(), "404 not-found");
+    assert_eq!(rp.get(&path).await?.status, 401);
     Ok(())
 }

@@ -4,10 +4,8 @@ use ecert_server::openapi::API;
 use ecert_server::openapi::operation::{Caller, Operation};
 use ecert_server::roles::{Act, Role};
 use ecert_tests::app::TestApp;
-use ecert_tests::clients::Admin;
+use ecert_tests::clients::{Admin, Answer};
 use reqwest::Method;
-
-use ecert_tests::clients::Answer;
 
 type Test = anyhow::Result<()>;
 
@@ -49,8 +47,8 @@ fn every_route_of_admins_is_one_act_of_the_table_and_every_act_has_a_route() {
 /// What a route says to an admin who sends nothing; what it would change does not exist.
 async fn asked(admin: &Admin, operation: &Operation) -> anyhow::Result<String> {
     let method: Method = operation.method.to_uppercase().parse()?;
-    let ids = operation.parameters.iter().filter(|parameter| parameter["in"] == "path");
-    let path = ids.fold(operation.path.to_owned(), |path, parameter| {
+    let mut path = operation.path.to_owned();
+    for parameter in operation.parameters.iter().filter(|parameter| parameter["in"] == "path") {
         let schema = parameter["schema"]["$ref"].as_str().unwrap_or_default();
         let prefix = match schema.rsplit('/').next().unwrap_or_default() {
             "AdminActionId" => "act",
@@ -60,11 +58,11 @@ async fn asked(admin: &Admin, operation: &Operation) -> anyhow::Result<String> {
             "HolderId" => "hol",
             "PaymentId" => "pay",
             "RelyingPartyId" => "rp",
-            other => panic!("an id of a kind that this story does not know: {other}"),
+            other => anyhow::bail!("an id of a kind that this story does not know: {other}"),
         };
         let name = format!("{{{}}}", parameter["name"].as_str().unwrap_or_default());
-        path.replacen(&name, &format!("{prefix}_01ARZ3NDEKTSV4RRFFQ69G5FAV"), 1)
-    });
+        path = path.replacen(&name, &format!("{prefix}_01ARZ3NDEKTSV4RRFFQ69G5FAV"), 1);
+    }
     Ok(Answer::to(admin.request(method, &path)).await?.refusal())
 }
 

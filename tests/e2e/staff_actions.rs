@@ -46,10 +46,27 @@ async fn the_first_admin_invites_the_second_alone_and_nobody_else() -> Test {
     };
     assert!(Staff::invited(&app.base, &secret(&earlier)?).await.is_err(), "one at a time");
     let second = Staff::invited(&app.base, &secret(&invited)?).await?;
-    let third = first.admin.post("/v1/admin/admins", &wen()).await?.expect_status(202)?;
-    assert!(third["invitation"].is_null());
-    assert_eq!(second.stepped_up().await?.decide(&third, "approve").await?.refusal(), "403 role-missing");
-    assert_eq!(first.admin.decide(&third, "approve").await?.refusal(), "403 second-person-needed");
+    // Somebody of finance could not agree: there is nobody yet who can.
+    let chen = json!({ "name": "Chen", "roles": ["operator"], "why": "the second operator" });
+    let invited = first.admin.post("/v1/admin/admins", &chen).await?.expect_status(201)?;
+    let chen = Staff::invited(&app.base, &secret(&invited)?).await?;
+    let last = first.admin.post("/v1/admin/admins", &wen()).await?.expect_status(202)?;
+    assert!(last["invitation"].is_null());
+    assert_eq!(second.stepped_up().await?.decide(&last, "approve").await?.refusal(), "403 role-missing");
+    assert_eq!(first.admin.decide(&last, "approve").await?.refusal(), "403 second-person-needed");
+    assert_eq!(chen.stepped_up().await?.decide(&last, "approve").await?.status, 200);
+    Ok(())
+}
+
+#[actix_web::test]
+async fn what_somebody_asked_for_who_left_is_not_done_in_their_name() -> Test {
+    let app = TestApp::start().await?;
+    let (one, other, third) = (app.second().await?, app.second().await?, app.second().await?);
+    let asked = one.post("/v1/admin/admins", &wen()).await?.expect_status(202)?;
+    let path = format!("/v1/admin/admins/{}?why=left", text(&asked, "/action/requested_by")?);
+    let end = other.delete(&path).await?.expect_status(202)?;
+    assert_eq!(third.decide(&end, "approve").await?.expect_status(200)?["action"]["state"], "done");
+    assert_eq!(third.decide(&asked, "approve").await?.refusal(), "409 action-decided");
     Ok(())
 }
 

@@ -85,10 +85,14 @@ async fn what_is_known_is_not_sent_again_until_it_is_published_anew() -> Test {
     let get = async |accept: &str, known: &str| {
         Answer::to(Client::new().get(&url).header(ACCEPT, accept).header(IF_NONE_MATCH, known)).await
     };
-    let first = get(JWT, "\"nothing\"").await?;
-    let tag = first.headers["etag"].to_str()?.to_owned();
-    let again = get(JWT, &format!("\"x\", W/{tag}")).await?;
-    assert_eq!((first.status, again.status, &again.body), (200, 304, &"".into()));
+    let mut tag = get(JWT, "\"nothing\"").await?.headers["etag"].to_str()?.to_owned();
+    let mut again = get(JWT, &format!("\"x\", W/{tag}")).await?;
+    if again.status == 200 {
+        // The service publishes it when it starts, and on a slow machine just now.
+        tag = again.headers["etag"].to_str()?.to_owned();
+        again = get(JWT, &format!("\"x\", W/{tag}")).await?;
+    }
+    assert_eq!((again.status, &again.body), (304, &"".into()));
     assert_eq!(again.headers["etag"].to_str()?, tag);
     assert_eq!(get(CWT, &tag).await?.status, 200, "the other form is another thing");
     ecert_server::flow::status_lists::publish_all(&app.context)?;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use ecert_server::flow::log;
+use ecert_server::stop::{Flow, Stop};
 use ecert_tests::app::{OwnDatabase, TestApp, execute, later_frames, postgres_server};
 use ecert_tests::clients::{Answer, Holder};
 use jiff::{Timestamp, ToSpan as _};
@@ -18,6 +19,7 @@ use wallet_core::ids::AuditId;
 use wallet_core::log::entry::{Act, Evidence};
 use wallet_core::log::note::{Checkpoint, VerifierKey};
 use wallet_core::log::tiles::from_bundle;
+use wallet_core::refusal::Refusal;
 
 use crate::database::Test;
 
@@ -244,6 +246,14 @@ async fn an_act_that_is_committed_late_gets_its_place_later() -> Test {
     Ok(())
 }
 
+/// On a machine that has no time for them writers are put off, and come again: as the job does.
+fn unless_busy(done: Flow<()>) -> Flow<()> {
+    match done {
+        Err(Stop::Refused(Refusal::Overloaded { .. })) => Ok(()),
+        other => other,
+    }
+}
+
 #[actix_web::test]
 async fn two_sequencers_at_once_neither_fork_nor_repeat_nor_lose() -> Test {
     let folder = tempfile::tempdir()?;
@@ -258,7 +268,7 @@ async fn two_sequencers_at_once_neither_fork_nor_repeat_nor_lose() -> Test {
         // The leases of jobs are left out on purpose: only the log itself keeps them apart.
         let sequencers = [&one, &other].map(|app| {
             let ctx = app.context.clone().into_inner();
-            scope.spawn(move || (0..150).try_for_each(|_| log::sequence(&ctx)))
+            scope.spawn(move || (0..150).try_for_each(|_| unless_busy(log::sequence(&ctx))))
         });
         writer.join().expect("no panic")?;
         for sequencer in sequencers {

@@ -261,9 +261,7 @@ impl Refusal {
             Refusal::ServiceNotBought => "the relying party has not bought this service",
             Refusal::SandboxOnly => "this is for relying parties of the sandbox, with a key `ek_test_…`",
             Refusal::LiveOnly => "this touches real people, and a sandbox does not",
-            Refusal::TestClockAdvancing => {
-                "the test clock is advancing; GET /v1/test-clock says when it is ready"
-            }
+            Refusal::TestClockAdvancing => "the test clock is advancing; see GET /v1/test-clock",
             Refusal::RpSuspended => "the relying party is suspended",
             Refusal::ArrearsSuspended => {
                 "a statement is not paid for more than a day; GET /v1/balance says what is owed, and a payment of it resumes the service at once"
@@ -280,9 +278,7 @@ impl Refusal {
                 "the liveness session was judged, or is past its deadline or its tries"
             }
             Refusal::FaceGroupFull => "remove faces or groups first",
-            Refusal::FaceGroupOutdated => {
-                "its templates are of a model that is not used any more: make a new group"
-            }
+            Refusal::FaceGroupOutdated => "its templates are of a model no longer used: make a new group",
             Refusal::CertificateRevoked => "the certificate is no longer valid",
             Refusal::CertificateSuspended => "the certificate is suspended; it may become valid again",
             Refusal::CaptureTooLarge => "a picture is at most 8 MiB and 40 megapixels, a capture 24 MiB",
@@ -295,6 +291,26 @@ impl Refusal {
             Refusal::CouponUnusable => "there is no such coupon for this offer now, or it was used",
             Refusal::CouponNotStackable => "a promotion applies already; the coupon does not go on top of it",
             Refusal::SecondPersonNeeded => "somebody else than who began it must decide",
+            Refusal::RoleMissing
+            | Refusal::StepUpNeeded
+            | Refusal::CrossSite
+            | Refusal::ActionDecided
+            | Refusal::PasskeysUnavailable => self.admins_detail(),
+            Refusal::PaymentKnown => "a payment with this reference was recorded before",
+            Refusal::PaymentDecided => "this was decided before",
+            Refusal::PaymentDiffers => "something else was told of this payment before",
+            Refusal::MailNotOffered => "no mail server is set up here; fetch /v1/messages, or use a webhook",
+            Refusal::WebhookDisabled => "the webhook is switched off; switch it on first (:enable)",
+            Refusal::IdempotencyKeyReused => "this Idempotency-Key belongs to another request",
+            Refusal::PdfUnavailable => {
+                "this installation has no font to print with: its operator puts one there with `cargo xtask setup`; until then take application/json or text/csv"
+            }
+        }
+    }
+
+    /// The same of what only admins are told.
+    fn admins_detail(&self) -> &'static str {
+        match self {
             Refusal::RoleMissing => "none of your roles allows this",
             Refusal::StepUpNeeded => {
                 "sign in with a passkey and show it once more (POST /v1/admin/session/step-ups), then ask again within five minutes"
@@ -306,15 +322,7 @@ impl Refusal {
             Refusal::PasskeysUnavailable => {
                 "passkeys are for a host name and not for an IP address: the operator sets --public-url to https:// and the service's name"
             }
-            Refusal::PaymentKnown => "a payment with this reference was recorded before",
-            Refusal::PaymentDecided => "this was decided before",
-            Refusal::PaymentDiffers => "something else was told of this payment before",
-            Refusal::MailNotOffered => "no mail server is set up here; fetch /v1/messages, or use a webhook",
-            Refusal::WebhookDisabled => "the webhook is switched off; switch it on first (:enable)",
-            Refusal::IdempotencyKeyReused => "this Idempotency-Key belongs to another request",
-            Refusal::PdfUnavailable => {
-                "this installation has no font to print with: its operator puts one there with `cargo xtask setup`; until then take application/json or text/csv"
-            }
+            _ => "",
         }
     }
 

@@ -1,4 +1,5 @@
 UPDATE schema_floor SET version = '20261122000002';
+DROP INDEX enrolments_certificate_id;
 DROP TABLE withdrawal_notices;
 DROP TABLE withdrawals;
 DROP TABLE blocks;

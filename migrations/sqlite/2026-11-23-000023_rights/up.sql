@@ -57,5 +57,8 @@ CREATE TABLE withdrawal_notices (
     CHECK ((confirmed_at IS NULL) = (deleted_at IS NULL))
 ) STRICT;
 
+-- What was issued to a holder is found by its certificate.
+CREATE INDEX enrolments_certificate_id ON enrolments (certificate_id);
+
 -- A program before this one can't open what is under a data key.
 UPDATE schema_floor SET version = '20261123000023';

@@ -67,11 +67,17 @@ pub(super) fn destroy(
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let ceremony = Ceremony::begin(config, "kek.drop", id)?;
-    let named = counts(&open_stores(config, 1)?.holders)?.0.get(id).copied().unwrap_or(0);
+    let by_kek = counts(&open_stores(config, 1)?.holders)?.0;
+    let named = by_kek.get(id).copied().unwrap_or(0);
     let dropped = || {
         ensure!(
             named == 0,
             "{id} wraps the data keys of {named} holders; the service wraps them anew by itself"
+        );
+        // An empty database says that nothing is wrapped; it may be another one than the service's.
+        ensure!(
+            !by_kek.is_empty(),
+            "no holder in this database has a data key: is it the service's (--database, --holder-database)?"
         );
         keys.drop_kek(id, now)
     };

@@ -36,6 +36,7 @@ fn welcome(url: &str, config: &Config) -> String {
         "E-Cert is serving at {url}\n\n  \
          the wallet              {url}/wallet/{wallet}\n  \
          the scanner of a shop   {url}/scanner/{wallet}\n  \
+         the console of admins   {url}/console/{wallet}\n  \
          issuer, keys, consent   {url}/.well-known/ecert\n  \
          the API                 {url}/docs  {url}/openapi.json\n  \
          health, readiness       {url}/healthz  {url}/readyz\n  \

@@ -15,7 +15,7 @@ use super::admins::Invitation;
 use super::amounts::invalid;
 use super::revocations::Report;
 use super::{Context, later};
-use crate::roles::Act;
+use crate::roles::{Act, permits};
 use crate::stop::{Flow, Stop};
 use crate::store::admin_actions::{self, APPROVED, Action, DONE, FAILED, Listed, REJECTED, REQUESTED};
 use crate::store::{Conn, admins, audit};
@@ -281,7 +281,7 @@ pub fn show(ctx: &Context, id: AdminActionId) -> Flow<Shown> {
 fn to_decide(conn: &mut Conn, admin: AdminId, id: AdminActionId) -> Flow<Action> {
     let action = find(conn, id)?;
     let roles = admins::find(conn, admin)?.map(|admin| admin.roles).unwrap_or_default();
-    if !Kind::of(&action)?.act().policy().roles.iter().any(|role| roles.contains(role)) {
+    if !permits(&roles, Kind::of(&action)?.act()) {
         return Err(Refusal::RoleMissing.into());
     }
     Ok(action)
@@ -328,11 +328,18 @@ fn claim(conn: &mut Conn, admin: AdminId, id: AdminActionId, now: Timestamp) -> 
         return Ok(action);
     }
     let in_time = now < later(action.requested_at, TO_DECIDE);
-    if !in_time || !admin_actions::decide(conn, id, APPROVED, admin, now)? {
+    if !in_time || !still_asks(conn, &action)? || !admin_actions::decide(conn, id, APPROVED, admin, now)? {
         return Err(Refusal::ActionDecided.into());
     }
     note(conn, admin, "action.approve", &action, now)?;
     find(conn, id)
+}
+
+/// Whether who asked is still here, with a role that allows it: what somebody asked for is not done in their name after they left.
+fn still_asks(conn: &mut Conn, action: &Action) -> Flow<bool> {
+    let asked = admins::find(conn, action.requested_by)?.filter(|admin| admin.ended_at.is_none());
+    let act = Kind::of(action)?.act();
+    Ok(asked.is_some_and(|admin| permits(&admin.roles, act)))
 }
 
 /// Notes what came of it, if it is still being done.

@@ -16,7 +16,7 @@ use wallet_core::refusal::Refusal;
 use super::ceremonies::{self as asking, Begun};
 use super::{Context, later, random};
 use crate::edge::passkeys::Wrong;
-use crate::roles::{Act, Proof, Roles, permit};
+use crate::roles::{Act, Proof, Roles, allowed, permit};
 use crate::stop::Flow;
 use crate::store::admin_sessions::{self, Session};
 use crate::store::admins::Admin;
@@ -47,6 +47,8 @@ pub struct SignedIn {
 #[schema(as = AdminSession)]
 pub struct Shown {
     admin: Who,
+    /// What the roles allow, or allow to ask a second person for: for who decides what to offer. It is judged at each request.
+    may: Vec<Act>,
     /// To be sent as `X-CSRF-Token` with whatever is no GET. It changes with the cookie.
     csrf_token: String,
     /// When it ends unless something is asked before.
@@ -97,6 +99,7 @@ fn csrf_token(cookie: &str) -> String {
 fn shown(session: &Session, admin: &Admin, csrf_token: String, now: Timestamp) -> Shown {
     Shown {
         admin: Who { id: admin.id, name: admin.name.clone(), roles: admin.roles.clone() },
+        may: allowed(&admin.roles),
         csrf_token,
         idle_ends_at: later(session.seen_at, IDLE).min(session.ends_at),
         ends_at: session.ends_at,

@@ -204,8 +204,8 @@ fn others_remain(conn: &mut Conn, but: AdminId) -> Flow<()> {
     if remain { Ok(()) } else { Err(invalid("id", LAST).into()) }
 }
 
-/// Asks for somebody to be invited. The very first admin has nobody beside them who could agree: while fewer than two have passkeys it is
-/// done at once, and on record as done alone; whom they invited before, and who has not come, is not awaited any more.
+/// Asks for somebody to be invited. The very first admin has nobody beside them who could agree: while fewer than two operators have
+/// passkeys it is done at once, and on record as done alone; whom they invited before, and who has not come, is not awaited any more.
 pub fn ask_to_invite(ctx: &Context, admin: AdminId, new: &New) -> Flow<Decided> {
     checked_name(&new.name)?;
     checked_roles(&new.roles)?;
@@ -218,7 +218,9 @@ pub fn ask_to_invite(ctx: &Context, admin: AdminId, new: &New) -> Flow<Decided> 
     };
     let now = ctx.now();
     let alone = ctx.rp_store.write(|conn| {
-        if admins::with_passkeys(conn)?.len() >= 2 {
+        // Only who may invite could agree.
+        let is_operator = |admin: &&Admin| admin.roles.contains(&Role::Operator);
+        if admins::with_passkeys(conn)?.iter().filter(is_operator).count() >= 2 {
             return Ok(None);
         }
         admins::end_invited(conn, now)?;

@@ -273,27 +273,30 @@ pub fn any_waits(ctx: &Context) -> Flow<bool> {
 
 /// Tells relying parties of withdrawals: first on their side, where it is done once, then that it was.
 pub fn tell_waiting(ctx: &Context) -> Flow<()> {
+    let waiting = ctx.holder_store.read(|conn| Ok(withdrawals::waiting(conn, TOLD_AT_ONCE)?))?;
+    // One that can't be told does not hold up the others.
+    waiting.iter().map(|taken| tell(ctx, taken)).fold(Ok(()), Result::and)
+}
+
+fn tell(ctx: &Context, taken: &Withdrawal) -> Flow<()> {
     let now = ctx.now();
-    for taken in ctx.holder_store.read(|conn| Ok(withdrawals::waiting(conn, TOLD_AT_ONCE)?))? {
-        let notice = Notice {
-            rp: taken.rp,
-            id: taken.id,
-            subject: taken.subject.clone(),
-            purpose: taken.purpose.clone(),
-            redemptions: taken.redemptions.clone(),
-            withdrawn_at: taken.at,
-            due_at: later(taken.at, DUE),
-            confirmed: None,
-        };
-        ctx.rp_store.write(|conn| {
-            if withdrawal_notices::insert(conn, &notice)? {
-                telling::message(conn, notice.rp, Kind::ConsentWithdrawn, &told(&notice), now.into())?;
-            }
-            Ok(())
-        })?;
-        ctx.holder_store.write(|conn| Ok(withdrawals::told(conn, &taken, now)?))?;
-    }
-    Ok(())
+    let notice = Notice {
+        rp: taken.rp,
+        id: taken.id,
+        subject: taken.subject.clone(),
+        purpose: taken.purpose.clone(),
+        redemptions: taken.redemptions.clone(),
+        withdrawn_at: taken.at,
+        due_at: later(taken.at, DUE),
+        confirmed: None,
+    };
+    ctx.rp_store.write(|conn| {
+        if withdrawal_notices::insert(conn, &notice)? {
+            telling::message(conn, notice.rp, Kind::ConsentWithdrawn, &told(&notice), now.into())?;
+        }
+        Ok(())
+    })?;
+    ctx.holder_store.write(|conn| Ok(withdrawals::told(conn, taken, now)?))
 }
 
 /// What the event says: ids of the relying party's own.

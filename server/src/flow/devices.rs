@@ -97,8 +97,10 @@ pub(super) fn keep_signals(ctx: &Context, conn: &mut Conn, jkt: &str, signals: &
 pub(super) fn hand_over(conn: &mut Conn, jkt: &str, holder: HolderId, vault: &HolderVault<'_>) -> Flow<()> {
     devices::belongs_to(conn, jkt, holder)?;
     let Some(sealed) = devices::signals(conn, jkt)? else { return Ok(()) };
-    // Under the service's own key, or the holder's: then it was theirs before.
-    let opened = Zeroizing::new(vault.open(&signals_context(jkt), &sealed)?);
+    // Under the service's own key, or the holder's: then it was theirs before. What somebody else said who had the device is not theirs to read.
+    let Ok(opened) = vault.open(&signals_context(jkt), &sealed).map(Zeroizing::new) else {
+        return Ok(devices::forget_signals(conn, jkt)?);
+    };
     Ok(devices::keep_signals(conn, jkt, &vault.seal(&signals_context(jkt), &opened)?)?)
 }
 

@@ -6,7 +6,6 @@ use utoipa::ToSchema;
 use wallet_core::erasure::{Erased, ErasureReceipt, Kept, KeptWhat, KeptWhy};
 use wallet_core::ids::{CertificateId, HolderId};
 use wallet_core::pairwise::Eid;
-use wallet_core::refusal::Refusal;
 use wallet_core::revocation::RevocationReason;
 
 use super::callers::Device;
@@ -59,10 +58,14 @@ impl From<Erasure> for Done {
 pub fn erase(ctx: &Context, device: &Device, _: &Confirmed) -> Flow<Done> {
     let now = ctx.now();
     let done = ctx.holder_store.write(|conn| {
-        let Some(holder) = devices::holder_of(conn, &device.jkt)? else {
-            return Ok(erasures::of_device(conn, &device.jkt)?.ok_or(Refusal::NotFound)?);
-        };
-        of_phone(conn, device)?;
+        if devices::holder_of(conn, &device.jkt)?.is_none()
+            && let Some(before) = erasures::of_device(conn, &device.jkt)?
+        {
+            return Ok(before);
+        }
+        // Not by the device, which from before there were many says nothing of whose it is.
+        let holder = of_phone(conn, device)?.holder;
+        devices::belongs_to(conn, &device.jkt, holder)?;
         let ids = past_uses::certificates_of(conn, holder)?;
         destroy(conn, device, holder, &ids, now)?;
         let receipt = receipt(ctx, holder, ids, now)?;

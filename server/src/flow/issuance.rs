@@ -93,7 +93,7 @@ impl Proven {
         assurance: AssuranceLevel,
     ) -> Proven {
         Proven {
-            eid: owner.eid.clone(),
+            eid: owner.eid,
             values,
             birth,
             template: template.rekey(&ctx.secrets.template, random()),

@@ -101,9 +101,13 @@ pub struct PriceList {
     cycles: cycles::Cycles,
 }
 
-/// What is in force and what is announced.
+/// What is in force and what is announced, by the relying party's own clock.
 pub fn list(ctx: &Context, rp: &RelyingParty) -> Flow<PriceList> {
-    let now = ctx.moment_of(rp)?.at;
+    list_at(ctx, ctx.moment_of(rp)?.at)
+}
+
+/// The same at a moment.
+pub fn list_at(ctx: &Context, now: Timestamp) -> Flow<PriceList> {
     let (in_force, announced, offers) = ctx.rp_store.read(|conn| {
         let (mut in_force, mut announced) = (Vec::new(), Vec::new());
         for service in Service::ALL {

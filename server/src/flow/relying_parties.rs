@@ -131,8 +131,17 @@ impl From<Summary> for Shown {
 
 /// A page of relying parties after `after`, in the order in which they were taken in.
 pub fn list(ctx: &Context, after: &str) -> Flow<Vec<Shown>> {
+    if !after.is_empty() && after.parse::<RelyingPartyId>().is_err() {
+        return Err(invalid("after", "the id of a relying party").into());
+    }
     let page = ctx.rp_store.read(|conn| Ok(relying_parties::page(conn, after, PAGE)?))?;
     Ok(page.into_iter().map(Shown::from).collect())
+}
+
+/// One of them.
+pub fn show(ctx: &Context, id: RelyingPartyId) -> Flow<Shown> {
+    let found = ctx.rp_store.read(|conn| Ok(relying_parties::summary(conn, id)?))?;
+    Ok(found.ok_or(Refusal::NotFound)?.into())
 }
 
 /// An admin suspends a relying party: nothing is served to it, and what it has stays its own. Within a second on every replica.

@@ -47,7 +47,7 @@ pub async fn hint() -> HttpResponse {
 }
 
 /// Those there are, by their names in addresses and folders. The table of routes lets no other name come here.
-pub const APPS: [&str; 2] = ["wallet", "scanner"];
+pub const APPS: [&str; 3] = ["wallet", "scanner", "console"];
 
 /// One of [`APPS`].
 #[derive(Deserialize)]

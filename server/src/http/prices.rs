@@ -11,11 +11,16 @@ use super::run;
 use crate::flow::Context;
 use crate::flow::cycles::{self, Cycles, Wanted};
 use crate::flow::prices::{self, Announcement, PriceList};
-use crate::roles::acts::{AnnouncePrices, ChangeBillingCycle, ListBillingCycles};
+use crate::roles::acts::{AnnouncePrices, ChangeBillingCycle, ListBillingCycles, ListPrices};
 
 /// `GET /v1/prices`
 pub async fn list(rp: RelyingParty, ctx: Data<Context>) -> Result<Json<PriceList>, Problem> {
     run(ctx, move |ctx| prices::list(ctx, &rp.0)).await.map(Json)
+}
+
+/// `GET /v1/admin/prices`
+pub async fn list_for_admins(_: Admin<ListPrices>, ctx: Data<Context>) -> Result<Json<PriceList>, Problem> {
+    run(ctx, |ctx| prices::list_at(ctx, ctx.now())).await.map(Json)
 }
 
 /// `POST /v1/admin/prices`

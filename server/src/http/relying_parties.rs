@@ -14,7 +14,9 @@ use super::problem::Problem;
 use super::run;
 use crate::flow::Context;
 use crate::flow::relying_parties::{self, Application, Shown};
-use crate::roles::acts::{AdmitRelyingParty, ListRelyingParties, ResumeRelyingParty, SuspendRelyingParty};
+use crate::roles::acts::{
+    AdmitRelyingParty, ListRelyingParties, ResumeRelyingParty, ShowRelyingParty, SuspendRelyingParty,
+};
 
 /// A page of them.
 #[derive(Serialize, ToSchema)]
@@ -31,6 +33,14 @@ pub async fn list(
     let After { after } = query(&request, "`after` as the id of a relying party")?;
     let relying_parties = run(ctx, move |ctx| relying_parties::list(ctx, &after)).await?;
     Ok(Json(Page { relying_parties }))
+}
+
+/// `GET /v1/admin/relying-parties/{id}`
+pub async fn show(
+    By(_, id): By<Admin<ShowRelyingParty>, Path<RelyingPartyId>>,
+    ctx: Data<Context>,
+) -> Result<Json<Shown>, Problem> {
+    run(ctx, move |ctx| relying_parties::show(ctx, *id)).await.map(Json)
 }
 
 /// `POST /v1/admin/relying-parties`

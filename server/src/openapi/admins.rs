@@ -86,6 +86,7 @@ fn identities(api: &mut Api) {
         .given(201, examples::admitted());
     api.get("/v1/admin/relying-parties", relying_parties::list, "Relying parties, 100 a page")
         .query::<accounts::After>();
+    api.get("/v1/admin/relying-parties/{id}", relying_parties::show, "A relying party");
     api.post(
         "/v1/admin/relying-parties/{id}/suspension",
         relying_parties::suspend,
@@ -140,6 +141,7 @@ fn identities(api: &mut Api) {
 fn money(api: &mut Api) {
     api.noun("Admins: prices and money", "What is announced stays. Money takes two people.");
     api.get("/v1/admin/ledger", ledger::trial_balance, "Every account's balance");
+    api.get("/v1/admin/prices", prices::list_for_admins, "What is in force and what is announced");
     api.post("/v1/admin/prices", prices::announce, "Ask for prices to be announced");
     api.get("/v1/admin/billing-cycles", prices::cycles, "How often each service is billed");
     api.post("/v1/admin/billing-cycles", prices::change_cycle, "Announce another cycle")

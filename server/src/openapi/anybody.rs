@@ -58,10 +58,14 @@ pub(super) fn describe(api: &mut Api) {
     api.get("/docs", serve::page, "This description, to be read").gives("text/html");
     api.get("/", apps::hint, "Where things are").gives("text/html");
     api.get("/{app}", apps::to_page, "To an app's page").says(308, "At the same with a slash.");
-    api.get("/{app}/", apps::show_page, "An app: the wallet, or the scanner, a relying party's till")
-        .gives("text/html")
-        .says(304, "As it was.")
-        .refuses_on_pages(&[404]);
+    api.get(
+        "/{app}/",
+        apps::show_page,
+        "An app: the wallet, the scanner of a relying party, the console of admins",
+    )
+    .gives("text/html")
+    .says(304, "As it was.")
+    .refuses_on_pages(&[404]);
     api.get("/{app}/{file}", apps::beside, "What lies beside an app's page")
         .gives("*/*")
         .says(304, "As it was.");

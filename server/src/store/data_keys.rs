@@ -101,7 +101,8 @@ pub fn values(conn: &mut Conn, holder: HolderId) -> QueryResult<Vec<(Held, Vec<u
     use {certificates as c, enrolments as e};
     let holder = holder.to_string();
     let of_certificates = c::table.filter(c::holder_id.eq(&holder));
-    let rows: Vec<(String, Vec<u8>, Vec<u8>, Option<Vec<u8>>)> = of_certificates
+    type Row = (String, Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+    let rows: Vec<Row> = of_certificates
         .select((c::id, c::sealed_attributes, c::sealed_template, c::sealed_portrait))
         .load(conn)?;
     let ids: Vec<String> = rows.iter().map(|(id, ..)| id.clone()).collect();
@@ -111,8 +112,8 @@ pub fn values(conn: &mut Conn, holder: HolderId) -> QueryResult<Vec<(Held, Vec<u
         found.extend([(Held::Attributes(id), attributes), (Held::Template(id), template)]);
         found.extend(portrait.map(|portrait| (Held::Portrait(id), portrait)));
     }
-    let issued = e::table.filter(e::certificate_id.eq_any(ids)).select((e::id, e::sealed_answer));
-    for (id, answer) in issued.load::<(String, Option<Vec<u8>>)>(conn)? {
+    let issued = e::table.filter(e::certificate_id.eq_any(ids)).filter(e::sealed_answer.is_not_null());
+    for (id, answer) in issued.select((e::id, e::sealed_answer)).load::<(String, Option<Vec<u8>>)>(conn)? {
         let id = parse(&id)?;
         found.extend(answer.map(|answer| (Held::Issued(id), answer)));
     }

@@ -85,6 +85,12 @@ pub fn keep_signals(conn: &mut Conn, jkt: &str, sealed: &[u8]) -> QueryResult<()
     )
 }
 
+/// Forgets what a device said of itself.
+pub fn forget_signals(conn: &mut Conn, jkt: &str) -> QueryResult<()> {
+    let none = devices::sealed_signals.eq(None::<Vec<u8>>);
+    exactly_one(diesel::update(devices::table.find(jkt)).set(none).execute(conn)?)
+}
+
 /// What a device said of itself, sealed.
 pub fn signals(conn: &mut Conn, jkt: &str) -> QueryResult<Option<Vec<u8>>> {
     let found = devices::table.find(jkt).select(devices::sealed_signals);

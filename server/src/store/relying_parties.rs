@@ -141,31 +141,41 @@ pub struct Summary {
 
 /// The relying parties after `after`, by their ids, which is by the time when they were taken in.
 pub fn page(conn: &mut Conn, after: &str, limit: i64) -> QueryResult<Vec<Summary>> {
-    type Row = (String, String, String, Option<String>, i64, i64);
-    let found = relying_parties::table
-        .filter(relying_parties::id.gt(after))
-        .order(relying_parties::id)
-        .limit(limit)
-        .select((
-            relying_parties::id,
-            relying_parties::name,
-            relying_parties::state,
-            relying_parties::suspended_why,
-            relying_parties::sandbox,
-            relying_parties::created_at,
-        ));
-    let rows = found.load::<Row>(conn)?.into_iter();
-    rows.map(|(id, name, state, suspended_why, sandbox, created_at)| {
+    let found = relying_parties::table.filter(relying_parties::id.gt(after));
+    let page = found.order(relying_parties::id).limit(limit).select(SummaryRow::as_select());
+    page.load(conn)?.into_iter().map(Summary::try_from).collect()
+}
+
+/// One of them.
+pub fn summary(conn: &mut Conn, id: RelyingPartyId) -> QueryResult<Option<Summary>> {
+    let found = relying_parties::table.find(id.to_string()).select(SummaryRow::as_select());
+    found.first(conn).optional()?.map(Summary::try_from).transpose()
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = relying_parties)]
+struct SummaryRow {
+    id: String,
+    name: String,
+    state: String,
+    suspended_why: Option<String>,
+    sandbox: i64,
+    created_at: i64,
+}
+
+impl TryFrom<SummaryRow> for Summary {
+    type Error = diesel::result::Error;
+
+    fn try_from(row: SummaryRow) -> QueryResult<Summary> {
         Ok(Summary {
-            id: parse(&id)?,
-            name,
-            active: state == "active",
-            suspended_why,
-            sandbox: sandbox == 1,
-            created_at: time(created_at)?,
+            id: parse(&row.id)?,
+            name: row.name,
+            active: row.state == "active",
+            suspended_why: row.suspended_why,
+            sandbox: row.sandbox == 1,
+            created_at: time(row.created_at)?,
         })
-    })
-    .collect()
+    }
 }
 
 /// Suspends a relying party for a reason, or has it served again without one. Compare-and-set: whether that changed anything.

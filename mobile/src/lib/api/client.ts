@@ -32,10 +32,12 @@ export interface Caller {
 }
 
 export interface Sent {
-  method?: 'GET' | 'POST' | 'DELETE';
-  /** JSON, or the parts of an upload. */
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** JSON, the parts of an upload, or a text of the type that `headers` name. */
   body?: unknown;
   caller?: Caller;
+  /** Beside those that every request has. */
+  headers?: Record<string, string>;
   /** Made before the first try, and the same for every other: what is charged is charged once. */
   idempotencyKey?: string;
   /** How much of an upload has gone out, 0 to 1. */
@@ -49,11 +51,12 @@ export interface Sent {
  */
 export async function call<T>(path: string, sent: Sent = {}): Promise<T> {
   const method = sent.method ?? (sent.body === undefined ? 'GET' : 'POST');
-  const headers = sent.caller ? await credentials(method, path, sent.caller) : {};
+  const headers = { ...sent.headers, ...(sent.caller ? await credentials(method, path, sent.caller) : {}) };
   const upload = sent.body instanceof FormData ? sent.body : undefined;
-  if (sent.body !== undefined && !upload) headers['Content-Type'] = 'application/json';
+  if (sent.body !== undefined && !upload) headers['Content-Type'] ??= 'application/json';
   if (sent.idempotencyKey) headers['Idempotency-Key'] = sent.idempotencyKey;
-  const body = upload ?? (sent.body === undefined ? null : JSON.stringify(sent.body));
+  const isReady = upload !== undefined || typeof sent.body === 'string';
+  const body = isReady ? (sent.body as FormData | string) : sent.body === undefined ? null : JSON.stringify(sent.body);
   return answered<T>(await exchange(method, path, headers, body, sent.progress));
 }
 

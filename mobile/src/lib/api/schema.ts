@@ -194,57 +194,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/scanner": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** To the scanner */
-        get: operations["apps_to_scanner"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/scanner/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The scanner, a relying party's till */
-        get: operations["apps_scanner_page"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/scanner/{file}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What lies beside the scanner's page */
-        get: operations["apps_scanner"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/admin/actions": {
         parameters: {
             query?: never;
@@ -605,7 +554,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** What is in force and what is announced */
+        get: operations["prices_list_for_admins"];
         put?: never;
         /** Ask for prices to be announced */
         post: operations["prices_announce"];
@@ -718,6 +668,23 @@ export interface paths {
          * @description The key is shown once.
          */
         post: operations["relying_parties_admit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/relying-parties/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A relying party */
+        get: operations["relying_parties_show"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2562,15 +2529,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/wallet": {
+    "/{app}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** To the wallet */
-        get: operations["apps_to_wallet"];
+        /** To an app's page */
+        get: operations["apps_to_page"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2579,15 +2546,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/wallet/": {
+    "/{app}/": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** The wallet */
-        get: operations["apps_wallet_page"];
+        /** An app: the wallet, the scanner of a relying party, the console of admins */
+        get: operations["apps_show_page"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2596,15 +2563,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/wallet/{file}": {
+    "/{app}/{file}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** What lies beside the wallet's page */
-        get: operations["apps_wallet"];
+        /** What lies beside an app's page */
+        get: operations["apps_beside"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2658,6 +2625,11 @@ export interface components {
              */
             token_expires_at?: string;
         };
+        /**
+         * @description Everything that an admin may ask for.
+         * @enum {string}
+         */
+        AdminAct: "list_relying_parties" | "show_relying_party" | "admit_relying_party" | "suspend_relying_party" | "resume_relying_party" | "list_api_keys" | "create_api_key" | "revoke_api_key" | "revoke_sponsored" | "show_certificate" | "suspend_certificate" | "reactivate_certificate" | "revoke_certificate" | "revoke_standing_number" | "revoke_holder" | "revoke_certificates" | "show_ledger" | "list_prices" | "announce_prices" | "list_billing_cycles" | "change_billing_cycle" | "add_offer" | "add_promotion" | "list_payments" | "record_payment" | "approve_payment" | "reject_payment" | "request_refund" | "approve_refund" | "reject_refund" | "list_admins" | "invite_admin" | "change_roles" | "end_admin" | "read_actions" | "approve_action" | "reject_action";
         /** @description An act that takes a second person, as admins see it. */
         AdminAction: {
             /**
@@ -2729,6 +2701,8 @@ export interface components {
              * @description When it ends unless something is asked before.
              */
             idle_ends_at: string;
+            /** @description What the roles allow, or allow to ask a second person for: for who decides what to offer. It is judged at each request. */
+            may: components["schemas"]["AdminAct"][];
             /**
              * Format: date-time
              * @description Until when acts are taken that want a passkey shown again.
@@ -5063,7 +5037,7 @@ export interface components {
          *
          *     `request-in-progress`: the same Idempotency-Key is being worked on; come again
          *
-         *     `test-clock-advancing`: the test clock is advancing; GET /v1/test-clock says when it is ready
+         *     `test-clock-advancing`: the test clock is advancing; see GET /v1/test-clock
          */
         "code-already-redeemed.request-in-progress.test-clock-advancing": {
             headers: {
@@ -5211,9 +5185,9 @@ export interface components {
         /**
          * @description `face-group-full`: remove faces or groups first
          *
-         *     `face-group-outdated`: its templates are of a model that is not used any more: make a new group
+         *     `face-group-outdated`: its templates are of a model no longer used: make a new group
          *
-         *     `test-clock-advancing`: the test clock is advancing; GET /v1/test-clock says when it is ready
+         *     `test-clock-advancing`: the test clock is advancing; see GET /v1/test-clock
          */
         "face-group-full.face-group-outdated.test-clock-advancing": {
             headers: {
@@ -5229,7 +5203,7 @@ export interface components {
         /**
          * @description `face-group-full`: remove faces or groups first
          *
-         *     `test-clock-advancing`: the test clock is advancing; GET /v1/test-clock says when it is ready
+         *     `test-clock-advancing`: the test clock is advancing; see GET /v1/test-clock
          */
         "face-group-full.test-clock-advancing": {
             headers: {
@@ -5243,11 +5217,11 @@ export interface components {
             };
         };
         /**
-         * @description `face-group-outdated`: its templates are of a model that is not used any more: make a new group
+         * @description `face-group-outdated`: its templates are of a model no longer used: make a new group
          *
          *     `request-in-progress`: the same Idempotency-Key is being worked on; come again
          *
-         *     `test-clock-advancing`: the test clock is advancing; GET /v1/test-clock says when it is ready
+         *     `test-clock-advancing`: the test clock is advancing; see GET /v1/test-clock
          */
         "face-group-outdated.request-in-progress.test-clock-advancing": {
             headers: {
@@ -5351,7 +5325,7 @@ export interface components {
          *
          *     `request-in-progress`: the same Idempotency-Key is being worked on; come again
          *
-         *     `test-clock-advancing`: the test clock is advancing; GET /v1/test-clock says when it is ready
+         *     `test-clock-advancing`: the test clock is advancing; see GET /v1/test-clock
          */
         "liveness-session-closed.request-in-progress.test-clock-advancing": {
             headers: {
@@ -5429,7 +5403,7 @@ export interface components {
          *
          *     `order-used`: units of this order were used, or a pack of it has ended
          *
-         *     `test-clock-advancing`: the test clock is advancing; GET /v1/test-clock says when it is ready
+         *     `test-clock-advancing`: the test clock is advancing; see GET /v1/test-clock
          */
         "order-closed.order-used.test-clock-advancing": {
             headers: {
@@ -5445,7 +5419,7 @@ export interface components {
         /**
          * @description `order-closed`: the order is not at this step
          *
-         *     `test-clock-advancing`: the test clock is advancing; GET /v1/test-clock says when it is ready
+         *     `test-clock-advancing`: the test clock is advancing; see GET /v1/test-clock
          */
         "order-closed.test-clock-advancing": {
             headers: {
@@ -5591,7 +5565,7 @@ export interface components {
          *
          *     `request-in-progress`: the same Idempotency-Key is being worked on; come again
          *
-         *     `test-clock-advancing`: the test clock is advancing; GET /v1/test-clock says when it is ready
+         *     `test-clock-advancing`: the test clock is advancing; see GET /v1/test-clock
          */
         "redemption-closed.request-in-progress.test-clock-advancing": {
             headers: {
@@ -5607,7 +5581,7 @@ export interface components {
         /**
          * @description `redemption-closed`: the redemption was judged or cancelled, is past its deadline or its tries, or is not at this step
          *
-         *     `test-clock-advancing`: the test clock is advancing; GET /v1/test-clock says when it is ready
+         *     `test-clock-advancing`: the test clock is advancing; see GET /v1/test-clock
          */
         "redemption-closed.test-clock-advancing": {
             headers: {
@@ -5635,7 +5609,7 @@ export interface components {
         /**
          * @description `request-in-progress`: the same Idempotency-Key is being worked on; come again
          *
-         *     `test-clock-advancing`: the test clock is advancing; GET /v1/test-clock says when it is ready
+         *     `test-clock-advancing`: the test clock is advancing; see GET /v1/test-clock
          */
         "request-in-progress.test-clock-advancing": {
             headers: {
@@ -5730,7 +5704,7 @@ export interface components {
                 };
             };
         };
-        /** @description `test-clock-advancing`: the test clock is advancing; GET /v1/test-clock says when it is ready */
+        /** @description `test-clock-advancing`: the test clock is advancing; see GET /v1/test-clock */
         "test-clock-advancing": {
             headers: {
                 [name: string]: unknown;
@@ -6045,103 +6019,6 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            408: components["responses"]["request-timeout"];
-            500: components["responses"]["internal"];
-            503: components["responses"]["overloaded"];
-        };
-    };
-    apps_to_scanner: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description At `/scanner/`. */
-            308: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            408: components["responses"]["request-timeout"];
-            500: components["responses"]["internal"];
-            503: components["responses"]["overloaded"];
-        };
-    };
-    apps_scanner_page: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Here it is. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/html": string;
-                };
-            };
-            /** @description As it was. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description `not-found`: there is nothing at this address for this caller */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code: "not-found";
-                    };
-                    "text/html": string;
-                };
-            };
-            408: components["responses"]["request-timeout"];
-            500: components["responses"]["internal"];
-            503: components["responses"]["overloaded"];
-        };
-    };
-    apps_scanner: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                file: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Here it is. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "*/*": unknown;
-                };
-            };
-            /** @description As it was. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
@@ -6931,6 +6808,31 @@ export interface operations {
             503: components["responses"]["overloaded"];
         };
     };
+    prices_list_for_admins: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceList"];
+                };
+            };
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
+            408: components["responses"]["request-timeout"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
     prices_announce: {
         parameters: {
             query?: never;
@@ -7218,6 +7120,34 @@ export interface operations {
             400: components["responses"]["request-invalid"];
             401: components["responses"]["unauthenticated"];
             403: components["responses"]["cross-site.role-missing"];
+            408: components["responses"]["request-timeout"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
+        };
+    };
+    relying_parties_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["RelyingPartyId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RelyingParty"];
+                };
+            };
+            401: components["responses"]["unauthenticated"];
+            403: components["responses"]["cross-site.role-missing"];
+            404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
@@ -9453,7 +9383,7 @@ export interface operations {
              *
              *     `request-in-progress`: the same Idempotency-Key is being worked on; come again
              *
-             *     `test-clock-advancing`: the test clock is advancing; GET /v1/test-clock says when it is ready
+             *     `test-clock-advancing`: the test clock is advancing; see GET /v1/test-clock
              */
             409: {
                 headers: {
@@ -9566,7 +9496,7 @@ export interface operations {
              *
              *     `request-in-progress`: the same Idempotency-Key is being worked on; come again
              *
-             *     `test-clock-advancing`: the test clock is advancing; GET /v1/test-clock says when it is ready
+             *     `test-clock-advancing`: the test clock is advancing; see GET /v1/test-clock
              */
             409: {
                 headers: {
@@ -9825,7 +9755,7 @@ export interface operations {
              *
              *     `offer-sold-out`: less is left of this offer than is asked for
              *
-             *     `test-clock-advancing`: the test clock is advancing; GET /v1/test-clock says when it is ready
+             *     `test-clock-advancing`: the test clock is advancing; see GET /v1/test-clock
              */
             409: {
                 headers: {
@@ -11205,32 +11135,37 @@ export interface operations {
             503: components["responses"]["overloaded"];
         };
     };
-    apps_to_wallet: {
+    apps_to_page: {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                app: "wallet" | "scanner" | "console";
+            };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description At `/wallet/`. */
+            /** @description At the same with a slash. */
             308: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
+            404: components["responses"]["not-found"];
             408: components["responses"]["request-timeout"];
             500: components["responses"]["internal"];
             503: components["responses"]["overloaded"];
         };
     };
-    apps_wallet_page: {
+    apps_show_page: {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                app: "wallet" | "scanner" | "console";
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -11269,11 +11204,12 @@ export interface operations {
             503: components["responses"]["overloaded"];
         };
     };
-    apps_wallet: {
+    apps_beside: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                app: "wallet" | "scanner" | "console";
                 file: string;
             };
             cookie?: never;

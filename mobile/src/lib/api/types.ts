@@ -61,6 +61,9 @@ export type Device = Omit<Schemas['Device'], 'state'> & { state: 'active' | 'rep
 /** The standing E-cert number; the number itself is shown once. */
 export type Standing = Omit<Schemas['Number'], 'share'> & { share?: Share };
 
+/** To what the holder agreed, who got what, and what was taken back. */
+export type Consents = Schemas['Consents'];
+
 /** An enrolment as this phone knows it: where to go on after a reload. */
 export interface Enrolment {
   id: string;

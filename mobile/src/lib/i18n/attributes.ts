@@ -30,7 +30,10 @@ const en: Record<string, string> = {
   portrait: 'Picture on the card',
 };
 
+/** What people call each attribute. */
+export const attributes = (): Record<string, string> => spoken({ zh, en });
+
 /** What people call an attribute; one that came after this app goes by its own name. */
 export function attribute(name: string): string {
-  return spoken({ zh, en })[name] ?? name;
+  return attributes()[name] ?? name;
 }

@@ -3,6 +3,9 @@ export const zh = {
   menu: '我的资料',
   pages: {
     uses: ['使用记录', '谁在何时获得了什么，附证明'],
+    consents: ['同意与撤回', '谁得到过什么，可随时撤回'],
+    copy: ['我的资料副本', '下载我们保存的全部资料'],
+    erase: ['删除全部资料', '作废电子证，并销毁您的资料'],
     acts: ['证书记录', '证书的签发、暂停与作废，附证明'],
     notices: ['通知', '与您的电子证有关的变动'],
     number: ['常用号码', '供远程业务使用的固定号码'],
@@ -118,6 +121,9 @@ export const en: Words = {
   menu: 'My data',
   pages: {
     uses: ['Uses', 'Who got what and when, with proofs'],
+    consents: ['Consents', 'Who got what, and taking it back'],
+    copy: ['A copy of my data', 'Everything that we hold, as a file'],
+    erase: ['Erase everything', 'Ends the E-cert, and destroys your data'],
     acts: ['Certificate', 'Issued, suspended, revoked, looked at, with proofs'],
     notices: ['Notices', 'What changed about your E-cert'],
     number: ['Standing number', 'For matters that are settled from afar'],

@@ -327,7 +327,11 @@ fn a_key_that_wraps_is_followed_at_its_moment_and_dropped_a_day_later() {
 fn a_store_from_before_there_were_keys_that_wrap_has_one_and_keeps_it() {
     let place = Place { folder: tempfile::tempdir().unwrap(), in_token: false, seal: Seal::KeyFile };
     let keys = place.open(now()).unwrap();
-    keys.store.change(|contents| Ok(contents.keks.clear())).unwrap();
+    let emptied = keys.store.change(|contents| {
+        contents.keks.clear();
+        Ok(())
+    });
+    emptied.unwrap();
     let holder = HolderId::first_at(now());
     let wrapped = keys.keks(now()).unwrap().wrap(holder, &DataKey::fresh(), now()).unwrap();
     assert_eq!(place.open(now()).unwrap().keks(now()).unwrap().current(now()).unwrap(), wrapped.kek);

@@ -116,10 +116,10 @@ fn whatever_else_must_not_be_is_named() {
         ("DELETE FROM audit WHERE action = 'redemption.open'", "for their opening"),
         ("DELETE FROM audit WHERE action = 'redemption.judge'", "for their judgement"),
         (
-            "INSERT INTO audit SELECT actor, 'aud_3', action, object, outcome, at FROM audit WHERE id = 'aud_2'",
+            "INSERT INTO audit SELECT actor, 'aud_3', action, object, outcome, at, why FROM audit WHERE id = 'aud_2'",
             "for their judgement",
         ),
-        ("INSERT INTO audit VALUES ('rp_1', 'aud_3', 'redemption.judge', 'red_2', 'passed', 1)", "did not happen"),
+        ("INSERT INTO audit VALUES ('rp_1', 'aud_3', 'redemption.judge', 'red_2', 'passed', 1, NULL)", "did not happen"),
         ("DELETE FROM spent_codes", "without the code"),
         ("UPDATE redemptions SET state = 'failed'", "says otherwise"),
         (
